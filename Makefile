@@ -1,0 +1,108 @@
+# The whole interface of this project. Each target sets up what it needs; a second call is fast.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+# The sandbox's port in `make ui`; `make demo` takes a free one.
+PORT ?= 8790
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev \
+	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
+
+# `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
+export DG_CLI_CONFIG := $(CURDIR)/$(VENV)/dg.toml
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# An activated environment must not be taken for ours.
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: FORCE help setup demo ui test check format bench drift-score lock check-lock wheel clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed.
+	@$(BIN)/truto-groups sandbox -- $(BIN)/python -m truto_groups.demo
+
+ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env).
+	@if [ -n "$$TRUTO_API_TOKEN" ] || grep -Eqs '^ *(export +)?TRUTO_API_TOKEN *= *[^ #]' .env; then \
+		exec $(BIN)/dg dev -w workspace.yaml; \
+	else \
+		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/dg dev -w workspace.yaml; \
+	fi
+
+test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(STAMP) ## Lint, format, types.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(STAMP) ## Put the code into shape, as `make check` wants it.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here.
+	@$(BENCH_VENV)/bin/python -m benchmarks.speed
+
+drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
+	@$(BIN)/python -m benchmarks.drift_score
+
+lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null
+
+# Compared without hashes, because a release that is out can still gain files.
+check-lock: $(STAMP) ## Is requirements.lock what pyproject.toml asks for?
+	@cp requirements.lock $(VENV)/lock.now
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --no-generate-hashes -o $(VENV)/lock.now >/dev/null
+	@sed -E '/^ +--hash=/d; s/ \\$$//' requirements.lock | diff -u - $(VENV)/lock.now \
+		|| { echo 'requirements.lock is not in step with pyproject.toml: run `make lock`.' >&2; exit 1; }
+
+wheel: $(STAMP) ## Build the wheel into dist/.
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -t wheel
+
+clean: ## Remove environments, caches and builds; the tables and Dagster's history stay.
+	@rm -rf .venv .venv-* $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .tmp_dagster_home_*
+	@find truto_groups truto_groups_tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+setup: $(STAMP) ## Only set up.
+
+# Commands in a virtual environment name its path, so one that was moved is made anew.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+$(STAMP): FORCE
+endif
+ifneq ($(shell cat $(BENCH_STAMP) 2>/dev/null),$(CURDIR))
+$(BENCH_STAMP): FORCE
+endif
+
+define make_venv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo "truto-groups needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) -V 2>&1 | tail -n 1)." \
+			"Name another: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "'$(PYTHON)' comes without venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Setting up $(1) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv --clear $(1)
+	@sed -n '/^uv==/,/^ *#/p' requirements.lock > $(1)/uv.txt
+	@$(1)/bin/python -m pip install -qq --no-deps --require-hashes -r $(1)/uv.txt
+	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python --require-hashes -r requirements.lock
+	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation --editable .
+	@printf '[cli.telemetry]\nenabled = false\n' > $(1)/dg.toml
+endef
+
+$(STAMP): requirements.lock pyproject.toml
+	$(call make_venv,$(VENV))
+	@echo '$(CURDIR)' > $@
+
+$(BENCH_STAMP): requirements.lock pyproject.toml
+	$(call make_venv,$(BENCH_VENV))
+	@$(BENCH_VENV)/bin/uv pip install --quiet --python $(BENCH_VENV)/bin/python --group bench \
+		--constraint requirements.lock
+	@echo '$(CURDIR)' > $@
