@@ -1,0 +1,239 @@
+"""Every exception of the package, told in words that say what to do.
+
+Only what went wrong and what helps: no HTTP, no database, no Dagster. Which answer of Truto
+becomes which exception is decided in client/.
+
+    TrutoGroupsError
+    ├── SettingsError                 a variable or the settings file is wrong
+    ├── DatabaseError                 the database cannot be opened, written or trusted
+    ├── AuditError                    a sync was held back
+    └── TrutoError                    what Truto said, or failed to say
+        ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
+        ├── TokenRejectedError        stops the whole run
+        ├── AccountNeedsReauthError   ┐
+        ├── BadRequestError           │
+        ├── ForbiddenError            │
+        ├── NotFoundError             │ permanent: wait for other settings or another listing
+        ├── MethodNotAllowedError     │
+        ├── ConflictError             │
+        ├── UnprocessableError        │
+        ├── RequestRefusedError       │
+        ├── RedirectRefusedError      ┘
+        ├── UnexpectedAnswerError     ┐
+        ├── RetriesExhaustedError     │
+        ├── EnvelopeError             │ may be gone at the next attempt
+        ├── PaginationError           │
+        └── CompletionError           ┘
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import ClassVar
+
+
+class TrutoGroupsError(Exception):
+    """The base of all: one paragraph, what was wrong and then what to do.
+
+    Attributes:
+        kind: Stable snake_case word for the ledger's ``error_kind``.
+        is_permanent: Whether another attempt is pointless until the settings or the listing change.
+        message: What was wrong, and where.
+        advice: What a person can do about it.
+    """
+
+    kind: ClassVar[str] = "error"
+    is_permanent: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        """Say what was wrong, and what to do about it."""
+        self.message = _flatten(message)
+        self.advice = _flatten(advice)
+        super().__init__(f"{self.message} {self.advice}".strip())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with every attribute."""
+        # Exceptions rebuild themselves from `args`, which knows no keyword: without this, none of
+        # ours would cross a process boundary with its advice and account.
+        return (_restore, (type(self), self.args, self.__dict__.copy()))
+
+
+class SettingsError(TrutoGroupsError):
+    """A variable or the settings file is missing or wrong. A retry cannot help."""
+
+    kind = "settings"
+    is_permanent = True
+
+
+class DatabaseError(TrutoGroupsError):
+    """The database cannot be opened, is held, is full, or belongs to another Truto.
+
+    A retry helps once the program that holds it has ended or there is room again.
+    """
+
+    kind = "database"
+
+
+class AuditError(TrutoGroupsError):
+    """A sync failed its audit and was held back; the rows published before it stay.
+
+    A retry helps only once the source sends good data again, or a person accepted it.
+    """
+
+    kind = "held_back"
+
+
+class TrutoError(TrutoGroupsError):
+    """Truto, or the app behind it, did not give a usable answer.
+
+    Attributes:
+        integrated_account_id: The account that was asked for; None when no single one was.
+    """
+
+    kind = "truto"
+
+    def __init__(
+        self, message: str, *, advice: str = "", integrated_account_id: str | None = None
+    ) -> None:
+        """Say what was wrong, for which account, and what to do about it."""
+        self.integrated_account_id = integrated_account_id
+        super().__init__(message, advice=advice)
+
+
+class DoubtfulListingError(TrutoError):
+    """A listing of accounts is empty, or lacks too many, so that nobody is taken as gone.
+
+    The next listing may be whole.
+    """
+
+    kind = "doubtful_listing"
+
+
+class TokenRejectedError(TrutoError):
+    """Truto itself answered 401: the API token is wrong. No account can be synced with it."""
+
+    kind = "token_rejected"
+    is_permanent = True
+
+
+class AccountNeedsReauthError(TrutoError):
+    """The app answered 401 through Truto. Only reconnecting the account helps."""
+
+    kind = "account_needs_reauth"
+    is_permanent = True
+
+
+class BadRequestError(TrutoError):
+    """400: as a rule, a query parameter that the integration requires is missing."""
+
+    kind = "bad_request"
+    is_permanent = True
+
+
+class ForbiddenError(TrutoError):
+    """403: the connection lacks a scope or a right."""
+
+    kind = "forbidden"
+    is_permanent = True
+
+
+class NotFoundError(TrutoError):
+    """404: the account, or the resource of its integration, does not exist."""
+
+    kind = "not_found"
+    is_permanent = True
+
+
+class MethodNotAllowedError(TrutoError):
+    """405: the integration does not offer this call."""
+
+    kind = "method_not_allowed"
+    is_permanent = True
+
+
+class ConflictError(TrutoError):
+    """409: the account is in a state that forbids the call."""
+
+    kind = "conflict"
+    is_permanent = True
+
+
+class UnprocessableError(TrutoError):
+    """422: a query parameter has a value that cannot be used."""
+
+    kind = "unprocessable"
+    is_permanent = True
+
+
+class RequestRefusedError(TrutoError):
+    """Any other 4xx, which refuses the request for good."""
+
+    kind = "request_refused"
+    is_permanent = True
+
+
+class RedirectRefusedError(TrutoError):
+    """Truto's answer pointed to another server, which must not see the token."""
+
+    kind = "redirect_refused"
+    is_permanent = True
+
+
+class UnexpectedAnswerError(TrutoError):
+    """A status that Truto does not document; the next sync may find it gone."""
+
+    kind = "unexpected_answer"
+
+
+class RetriesExhaustedError(TrutoError):
+    """What could have healed did not within the budget of attempts and seconds.
+
+    The next sync may well succeed.
+    """
+
+    kind = "retries_exhausted"
+
+
+class EnvelopeError(TrutoError):
+    """The body is not JSON, or not the envelope that Truto documents.
+
+    It is neither data nor an empty answer; the next sync may find it mended.
+    """
+
+    kind = "envelope"
+
+
+class PaginationError(TrutoError):
+    """The pages do not end: a cursor came twice, or there were more pages than allowed."""
+
+    kind = "pagination"
+
+
+class CompletionError(TrutoError):
+    """A group of a partial answer could not be read whole through Get Group."""
+
+    kind = "completion"
+
+
+@cache
+def find_permanent_kinds() -> frozenset[str]:
+    """Return the kinds of failure that wait for other settings or another listing."""
+
+    def walk(kind: type[TrutoGroupsError]) -> Iterator[type[TrutoGroupsError]]:
+        yield kind
+        for below in kind.__subclasses__():
+            yield from walk(below)
+
+    return frozenset(found.kind for found in walk(TrutoGroupsError) if found.is_permanent)
+
+
+def _flatten(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _restore(
+    kind: type[TrutoGroupsError], args: tuple[object, ...], state: dict[str, object]
+) -> TrutoGroupsError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,157 @@
+"""Read the settings file, and tell every mistake in it at once.
+
+Puts together what document.py, sections.py, query.py and account.py each know; knows nothing
+itself of YAML or of what a value may be.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import cast
+
+from pydantic import ValidationError
+
+from truto_groups.errors import SettingsError
+from truto_groups.query import find_query_mistakes
+from truto_groups.settings.account import Settings
+from truto_groups.settings.document import Document, read_document
+from truto_groups.settings.mistakes import KeyPath, Mistake, make_error, shorten
+from truto_groups.settings.sections import (
+    KEY_HOMES,
+    AccountSection,
+    FileSections,
+    find_model,
+    may_be_empty,
+)
+from truto_groups.settings.validators import find_mistakes
+
+
+def read_settings(path: Path | None) -> Settings:
+    """Read the settings file.
+
+    Args:
+        path: The file, which must exist; None: no file, all defaults.
+
+    Raises:
+        SettingsError: It cannot be read, or something in it is wrong. Each mistake is told with
+            file, line, key path and what would be right.
+    """
+    if path is None:
+        return Settings()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        advice = "Create it, or correct or unset TRUTO_GROUPS_SETTINGS."
+        raise SettingsError(f"The settings file {path} does not exist.", advice=advice) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(
+            f"The settings file {path} cannot be read: {reason}.",
+            advice="TRUTO_GROUPS_SETTINGS must name a file that this user may read.",
+        ) from None
+    document = read_document(content, source=str(path))
+    settings, mistakes = _type_sections(document, path)
+    if mistakes:
+        raise make_error(mistakes, source=str(path))
+    return settings
+
+
+def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mistake]]:
+    mistakes = [
+        *document.mistakes,
+        *_find_empty_values(document, document.data, ()),
+        *_find_slugs_given_twice(document),
+        *_find_in_queries(document),
+    ]
+    sections, found = _validate(document)
+    if found:
+        # The rest is judged as well, so that one round of corrections is enough.
+        for mistake in found:
+            _remove(document.data, mistake.path)
+        sections, _ = _validate(document)
+    mistakes.extend(found)
+    settings = Settings(sections, path=path, lines=document.lines)
+    if all(_leaves_ages_alone(mistake.path) for mistake in mistakes):
+        mistakes.extend(settings.find_impossible_ages())
+    return settings, mistakes
+
+
+def _leaves_ages_alone(path: KeyPath) -> bool:
+    # A misspelt max_age, or a section that cannot be read, would make good ages look impossible.
+    others = AccountSection.model_fields.keys() - {"max_age", "refresh_every"}
+    return path[:1] in {("truto",), ("discovery",)} or not others.isdisjoint(path)
+
+
+def _validate(document: Document) -> tuple[FileSections, list[Mistake]]:
+    try:
+        return FileSections.model_validate(document.data), []
+    except ValidationError as error:
+        return FileSections(), find_mistakes(
+            error,
+            models=find_model,
+            lines=document.lines,
+            written=document.written,
+            homes=KEY_HOMES,
+        )
+
+
+def _find_empty_values(
+    document: Document, mapping: dict[str, object], path: KeyPath
+) -> Iterator[Mistake]:
+    for key, value in list(mapping.items()):
+        inner = (*path, key)
+        if value is None and may_be_empty(inner):
+            mapping[key] = {}
+        elif value is None:
+            del mapping[key]
+            what, right = "has no value", "Write a value after the colon, or remove the line"
+            yield Mistake(document.lines[inner], inner, what, right)
+        elif isinstance(value, dict) and key != "query":
+            yield from _find_empty_values(document, cast(dict[str, object], value), inner)
+
+
+def _find_slugs_given_twice(document: Document) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for slug in _as_mapping(document.data.get("integrations")):
+        other = first.setdefault(slug.casefold(), slug)
+        if other != slug:
+            path = ("integrations", slug)
+            line = document.lines["integrations", other]
+            what = f"is the same integration as {other} on line {line}"
+            yield Mistake(document.lines[path], path, what, "Keep one of the two")
+
+
+def _find_in_queries(document: Document) -> Iterator[Mistake]:
+    for path, section in _find_account_sections(document.data):
+        inside = (*path, "query")
+        written = partial(_spell_value, document, inside)
+        for found in find_query_mistakes(_as_mapping(section.get("query")), written=written):
+            full = (*inside, *found.path)
+            yield Mistake(document.lines[full], full, found.what, found.right)
+
+
+def _spell_value(document: Document, inside: KeyPath, path: KeyPath, value: object) -> str:
+    return shorten(document.written.get((*inside, *path)) or json.dumps(value))
+
+
+def _find_account_sections(
+    data: dict[str, object],
+) -> Iterator[tuple[KeyPath, dict[str, object]]]:
+    yield ("defaults",), _as_mapping(data.get("defaults"))
+    for name in ("integrations", "accounts"):
+        for key, section in _as_mapping(data.get(name)).items():
+            yield (name, key), _as_mapping(section)
+
+
+def _as_mapping(value: object) -> dict[str, object]:
+    return cast(dict[str, object], value) if isinstance(value, dict) else {}
+
+
+def _remove(data: dict[str, object], path: KeyPath) -> None:
+    # A list with a mistake in it goes as a whole.
+    keys = list(takewhile(lambda key: isinstance(key, str), path))
+    for key in keys[:-1]:
+        data = _as_mapping(data.get(str(key)))
+    data.pop(str(keys[-1]), None)

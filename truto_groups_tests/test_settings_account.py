@@ -1,0 +1,173 @@
+"""What holds for one account once defaults, integration and account are laid over each other."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from truto_groups.errors import SettingsError
+from truto_groups.settings import (
+    AccountSettings,
+    Settings,
+    VolumeLimits,
+    read_settings,
+    resolve_knobs,
+)
+
+LAYERED = """
+truto: {max_pages: 7}
+defaults:
+  refresh_every: 1h
+  max_age: 3d
+  requests_per_10_seconds_per_account: 40
+  volume: {max_fall: 0.5, hold_back: false}
+  query: {name: a, user_id: u}
+integrations:
+  asana:
+    refresh_every: 2h
+    remote_data: nothing
+    volume: {max_rise: 3}
+    query: {name: b, organization_id: ["1", "2"]}
+accounts:
+  one:
+    refresh_every: 3h
+    requests_at_once_per_account: 0
+    volume: {max_fall: auto}
+    query: {organization_id: "9"}
+"""
+
+
+def read(folder: Path, text: str) -> Settings:
+    path = folder / "truto_groups.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_settings(path)
+
+
+def test_without_a_file_the_documented_defaults_hold() -> None:
+    settings = Settings().for_account("x", "okta")
+
+    assert settings == AccountSettings()
+    assert settings.refresh_every == timedelta(hours=6)
+    assert settings.max_age == timedelta(hours=24)
+    assert (settings.skip, settings.private_values, settings.record_initial_sync) == (
+        False,
+        False,
+        False,
+    )
+    assert (settings.remote_data, settings.complete, settings.query) == ("all", "auto", {})
+    assert settings.requests_at_once_per_account == 4
+    assert settings.requests_per_10_seconds_per_account == 50
+    assert settings.max_pages == 10_000
+    assert settings.volume == VolumeLimits(max_fall=None, max_rise=None, hold_back=True)
+
+
+def test_the_narrower_wins_key_by_key_down_into_query_and_volume(tmp_path: Path) -> None:
+    settings = read(tmp_path, LAYERED)
+
+    one = settings.for_account("one", "asana")
+    assert one.refresh_every == timedelta(hours=3)
+    assert one.max_age == timedelta(days=3)
+    assert one.remote_data == "nothing"
+    assert one.query == {"name": "b", "user_id": "u", "organization_id": "9"}
+    assert one.volume == VolumeLimits(max_fall=None, max_rise=3.0, hold_back=False)
+
+    other = settings.for_account("other", "asana")
+    assert other.refresh_every == timedelta(hours=2)
+    assert other.query["organization_id"] == ["1", "2"]
+    assert other.volume == VolumeLimits(max_fall=0.5, max_rise=3.0, hold_back=False)
+
+    assert settings.for_account("other", "okta").query == {"name": "a", "user_id": "u"}
+    assert settings.for_account("one", None).remote_data == "all"
+
+
+def test_an_integration_is_found_in_whatever_case(tmp_path: Path) -> None:
+    settings = read(tmp_path, "integrations: {Asana: {skip: true}}")
+
+    assert settings.for_account("x", "asana").skip is True
+    assert settings.for_account("x", "ASANA").skip is True
+    assert settings.for_account("x", "asana2").skip is False
+
+
+def test_a_ceiling_comes_from_the_narrowest_place_that_gives_one(tmp_path: Path) -> None:
+    settings = read(tmp_path, LAYERED)
+    knobs = resolve_knobs(
+        {
+            "requests_at_once_per_account": 11,
+            "requests_per_10_seconds_per_account": 12,
+            "max_pages": 13,
+        },
+        section=settings.truto,
+    )
+
+    one = settings.for_account("one", "asana", knobs=knobs)
+    assert one.requests_at_once_per_account == 0
+    assert one.requests_per_10_seconds_per_account == 40
+    assert one.max_pages == 13
+    assert settings.for_account("other", "asana", knobs=knobs).requests_at_once_per_account == 11
+    assert settings.for_account("one", "asana").max_pages == 7
+    assert settings.for_account("other", "okta").requests_at_once_per_account == 4
+
+
+def test_the_digest_of_an_account_does_not_depend_on_who_asks(tmp_path: Path) -> None:
+    settings = read(tmp_path, LAYERED)
+    knobs = resolve_knobs({"max_pages": 13}, section=settings.truto)
+
+    asked_by_the_run = settings.for_account("one", "asana", knobs=knobs)
+    asked_by_a_reader = settings.for_account("one", "asana")
+    assert asked_by_the_run.digest == asked_by_a_reader.digest
+    assert asked_by_the_run.digest != settings.for_account("other", "asana").digest
+    assert len(asked_by_the_run.digest) == 64
+
+
+def test_what_one_account_is_given_cannot_be_changed_through_another(tmp_path: Path) -> None:
+    settings = read(tmp_path, LAYERED)
+    first = settings.for_account("other", "asana").query["organization_id"]
+    assert isinstance(first, list)
+    first.append("3")
+
+    assert settings.for_account("other", "asana").query["organization_id"] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("defaults: {max_age: 6h}", 1, "max_age 6h (line 1) is not above refresh_every 6h (the"),
+        ("defaults:\n  refresh_every: 24h", 2, "max_age 24h (the default) is not above refresh"),
+        ("defaults:\n  max_age: 1h\n  refresh_every: 2h", 2, "Set a max_age above 2h, or a refr"),
+        ("integrations:\n  a:\n    refresh_every: 30h", 3, "integrations.a.refresh_every: max_a"),
+        ("defaults: {max_age: 9h}\nintegrations:\n  a: {refresh_every: 10h}", 3, "9h (line 1) is"),
+        ("accounts:\n  a:\n    max_age: 5h", 3, "accounts.a.max_age: max_age 5h (line 3) is not"),
+    ],
+)
+def test_a_max_age_not_above_refresh_every_is_refused_when_the_file_is_read(
+    tmp_path: Path, text: str, line: int, told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text)
+
+    assert str(caught.value).startswith(f"{tmp_path / 'truto_groups.yaml'}:{line}: ")
+    assert told in str(caught.value)
+
+
+def test_a_combination_that_hangs_on_the_integration_is_judged_for_the_account(
+    tmp_path: Path,
+) -> None:
+    """Only Truto knows an account's integration, so neither may the file be refused for it."""
+    settings = read(
+        tmp_path,
+        "integrations:\n  slow: {max_age: 4d}\naccounts:\n  a:\n    refresh_every: 2d\n",
+    )
+
+    assert settings.for_account("a", "slow").refresh_every == timedelta(days=2)
+    with pytest.raises(SettingsError) as caught:
+        settings.for_account("a", "okta")
+    assert f"{tmp_path / 'truto_groups.yaml'}:5: accounts.a.refresh_every: " in str(caught.value)
+    assert settings.for_account("b", "okta").refresh_every == timedelta(hours=6)
+
+
+def test_an_account_that_no_integration_makes_possible_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"accounts\.a\.refresh_every"):
+        read(
+            tmp_path,
+            "integrations:\n  slow: {max_age: 4d}\naccounts:\n  a: {refresh_every: 5d}\n",
+        )
