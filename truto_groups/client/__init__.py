@@ -1,0 +1,28 @@
+"""Truto over HTTP: the only place that names httpx.
+
+    client.py      the calls that the pipeline makes
+    walk.py        all pages of one account, guarded, fanned out, completed
+    exchange.py    one request until it is answered: token, ceilings, retries, redirects
+    accounts.py    integrated accounts and capabilities, read out of answers   (pure)
+    encoding.py    a query as Truto reads it, and the listings that it takes   (pure)
+    envelope.py    a body taken apart without parsing the groups in it         (pure)
+    options.py     what a client is told, as plain values, checked             (pure)
+    refusals.py    an error body as an exception                               (pure)
+    retry.py       what is tried again, and when                               (pure)
+    secrecy.py     keeps the token out of errors and logs
+
+What is imported here is the public face; nothing below it is meant for the rest of the package.
+Pages, stats and the proof of a whole walk are plain values of truto_groups.walks.
+"""
+
+from truto_groups.client.client import TrutoClient
+from truto_groups.client.encoding import encode_query, plan_listings
+from truto_groups.client.options import ClientOptions, GroupsRequest
+
+__all__ = [
+    "ClientOptions",
+    "GroupsRequest",
+    "TrutoClient",
+    "encode_query",
+    "plan_listings",
+]

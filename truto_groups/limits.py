@@ -1,0 +1,297 @@
+"""Hold the ceilings on requests in any ten seconds, over all processes of this machine.
+
+Counts requests, nothing else: what a request is, and which answer means "slow down", is client/'s
+to know. Processes that are given the same file share one log of starts and one set of pauses.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from truto_groups.errors import DatabaseError
+
+# The server counts arrivals, and we space out departures: a slow handshake can bring two of them
+# nearer together. Costs 3.8 % of the ceiling, which leaves more than the 95 % that we promise.
+SAFETY_MARGIN: Final = 0.04
+# A key that was slowed down is back at its full ceiling this long after its pause.
+RECOVERY_SECONDS: Final = 60.0
+BUSY_SECONDS: Final = 5.0
+SMALLEST_SHARE: Final = 1 / 16
+
+_SCHEMA = """
+create table if not exists starts (
+    key text not null, turn integer not null, at real not null, primary key (key, turn)
+) without rowid;
+create table if not exists slowdowns (
+    key text not null primary key, at real not null, paused_until real not null, share real not null
+) without rowid;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """At most ``requests`` starts under ``key`` in any window; 0 is no ceiling."""
+
+    key: str
+    requests: int
+
+
+class RequestLimits:
+    """A sliding window over the starts of requests, shared through an SQLite file.
+
+    One request may have to respect several ceilings (its account's and the token's): it starts
+    when all of them have room, and is counted under all of them at once. Waiting requests of a
+    process are served first come, first served, and one that waits for its account holds up no
+    other account. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        window_seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare the limits; the file is opened at the first request that has a ceiling.
+
+        Args:
+            path: SQLite file that other processes share; None keeps the log in this process.
+            window_seconds: Length of the window that a ceiling counts in.
+            clock: Seconds since a point that is the same for all processes of the machine, which
+                the monotonic clock's is until the machine restarts.
+        """
+        self._path = path
+        self._window = window_seconds * (1 + SAFETY_MARGIN)
+        self._clock = clock
+        self._database: sqlite3.Connection | None = None
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._pauses: dict[str, float] = {}
+        self._claims = 0
+
+    def __enter__(self) -> "RequestLimits":
+        """Nothing is opened before it is needed."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is needed again."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    async def wait_for(self, account: Ceiling | None, token: Ceiling) -> float:
+        """Wait until one more request may start, and count it.
+
+        Args:
+            account: The ceiling of the integrated account that the request is for, if any.
+            token: The ceiling of the token, over all accounts.
+
+        Returns:
+            The seconds that were waited because Truto had asked to slow down; waiting for room
+            under a ceiling is ordinary and not in it.
+
+        Raises:
+            DatabaseError: The shared file cannot be used.
+        """
+        ceilings = (token,) if account is None else (account, token)
+        started = self._clock()
+        if not any(ceiling.requests for ceiling in ceilings):
+            await self._wait_out_pauses(ceilings)
+        elif account is None:
+            await self._take_turn(ceilings, token)
+        else:
+            async with self._turn(account.key):
+                await self._take_turn(ceilings, token)
+        return self._find_throttled(ceilings, since=started)
+
+    def find_pause(self, account: Ceiling | None, token: Ceiling) -> float:
+        """Find for how many seconds more no request may start, as far as this process knows."""
+        if not self._pauses:
+            return 0.0
+        known = [self._pauses.get(one.key, 0.0) for one in (account, token) if one is not None]
+        return max(0.0, max(known) - self._clock())
+
+    def slow_down(self, ceiling: Ceiling, *, seconds: float) -> None:
+        """Let no request start under a key for some seconds, then start again at half speed.
+
+        A key that is paused already is not halved again: the answers to requests that were under
+        way together are one and the same message.
+
+        Args:
+            ceiling: The key, with the ceiling that is normally in force for it.
+            seconds: Length of the pause from now on.
+
+        Raises:
+            DatabaseError: The shared file cannot be used.
+        """
+        now = self._clock()
+        self._remember_pause(ceiling.key, until=now + seconds)
+        if not ceiling.requests:
+            return
+        try:
+            database = self._begin()
+            try:
+                paused_until, share = _read_slowdown(database, ceiling.key, now=now)
+                if paused_until <= now:
+                    share = max(share / 2, SMALLEST_SHARE)
+                database.execute(
+                    "insert or replace into slowdowns values (?, ?, ?, ?)",
+                    (ceiling.key, now, max(paused_until, now + seconds), share),
+                )
+            finally:
+                database.execute("commit")
+        except (sqlite3.Error, OSError) as error:
+            raise self._explain(error) from error
+
+    def _turn(self, key: str) -> asyncio.Lock:
+        lock = self._turns.get(key)
+        if lock is None:
+            lock = self._turns[key] = asyncio.Lock()
+        return lock
+
+    async def _take_turn(self, ceilings: tuple[Ceiling, ...], token: Ceiling) -> None:
+        while True:
+            async with self._turn(token.key):
+                while True:
+                    wait, is_token = self._claim(ceilings, token=token)
+                    if wait <= 0:
+                        return
+                    if not is_token:
+                        break
+                    await asyncio.sleep(wait)
+            await asyncio.sleep(wait)
+
+    async def _wait_out_pauses(self, ceilings: tuple[Ceiling, ...]) -> None:
+        while self._pauses:
+            wait = max(self._pauses.get(one.key, 0.0) for one in ceilings) - self._clock()
+            if wait <= 0:
+                return
+            await asyncio.sleep(wait)
+
+    def _remember_pause(self, key: str, *, until: float) -> None:
+        self._pauses[key] = max(until, self._pauses.get(key, 0.0))
+
+    def _find_throttled(self, ceilings: tuple[Ceiling, ...], *, since: float) -> float:
+        if not self._pauses:
+            return 0.0
+        until = max(self._pauses.get(one.key, 0.0) for one in ceilings)
+        return max(0.0, min(until, self._clock()) - since)
+
+    def _claim(self, ceilings: tuple[Ceiling, ...], *, token: Ceiling) -> tuple[float, bool]:
+        """Count one start now, or say how long to wait, and whether it is the token that waits."""
+        try:
+            database = self._begin()
+            try:
+                # Read inside the transaction: turns are then in the order of their instants.
+                now = self._clock()
+                longest = (0.0, True)
+                starts: list[tuple[str, int, float]] = []
+                for ceiling in ceilings:
+                    wait, turn = self._find_room(database, ceiling, now=now)
+                    if wait > longest[0]:
+                        longest = (wait, ceiling is token)
+                    if ceiling.requests:
+                        starts.append((ceiling.key, turn, now))
+                if longest[0] <= 0:
+                    database.executemany("insert or replace into starts values (?, ?, ?)", starts)
+                    self._forget_old_starts(database, now=now)
+                return longest
+            finally:
+                database.execute("commit")
+        except (sqlite3.Error, OSError) as error:
+            raise self._explain(error) from error
+
+    def _find_room(
+        self, database: sqlite3.Connection, ceiling: Ceiling, *, now: float
+    ) -> tuple[float, int]:
+        """How long until there is room for one more start, and which turn it would be."""
+        if not ceiling.requests:
+            return self._pauses.get(ceiling.key, 0.0) - now, 0
+        paused_until, share = _read_slowdown(database, ceiling.key, now=now)
+        if paused_until > now:
+            self._remember_pause(ceiling.key, until=paused_until)
+            return paused_until - now, 0
+        last = database.execute(
+            "select turn from starts where key = ? order by turn desc limit 1", (ceiling.key,)
+        ).fetchone()
+        turn = 1 if last is None else int(last[0]) + 1
+        allowed = max(1, int(ceiling.requests * share))
+        first = database.execute(
+            "select at from starts where key = ? and turn = ?", (ceiling.key, turn - allowed)
+        ).fetchone()
+        # An instant in the future was written before the machine restarted.
+        if first is None or first[0] > now:
+            return 0.0, turn
+        return first[0] + self._window - now, turn
+
+    def _forget_old_starts(self, database: sqlite3.Connection, *, now: float) -> None:
+        self._claims += 1
+        if self._claims % 1000 == 1:
+            database.execute(
+                "delete from starts where at < ? or at > ?", (now - 2 * self._window, now)
+            )
+
+    def _begin(self) -> sqlite3.Connection:
+        if self._database is None:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(
+                ":memory:" if self._path is None else self._path,
+                isolation_level=None,
+                check_same_thread=False,  # one event loop, but whoever closes it may be elsewhere
+                timeout=BUSY_SECONDS,
+            )
+            _prepare(self._database)
+        self._database.execute("begin immediate")
+        return self._database
+
+    def _explain(self, error: sqlite3.Error | OSError) -> DatabaseError:
+        return DatabaseError(
+            f"The file that holds the ceilings on requests, {self._path}, cannot be used: {error}.",
+            advice="Make it writable and leave room on its disk, or delete it: it only remembers "
+            "the requests of the last seconds.",
+        )
+
+
+def _read_slowdown(database: sqlite3.Connection, key: str, *, now: float) -> tuple[float, float]:
+    """Until when the key is paused, and the share of its ceiling that it may use."""
+    row = database.execute(
+        "select at, paused_until, share from slowdowns where key = ?", (key,)
+    ).fetchone()
+    if row is None or row[0] > now:
+        return 0.0, 1.0
+    paused_until, share = float(row[1]), float(row[2])
+    if paused_until > now:
+        return paused_until, share
+    recovered = (now - paused_until) / RECOVERY_SECONDS
+    return paused_until, min(1.0, share + (1 - share) * recovered)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Set up a new file, or find it set up; several processes may be at it."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("pragma journal_mode = wal")
+            database.execute("pragma synchronous = normal")
+            database.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            # Two processes that turn one new file to WAL do not wait for each other by themselves.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return

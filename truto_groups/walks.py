@@ -1,0 +1,66 @@
+"""What fetching an account yields, as plain values: its pages, its cost, and the proof of the end.
+
+Pure. Only the client makes these; whoever publishes takes them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_SEAL: Final = object()
+
+
+@dataclass(slots=True)
+class SyncStats:
+    """What a sync has cost so far; alive while it runs, and also when it fails.
+
+    Attributes:
+        request_count: Requests sent, retries and redirects included.
+        retry_count: Those that repeated another.
+        throttled_seconds: Waited because Truto or an app had asked to slow down.
+        byte_count: Bytes of all bodies, after decompression.
+    """
+
+    request_count: int = 0
+    retry_count: int = 0
+    throttled_seconds: float = 0.0
+    byte_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of unified groups.
+
+    Attributes:
+        number: From 1, in the order in which the pages of the sync were handed on.
+        records: The JSON text of the array of groups, exactly as received.
+        byte_count: Bytes of the answer that brought it, after decompression.
+    """
+
+    number: int
+    records: str
+    byte_count: int
+
+
+class CompleteWalk:
+    """The proof that every page of every listing of an account was handed on.
+
+    Only the end of a walk makes one, so that whatever wants one cannot be given part of a list.
+
+    Attributes:
+        page_count: Pages handed on.
+        stats: What they cost.
+    """
+
+    __slots__ = ("page_count", "stats")
+
+    def __init__(self, seal: object, *, page_count: int, stats: SyncStats) -> None:
+        """Made by :func:`seal_walk` alone."""
+        if seal is not _SEAL:
+            raise TypeError("Only a completely walked chain of pages makes a CompleteWalk.")
+        self.page_count = page_count
+        self.stats = stats
+
+
+def seal_walk(*, page_count: int, stats: SyncStats) -> CompleteWalk:
+    """Say that a walk has come to the end of every listing; client/walk.py's to call, alone."""
+    return CompleteWalk(_SEAL, page_count=page_count, stats=stats)
