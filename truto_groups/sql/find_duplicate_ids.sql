@@ -1,0 +1,5 @@
+SELECT integrated_account_id, id, count(*) AS row_count
+FROM groups
+GROUP BY integrated_account_id, id
+HAVING count(*) > 1
+ORDER BY ALL;

@@ -1,0 +1,68 @@
+-- Keep arrived records letter by letter, beside what they become. Each layer computes once what the
+-- next one needs several times.
+INSERT INTO staging.landed
+SELECT
+    integrated_account_id,
+    position,
+    record,
+    nullif(remote_data, ''),
+    nullif(other_fields, ''),
+    staging.as_id(fields.id),
+    fields.name ->> '$',
+    staging.as_group_type(fields.group_type ->> '$'),
+    fields.group_type ->> '$',
+    fields.description ->> '$',
+    fields.organization ->> '$',
+    created_at,
+    updated_at,
+    CASE
+        WHEN created_text IS NULL AND updated_text IS NULL THEN NULL
+        WHEN created_at IS NOT NULL AND (updated_at IS NOT NULL OR updated_text IS NULL) THEN NULL
+        ELSE list_filter(
+            [
+                if(created_text IS NOT NULL AND created_at IS NULL, 'created_at', NULL),
+                if(updated_text IS NOT NULL AND updated_at IS NULL, 'updated_at', NULL)
+            ],
+            lambda field: field IS NOT NULL
+        )
+    END
+FROM (
+    SELECT
+        *,
+        CASE
+            WHEN created_text IS NULL THEN NULL
+            WHEN created_parts.year NOT IN ('', '0000')
+                THEN try_cast(staging.parts_as_text(created_parts) AS TIMESTAMPTZ)
+            ELSE staging.epoch_as_instant(try_cast(created_epoch AS DECIMAL(24, 6)))
+        END AS created_at,
+        CASE
+            WHEN updated_text IS NULL THEN NULL
+            WHEN updated_parts.year NOT IN ('', '0000')
+                THEN try_cast(staging.parts_as_text(updated_parts) AS TIMESTAMPTZ)
+            ELSE staging.epoch_as_instant(try_cast(updated_epoch AS DECIMAL(24, 6)))
+        END AS updated_at
+    FROM (
+        SELECT
+            *,
+            staging.instant_parts(created_text) AS created_parts,
+            staging.instant_parts(updated_text) AS updated_parts,
+            staging.epoch_text(fields.created_at, created_text) AS created_epoch,
+            staging.epoch_text(fields.updated_at, updated_text) AS updated_epoch
+        FROM (
+            SELECT
+                *,
+                fields.created_at ->> '$' AS created_text,
+                fields.updated_at ->> '$' AS updated_text
+            FROM (
+                SELECT
+                    *,
+                    json_transform(
+                        record,
+                        '{"id":"JSON","name":"JSON","group_type":"JSON","description":"JSON",
+                          "organization":"JSON","created_at":"JSON","updated_at":"JSON"}'
+                    ) AS fields
+                FROM arrived
+            )
+        )
+    )
+);

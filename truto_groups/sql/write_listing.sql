@@ -1,0 +1,53 @@
+-- Keep what was listed; `listed` is a temporary table with one row per account of the answer.
+
+-- New, active again, or back: a sync is wanted soon.
+CREATE OR REPLACE TEMP TABLE wanted AS
+SELECT l.id
+FROM listed AS l
+LEFT JOIN integrated_accounts AS k USING (id)
+WHERE k.id IS NULL
+    OR k.gone_at IS NOT NULL
+    OR k.status <> 'active' AND l.status = 'active';
+
+INSERT INTO account_state BY NAME
+SELECT id AS integrated_account_id, override_digest
+FROM listed
+WHERE id NOT IN (SELECT integrated_account_id FROM account_state);
+
+UPDATE account_state
+SET wanted_at = getvariable('now')
+WHERE integrated_account_id IN (SELECT id FROM wanted);
+
+UPDATE account_state AS s
+SET override_digest = l.override_digest, override_changed_at = getvariable('now')
+FROM listed AS l
+WHERE s.integrated_account_id = l.id AND s.override_digest IS DISTINCT FROM l.override_digest;
+
+UPDATE integrated_accounts AS k
+SET
+    integration = l.integration,
+    tenant_id = l.tenant_id,
+    status = l.status,
+    is_sandbox = l.is_sandbox,
+    last_error = l.last_error,
+    created_at = l.created_at,
+    updated_at = l.updated_at,
+    listed_at = getvariable('now'),
+    gone_at = NULL
+FROM listed AS l
+WHERE k.id = l.id;
+
+INSERT INTO integrated_accounts BY NAME
+SELECT
+    id,
+    integration,
+    tenant_id,
+    status,
+    is_sandbox,
+    last_error,
+    created_at,
+    updated_at,
+    getvariable('now') AS first_listed_at,
+    getvariable('now') AS listed_at
+FROM listed
+WHERE id NOT IN (SELECT id FROM integrated_accounts);

@@ -1,0 +1,158 @@
+"""The ledger: one row per attempt to sync an account, written when it starts.
+
+Freshness is read from here and never from the groups themselves, because an account without
+groups has no rows. All functions work on a connection that Database.writing or .reading gave.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+
+from truto_groups.warehouse.statements import statement
+
+Outcome = Literal["published", "unchanged", "held_back", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How an attempt to sync an account ended; the counts as far as it came.
+
+    Attributes:
+        integrated_account_id: The account.
+        outcome: How it ended.
+        group_count: Groups received, each id once; None when it never got that far.
+        page_count: Pages walked.
+        request_count: Requests sent, retries included.
+        retry_count: Requests sent again.
+        throttled_seconds: Waited because of rate limits.
+        byte_count: Bytes of the bodies, decompressed.
+        digest: Of the whole answer, order aside.
+        error_kind: The kind of failure, for machines.
+        error: What went wrong and what to do.
+        conditions: Digest of the settings and the listing under which it was made.
+    """
+
+    integrated_account_id: str
+    outcome: Outcome
+    group_count: int | None = None
+    page_count: int | None = None
+    request_count: int | None = None
+    retry_count: int | None = None
+    throttled_seconds: float | None = None
+    byte_count: int | None = None
+    digest: str | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    conditions: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """An account's last sync that ended as published or unchanged, seen from another attempt.
+
+    Attributes:
+        digest: Of what it confirmed.
+        group_count: How many groups it confirmed.
+    """
+
+    digest: str | None
+    group_count: int
+
+
+def start_attempts(
+    connection: duckdb.DuckDBPyConnection,
+    integrated_account_ids: Sequence[str],
+    *,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Write that the attempts have begun."""
+    connection.execute(
+        statement("start_attempts"),
+        {"ids": list(integrated_account_ids), "run_id": run_id, "now": now},
+    ).fetchall()
+
+
+def finish_attempts(
+    connection: duckdb.DuckDBPyConnection,
+    attempts: Sequence[Attempt],
+    *,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Write how attempts of this run ended, and carry confirmations to the accounts."""
+    if not attempts:
+        return
+    columns = {name: [getattr(attempt, name) for attempt in attempts] for name in Attempt.__slots__}
+    conditions = columns.pop("conditions")
+    connection.execute(
+        statement("finish_attempts"), {**columns, "run_id": run_id, "now": now}
+    ).fetchall()
+    confirmed = [
+        a.integrated_account_id for a in attempts if a.outcome in ("published", "unchanged")
+    ]
+    connection.execute(
+        "UPDATE integrated_accounts SET last_confirmed_at = $now WHERE id IN (SELECT unnest($ids))",
+        {"now": now, "ids": confirmed},
+    ).fetchall()
+    connection.execute(
+        statement("remember_conditions"),
+        {"ids": columns["integrated_account_id"], "conditions": conditions},
+    ).fetchall()
+
+
+def fail_killed_attempts(
+    connection: duckdb.DuckDBPyConnection, *, is_alive: Callable[[str], bool], now: datetime
+) -> list[str]:
+    """Turn the attempts of runs that are no more into failed ones.
+
+    Returns:
+        The accounts concerned.
+    """
+    running = connection.execute(
+        "SELECT DISTINCT run_id FROM account_syncs WHERE outcome = 'running'"
+    ).fetchall()
+    dead = [run_id for (run_id,) in running if not is_alive(run_id)]
+    if not dead:
+        return []
+    rows = connection.execute(
+        statement("fail_killed_attempts"), {"run_ids": dead, "now": now}
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def read_confirmations(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> Mapping[str, Confirmation]:
+    """Read the last confirmed sync of accounts; those never confirmed are missing."""
+    rows = connection.execute(
+        statement("read_confirmations"), {"ids": list(integrated_account_ids)}
+    ).fetchall()
+    return {row[0]: Confirmation(digest=row[1], group_count=row[2]) for row in rows}
+
+
+def read_count_history(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> Mapping[str, Sequence[int]]:
+    """Read how many groups accounts had at their latest confirmed syncs, oldest first."""
+    rows = connection.execute(
+        statement("read_count_history"), {"ids": list(integrated_account_ids)}
+    ).fetchall()
+    return dict(rows)
+
+
+def find_overtaken(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], *, run_id: str
+) -> Mapping[str, str]:
+    """Find the accounts for which another run has already settled a newer answer.
+
+    Returns:
+        The other run's id by integrated account id.
+    """
+    rows = connection.execute(
+        statement("find_overtaken"), {"ids": list(integrated_account_ids), "run_id": run_id}
+    ).fetchall()
+    return dict(rows)

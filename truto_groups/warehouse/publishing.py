@@ -1,0 +1,138 @@
+"""Replace the rows of accounts by what was landed: all of it in one transaction, or nothing.
+
+What may be published was decided before (see pipeline.py); what differs is worked out in
+``sql/publish.sql``. An account's raw records, groups, breakdown, changes and ledger row always
+change together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from truto_groups.contract import NORMALIZATION_VERSION
+from truto_groups.warehouse.statements import statement, statements
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacedAccount:
+    """An account whose rows are to be replaced.
+
+    Attributes:
+        integrated_account_id: The account.
+        integration: The app's kind, as a slug.
+        tenant_id: The customer.
+        is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``.
+    """
+
+    integrated_account_id: str
+    integration: str
+    tenant_id: str | None
+    is_initial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """What replacing an account's rows wrote.
+
+    Attributes:
+        added: Groups that were not there before, an initial sync's apart.
+        removed: Groups that are there no longer.
+        changed: Groups of which a column changed.
+        touched: Groups of which only the raw record, remote_data or the rules changed.
+    """
+
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    touched: int = 0
+
+
+def replace_rows(
+    connection: duckdb.DuckDBPyConnection,
+    accounts: Sequence[ReplacedAccount],
+    *,
+    run_id: str,
+    now: datetime,
+) -> Mapping[str, Replacement]:
+    """Replace the rows of accounts by what staging holds for them, writing only what differs.
+
+    Args:
+        connection: Staging's, with the database attached and a transaction begun.
+        accounts: An account for which nothing was landed has no groups any more.
+        run_id: The run that publishes, for ``group_changes``.
+        now: Aware UTC instant of the publication.
+
+    Returns:
+        What was written, by integrated account id; accounts without a difference have zeros.
+    """
+    if not accounts:
+        return {}
+    set_variables(
+        connection,
+        published_at=now,
+        run_id=run_id,
+        normalization_version=NORMALIZATION_VERSION,
+    )
+    fields = ReplacedAccount.__slots__
+    columns = {name: [getattr(account, name) for account in accounts] for name in fields}
+    connection.execute(statement("batch"), columns).fetchall()
+    for text in statements("publish"):
+        connection.execute(text).fetchall()
+    rows = connection.execute(
+        "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
+    ).fetchall()
+    counts: dict[str, dict[str, int]] = {account.integrated_account_id: {} for account in accounts}
+    for integrated_account_id, change, count in rows:
+        counts[integrated_account_id][change] = count
+    initial = [account.integrated_account_id for account in accounts if account.is_initial]
+    differing = [key for key, changes in counts.items() if changes]
+    rebuild_breakdown(connection, [*initial, *differing])
+    return {key: Replacement(**changes) for key, changes in counts.items()}
+
+
+def rebuild_breakdown(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> None:
+    """Count the groups of accounts anew by type."""
+    if not integrated_account_ids:
+        return
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE rebuilt AS "
+        "SELECT DISTINCT unnest($ids::VARCHAR[]) AS integrated_account_id",
+        {"ids": list(integrated_account_ids)},
+    ).fetchall()
+    for text in statements("rebuild_breakdown"):
+        connection.execute(text).fetchall()
+
+
+def hold_back(
+    connection: duckdb.DuckDBPyConnection,
+    integrated_account_ids: Sequence[str],
+    *,
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Keep the landed records of accounts for inspection and acceptance."""
+    if not integrated_account_ids:
+        return
+    set_variables(connection, ids=list(integrated_account_ids), run_id=run_id, published_at=now)
+    for text in statements("hold_back"):
+        connection.execute(text).fetchall()
+
+
+def release_held_back(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> None:
+    """Drop what was held back for accounts, because a later sync was published."""
+    connection.execute(
+        "DELETE FROM held_back_groups WHERE integrated_account_id IN (SELECT unnest($ids))",
+        {"ids": list(integrated_account_ids)},
+    ).fetchall()
+
+
+def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
+    """Set variables of the connection, which statements read with ``getvariable``."""
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()

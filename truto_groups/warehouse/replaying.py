@@ -1,0 +1,86 @@
+"""Rebuild groups from raw_groups, and breakdowns from groups: the same rules, and no request."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import duckdb
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.errors import DatabaseError
+from truto_groups.settings import AccountSettings
+from truto_groups.warehouse.database import Database, transaction
+from truto_groups.warehouse.ledger import Attempt
+from truto_groups.warehouse.publishing import ReplacedAccount, rebuild_breakdown, replace_rows
+from truto_groups.warehouse.settling import AccountResult
+from truto_groups.warehouse.staging import StagedPage, Staging
+
+_RECORDS_TOGETHER = 4000
+
+
+def replay_account(
+    database: Database,
+    account: KnownAccount,
+    settings: AccountSettings,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> AccountResult:
+    """Rebuild one account's groups, breakdown and changes from its raw records.
+
+    The raw records, the ledger and the account's freshness stay as they are: nothing was fetched.
+
+    Raises:
+        DatabaseError: Nothing was written.
+    """
+    started_at = clock()
+    with Staging() as staging:
+        connection = staging.connection
+        with database.owning(connection):
+            for page in _iter_raw_pages(connection, account.id, settings):
+                if unreadable := staging.land([page]):
+                    raise DatabaseError(
+                        f"raw_groups of integrated account {account.id} cannot be read back: "
+                        f"{unreadable[account.id]}.",
+                        advice="Sync the account again: materialize raw_groups for it.",
+                    )
+            group_count = staging.inspect([account.id])[account.id].group_count
+            preview = staging.preview([account.id])
+            now = clock()
+            with transaction(connection):
+                replaced = replace_rows(
+                    connection,
+                    [ReplacedAccount(account.id, account.integration, account.tenant_id)],
+                    run_id=run_id,
+                    now=now,
+                )
+    return AccountResult(
+        Attempt(account.id, "published", group_count=group_count),
+        account=account,
+        seconds=(now - started_at).total_seconds(),
+        replacement=replaced[account.id],
+        preview=preview.get(account.id, ()),
+    )
+
+
+def rebuild_breakdowns(database: Database, integrated_account_ids: Sequence[str]) -> None:
+    """Count the groups of accounts anew by type."""
+    with database.writing() as connection:
+        rebuild_breakdown(connection, integrated_account_ids)
+
+
+def _iter_raw_pages(
+    connection: duckdb.DuckDBPyConnection, integrated_account_id: str, settings: AccountSettings
+) -> Iterator[StagedPage]:
+    # A second cursor, because landing uses the connection between two fetches.
+    (catalog,) = connection.execute("SELECT current_database()").fetchall()[0]
+    cursor = connection.cursor()
+    cursor.execute(f'USE "{catalog}"')
+    cursor.execute(
+        "SELECT record::VARCHAR FROM raw_groups WHERE integrated_account_id = $id",
+        {"id": integrated_account_id},
+    )
+    number = 0
+    while rows := cursor.fetchmany(_RECORDS_TOGETHER):
+        number += 1
+        records = f"[{','.join(row[0] for row in rows)}]"
+        yield StagedPage(integrated_account_id, number, records, settings.remote_data)

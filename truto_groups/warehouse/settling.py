@@ -1,0 +1,263 @@
+"""Settle what became of accounts: inspect what was landed, judge it, write it in one transaction.
+
+For each account that was walked to its end: skipped when another run has a newer answer,
+unchanged when the whole answer is what it was, held back when its audit finds it wrong, published
+otherwise. The judgement itself is judging.py's; nothing here knows what drift is.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.contract import NORMALIZATION_VERSION
+from truto_groups.judging import KnownShapes, Landed, Verdict, judge
+from truto_groups.settings import AccountSettings
+from truto_groups.walks import CompleteWalk
+from truto_groups.warehouse import shapes
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.ledger import (
+    Attempt,
+    find_overtaken,
+    finish_attempts,
+    read_confirmations,
+    read_count_history,
+)
+from truto_groups.warehouse.publishing import (
+    ReplacedAccount,
+    Replacement,
+    hold_back,
+    release_held_back,
+    replace_rows,
+)
+from truto_groups.warehouse.staging import Staging
+
+
+@dataclass(frozen=True)
+class CompleteSync:
+    """An account whose every page has been landed.
+
+    Attributes:
+        account: The account.
+        settings: What holds for it.
+        walk: The proof that no page is missing.
+        started_at: When the attempt began.
+    """
+
+    account: KnownAccount
+    settings: AccountSettings
+    walk: CompleteWalk
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class AccountResult:
+    """What became of an account, when it is committed.
+
+    Attributes:
+        attempt: As the ledger has it.
+        account: The account; None when all that is known stands in the attempt.
+        seconds: From the attempt's begin to its commit.
+        replacement: What was written.
+        preview: The first groups: id, name and group_type of each.
+        verdict: What the audit said; None when there was nothing to audit.
+    """
+
+    attempt: Attempt
+    account: KnownAccount | None = None
+    seconds: float | None = None
+    replacement: Replacement = field(default_factory=Replacement)
+    preview: Sequence[Mapping[str, Any]] = ()
+    verdict: Verdict | None = None
+
+
+@dataclass
+class _Settlement:
+    """Accounts by what becomes of them."""
+
+    attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
+    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
+    published: list[CompleteSync] = field(default_factory=list[CompleteSync])
+    held_back: list[str] = field(default_factory=list[str])
+
+
+def settle(
+    staging: Staging,
+    database: Database,
+    walked: Sequence[CompleteSync],
+    failed: Sequence[Attempt],
+    *,
+    run_id: str,
+    now: datetime,
+) -> list[AccountResult]:
+    """Settle accounts that were walked to the end, and write down those that failed.
+
+    Args:
+        staging: Holds the records of the walked accounts.
+        database: Where to publish.
+        walked: Accounts of which nothing is missing.
+        failed: Attempts that came to nothing.
+        run_id: The run.
+        now: Aware UTC instant of the publication.
+
+    Returns:
+        One result per account; what it says is committed.
+
+    Raises:
+        DatabaseError: Nothing was written.
+    """
+    landed = staging.inspect([sync.account.id for sync in walked])
+    digests = {sync.account.id: _digest(sync, landed[sync.account.id]) for sync in walked}
+    changed = [s.account.id for s in walked if s.account.digest != digests[s.account.id]]
+    structures = staging.profile(changed)
+    preview = staging.preview(list(landed))
+    with database.writing(staging.connection) as connection:
+        settlement = _Settlement()
+        keys = list(landed)
+        overtaken = find_overtaken(connection, keys, run_id=run_id)
+        confirmed = read_confirmations(connection, keys)
+        rows = _count_rows(connection, keys)
+        to_judge: list[CompleteSync] = []
+        for sync in walked:
+            key = sync.account.id
+            attempt = _attempt(sync, landed[key], digests[key])
+            last = confirmed.get(key)
+            if key in overtaken:
+                reason = f"Run {overtaken[key]} began later and has settled a newer answer."
+                settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
+            elif last and last.digest == digests[key] and rows.get(key, 0) == last.group_count:
+                settlement.attempts[key] = replace(attempt, outcome="unchanged")
+            else:
+                settlement.attempts[key] = attempt
+                to_judge.append(sync)
+        missing = [s.account.id for s in to_judge if s.account.id not in changed]
+        structures |= staging.profile(missing)
+        _judge(connection, settlement, to_judge, landed, structures)
+        replaced = _write(connection, settlement, confirmed, run_id=run_id, now=now)
+        finish_attempts(
+            connection, [*settlement.attempts.values(), *failed], run_id=run_id, now=now
+        )
+    return [
+        *(
+            AccountResult(
+                settlement.attempts[sync.account.id],
+                account=sync.account,
+                seconds=(now - sync.started_at).total_seconds(),
+                replacement=replaced.get(sync.account.id, Replacement()),
+                preview=preview.get(sync.account.id, ()),
+                verdict=settlement.verdicts.get(sync.account.id),
+            )
+            for sync in walked
+        ),
+        *(AccountResult(attempt) for attempt in failed),
+    ]
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection,
+    settlement: _Settlement,
+    syncs: Sequence[CompleteSync],
+    landed: Mapping[str, Landed],
+    structures: Mapping[str, Sequence[tuple[str, int]]],
+) -> None:
+    keys = [sync.account.id for sync in syncs]
+    known_shapes = shapes.read_shapes(connection, keys)
+    counts = read_count_history(connection, keys)
+    for sync in syncs:
+        key = sync.account.id
+        verdict = judge(
+            landed[key],
+            structures.get(key, ()),
+            settings=sync.settings,
+            known=known_shapes.get(key, KnownShapes()),
+            count_history=counts.get(key, ()),
+        )
+        settlement.verdicts[key] = verdict
+        if verdict.hold_back_reason is None:
+            settlement.published.append(sync)
+            continue
+        settlement.held_back.append(key)
+        settlement.attempts[key] = replace(
+            settlement.attempts[key],
+            outcome="held_back",
+            error_kind=verdict.hold_back_kind,
+            error=verdict.hold_back_reason,
+        )
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection,
+    settlement: _Settlement,
+    confirmed: Mapping[str, object],
+    *,
+    run_id: str,
+    now: datetime,
+) -> Mapping[str, Replacement]:
+    accounts = [
+        ReplacedAccount(
+            sync.account.id,
+            sync.account.integration,
+            sync.account.tenant_id,
+            is_initial=sync.account.id not in confirmed and not sync.settings.record_initial_sync,
+        )
+        for sync in settlement.published
+    ]
+    replaced = replace_rows(connection, accounts, run_id=run_id, now=now)
+    hold_back(connection, settlement.held_back, run_id=run_id, now=now)
+    settled = [
+        key
+        for key, attempt in settlement.attempts.items()
+        if attempt.outcome in ("published", "unchanged")
+    ]
+    release_held_back(connection, settled)
+    shapes.write_shapes(
+        connection,
+        settlement.verdicts,
+        published={sync.account.id for sync in settlement.published},
+        run_id=run_id,
+        now=now,
+    )
+    return replaced
+
+
+def _attempt(sync: CompleteSync, landed: Landed, digest: str) -> Attempt:
+    stats = sync.walk.stats
+    return Attempt(
+        integrated_account_id=sync.account.id,
+        outcome="published",
+        group_count=landed.group_count,
+        page_count=sync.walk.page_count,
+        request_count=stats.request_count,
+        retry_count=stats.retry_count,
+        throttled_seconds=round(stats.throttled_seconds, 3),
+        byte_count=stats.byte_count,
+        digest=digest,
+        conditions=sync.account.conditions(sync.settings.digest),
+    )
+
+
+def _digest(sync: CompleteSync, landed: Landed) -> str:
+    """Digest of all that decides about the account's rows: records, rules and listing."""
+    parts = (
+        landed.records_digest,
+        landed.group_count,
+        NORMALIZATION_VERSION,
+        sync.account.integration,
+        sync.account.tenant_id,
+        sync.settings.remote_data,
+    )
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> Mapping[str, int]:
+    rows = connection.execute(
+        "SELECT integrated_account_id, count(*) FROM groups "
+        "WHERE integrated_account_id IN (SELECT unnest($ids)) GROUP BY ALL",
+        {"ids": list(keys)},
+    ).fetchall()
+    return dict(rows)

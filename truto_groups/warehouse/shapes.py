@@ -1,0 +1,67 @@
+"""What accounts looked like: their baselines and newest syncs, kept as one row per audited attempt.
+
+All functions work on a connection that Database.writing or .reading gave.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+import duckdb
+
+from truto_groups.drift.audit import PastSync
+from truto_groups.drift.findings import findings_from_json, findings_to_json
+from truto_groups.drift.shape import Shape
+from truto_groups.judging import KnownShapes, Verdict
+from truto_groups.warehouse.statements import statement
+
+
+def read_shapes(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> dict[str, KnownShapes]:
+    """Read what accounts looked like; one that was never published is missing."""
+    rows = connection.execute(
+        statement("read_shapes"), {"ids": list(integrated_account_ids)}
+    ).fetchall()
+    baselines: dict[str, Shape] = {}
+    histories: dict[str, list[PastSync]] = {}
+    for key, is_baseline, shape_text, findings_text in rows:
+        shape = Shape.from_json(shape_text)
+        histories.setdefault(key, []).append(PastSync(shape, findings_from_json(findings_text)))
+        if is_baseline:
+            baselines[key] = shape
+    return {key: KnownShapes(baselines.get(key), past) for key, past in histories.items()}
+
+
+def write_shapes(
+    connection: duckdb.DuckDBPyConnection,
+    verdicts: Mapping[str, Verdict],
+    *,
+    published: Collection[str],
+    run_id: str,
+    now: datetime,
+) -> None:
+    """Keep what attempts looked like; an account's first published one is its baseline."""
+    if not verdicts:
+        return
+    keys = list(verdicts)
+    having = {
+        row[0]
+        for row in connection.execute(
+            "SELECT integrated_account_id FROM account_shapes WHERE is_baseline"
+        ).fetchall()
+    }
+    parameters = {
+        "integrated_account_id": keys,
+        "is_published": [key in published for key in keys],
+        "is_baseline": [key in published and key not in having for key in keys],
+        "group_count": [verdict.volume.observed for verdict in verdicts.values()],
+        "digest": [verdict.shape.digest for verdict in verdicts.values()],
+        "shape": [verdict.shape.to_json() for verdict in verdicts.values()],
+        "findings": [findings_to_json(verdict.findings) for verdict in verdicts.values()],
+        "volume": [verdict.volume.outcome for verdict in verdicts.values()],
+        "volume_reason": [verdict.volume.reason or None for verdict in verdicts.values()],
+    }
+    connection.execute(
+        statement("write_shapes"), {**parameters, "run_id": run_id, "now": now}
+    ).fetchall()
+    connection.execute(statement("prune_shapes"), {"ids": keys}).fetchall()

@@ -1,0 +1,201 @@
+"""The private room of a run: pages are landed here as they come, before anything is published.
+
+A connection in memory that spills to disk, which no other process sees: a run that dies leaves
+nothing behind. Records are kept letter by letter; what DuckDB parses out of them is only for
+asking. Whether they may be published is audit's and publishing's business.
+"""
+
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+
+from truto_groups.contract import GROUP_TYPES
+from truto_groups.drift.shape import LandedCounts
+from truto_groups.judging import Landed
+from truto_groups.settings import RemoteData
+from truto_groups.splitting import SplitPage, split_records
+from truto_groups.warehouse.database import connect, first_line
+from truto_groups.warehouse.statements import statement, statements
+
+logger = logging.getLogger(__name__)
+
+_MEMORY_LIMIT = "256MB"
+_POSITIONS_OF_A_PAGE = 1 << 32
+_NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
+
+
+@dataclass(frozen=True)
+class StagedPage:
+    """One page of one account.
+
+    Attributes:
+        integrated_account_id: The account.
+        number: From 1, over the sync.
+        records: The JSON text of the array of unified groups, as received.
+        remote_data: What of ``remote_data`` is kept in ``groups``.
+    """
+
+    integrated_account_id: str
+    number: int
+    records: str
+    remote_data: RemoteData = "all"
+
+
+class Staging:
+    """Where the pages of a run wait until their account is whole.
+
+    Used from one thread. Close it, or leave it to a ``with``.
+    """
+
+    def __init__(self) -> None:
+        self.connection = connect(memory_limit=_MEMORY_LIMIT)
+        self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
+        self.connection.execute("SET preserve_insertion_order = false").fetchall()
+        self.connection.execute(
+            "SET VARIABLE group_types = $group_types", {"group_types": list(GROUP_TYPES)}
+        ).fetchall()
+        for text in statements("staging"):
+            self.connection.execute(text).fetchall()
+
+    def __enter__(self) -> "Staging":
+        """Open since it was made."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget everything."""
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything that was landed."""
+        self.connection.close()
+
+    def land(self, pages: Sequence[StagedPage]) -> dict[str, str]:
+        """Land pages of any accounts.
+
+        Returns:
+            The accounts with a page that no JSON parser can read whole, and why. Their pages
+            are not landed; all others are.
+        """
+        unreadable: dict[str, str] = {}
+        splits: list[tuple[StagedPage, SplitPage]] = []
+        for page in pages:
+            try:
+                splits.append((page, split_records(page.records, keep=page.remote_data)))
+            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+                unreadable[page.integrated_account_id] = f"page {page.number}: {error}"
+        try:
+            self._insert(splits)
+        except duckdb.InvalidInputException:
+            # One malformed record fails the whole statement: find whose it is.
+            for page, split in splits:
+                try:
+                    self._insert([(page, split)])
+                except duckdb.InvalidInputException as error:
+                    reason = first_line(error).partition(" Input:")[0]
+                    unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
+        return unreadable
+
+    def inspect(self, integrated_account_ids: Sequence[str]) -> dict[str, Landed]:
+        """Count what was landed for accounts, and keep of each id the later copy only."""
+        keys = {"ids": list(integrated_account_ids)}
+        copies = self._count_copies(keys)
+        if copies:
+            before = self._count(keys, copies)
+            duplicated = {"ids": list(copies)}
+            self.connection.execute(statement("drop_duplicates"), duplicated).fetchall()
+            after = self._count(keys, copies)
+            landed = {
+                key: replace(after[key], counts=before[key].counts)
+                for key in integrated_account_ids
+            }
+        else:
+            landed = self._count(keys, copies)
+        return landed
+
+    def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+        """Find the distinct JSON structures of accounts' records, with how many have each."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        if integrated_account_ids:
+            rows = self.connection.execute(
+                statement("profile"), {"ids": list(integrated_account_ids)}
+            ).fetchall()
+            for key, structure, count in rows:
+                found.setdefault(key, []).append((structure, count))
+        return found
+
+    def preview(self, integrated_account_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the first groups of accounts: id, name and group_type of each."""
+        rows = self.connection.execute(
+            statement("preview_landed"), {"ids": list(integrated_account_ids)}
+        ).fetchall()
+        return dict(rows)
+
+    def forget(self, integrated_account_ids: Sequence[str]) -> None:
+        """Drop what was landed for accounts, because they are published or have failed."""
+        if integrated_account_ids:
+            self.connection.execute(
+                "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
+                {"ids": list(integrated_account_ids)},
+            ).fetchall()
+
+    def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
+        rows = self.connection.execute(statement("count_duplicates"), keys).fetchall()
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def _count(
+        self, keys: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
+    ) -> dict[str, Landed]:
+        values: dict[str, dict[str, dict[str, int]]] = {}
+        rows = self.connection.execute(statement("profile_values"), keys).fetchall()
+        for key, what, value, count in rows:
+            values.setdefault(key, {}).setdefault(what, {})[value] = count
+        landed = {key: _NOTHING for key in keys["ids"]}
+        for row in self.connection.execute(statement("count_landed"), keys).fetchall():
+            key = row[0]
+            counts = LandedCounts(
+                record_count=row[1],
+                missing_id_count=row[3],
+                unreadable_instants={"created_at": row[4], "updated_at": row[5]},
+                unmapped_count=row[6],
+                group_types=values.get(key, {}).get("group_type", {}),
+                id_forms=values.get(key, {}).get("id_form", {}),
+                duplicate_id_count=copies.get(key, (0, 0))[0],
+                differing_id_count=copies.get(key, (0, 0))[1],
+            )
+            landed[key] = Landed(counts, group_count=row[2], records_digest=row[7])
+        return landed
+
+    def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
+        columns: dict[str, list[object]] = {
+            "integrated_account_id": [],
+            "position": [],
+            "record": [],
+            "remote_data": [],
+            "other_fields": [],
+        }
+        for page, split in splits:
+            count = len(split.records)
+            first = page.number * _POSITIONS_OF_A_PAGE
+            columns["integrated_account_id"] += [page.integrated_account_id] * count
+            columns["position"] += range(first, first + count)
+            columns["record"] += split.records
+            columns["remote_data"] += split.remote_data
+            columns["other_fields"] += split.other_fields
+        if not columns["record"]:
+            return
+        arrays = {
+            name: np.array(values, dtype=np.int64 if name == "position" else object)
+            for name, values in columns.items()
+        }
+        self.connection.register("arrived", arrays)
+        try:
+            self.connection.execute(statement("land")).fetchall()
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.unregister("arrived")
