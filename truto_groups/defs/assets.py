@@ -1,0 +1,279 @@
+"""The assets, and the one step that makes four of them.
+
+An account's raw records, groups, breakdown and changes come out of one transaction, so they come
+out of one step. It yields a materialization per published account, evaluates the checks, and only
+then fails, when accounts failed: the good ones are green, the bad ones red. What a sync does is
+refreshing.py's; what a check says is checks.py's.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from truto_groups import contract
+from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.metadata import (
+    describe_account,
+    describe_fetch,
+    describe_groups,
+    describe_listing,
+    describe_table,
+    table_of,
+)
+from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.discovering import discover
+from truto_groups.errors import TrutoGroupsError
+from truto_groups.refreshing import (
+    PassedOver,
+    rebuild_account_breakdowns,
+    refresh_accounts,
+    replay_accounts,
+)
+from truto_groups.session import Session
+from truto_groups.warehouse.settling import AccountResult
+
+GROUP_NAME = "truto_user_directory"
+OWNERS = ["team:data-platform"]
+KINDS = {"duckdb", "truto"}
+
+ACCOUNTS = dg.AssetKey(contract.INTEGRATED_ACCOUNTS.name)
+RAW_GROUPS = dg.AssetKey(contract.RAW_GROUPS.name)
+GROUPS = dg.AssetKey(contract.GROUPS.name)
+BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
+CHANGES = dg.AssetKey(contract.GROUP_CHANGES.name)
+
+_NAMED_IN_A_FAILURE = 20
+_GOOD_OUTCOMES = ("published", "unchanged", "skipped")
+# Of the asset, whichever account came last; accounts have the check every_account_is_fresh.
+_FRESHNESS = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=24), warn_window=timedelta(hours=12)
+)
+
+
+def _spec(
+    table: contract.Table, description: str, *, deps: Sequence[dg.AssetKey], is_partitioned: bool
+) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.name,
+        description=description,
+        deps=deps,
+        skippable=True,
+        group_name=GROUP_NAME,
+        owners=OWNERS,
+        kinds=KINDS,
+        metadata=describe_table(table),
+        partitions_def=accounts_partitions if is_partitioned else None,
+        freshness_policy=_FRESHNESS,
+    )
+
+
+SPECS = [
+    _spec(
+        contract.RAW_GROUPS,
+        "**One row per unified group, exactly as Truto sent it.**\n\n"
+        "One partition per integrated account. Materializing it fetches the account from Truto, "
+        "whole, and publishes groups, breakdown and changes with it. A materialized partition "
+        "without rows is an account that has no groups.",
+        deps=[ACCOUNTS],
+        is_partitioned=True,
+    ),
+    _spec(
+        contract.GROUPS,
+        "**One row per group, team or department of an integrated account.**\n\n"
+        "Materialized with raw_groups it is fetched; without, it is rebuilt from raw_groups and "
+        "no request is sent. How fresh an account is stands in "
+        "integrated_accounts.last_confirmed_at, because an account without groups has no rows.",
+        deps=[RAW_GROUPS],
+        is_partitioned=True,
+    ),
+    _spec(
+        contract.GROUP_TYPE_BREAKDOWN,
+        "**How many groups of which type an integrated account has.**\n\n"
+        "One row per type that occurs; an account without groups has none. Materialized alone it "
+        "is counted anew from groups.",
+        deps=[GROUPS],
+        is_partitioned=True,
+    ),
+    _spec(
+        contract.GROUP_CHANGES,
+        "**What was added, removed and changed between two published syncs, field by field.**\n\n"
+        "Over all accounts. The first sync of an account is a beginning and makes no rows; "
+        "syncing the same data again adds none. `groups_as_of(instant)` gives the groups as they "
+        "were. Written with every publication; materialized alone it only says what it holds.",
+        deps=[RAW_GROUPS],
+        is_partitioned=False,
+    ),
+]
+
+
+@dataclass
+class _Tally:
+    """What a step did, for its last event and its verdict."""
+
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+    published: int = 0
+    unchanged: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+
+    def count(self, result: AccountResult) -> None:
+        """Count what became of one account."""
+        attempt = result.attempt
+        if attempt.outcome not in _GOOD_OUTCOMES:
+            self.failures[attempt.integrated_account_id] = attempt.error or attempt.outcome
+        self.published += attempt.outcome == "published"
+        self.unchanged += attempt.outcome == "unchanged"
+        self.added += result.replacement.added
+        self.removed += result.replacement.removed
+        self.changed += result.replacement.changed
+
+
+@dg.multi_asset(
+    name="refresh_groups_step",
+    specs=SPECS,
+    check_specs=CHECK_SPECS,
+    can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def refreshed_groups(
+    context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> Iterator[Any]:
+    """Fetch, replay or rebuild what was selected, then evaluate the selected checks."""
+    tally = _Tally()
+    problem: TrutoGroupsError | None = None
+    session: Session | None = None
+    try:
+        session = open_session(truto, duckdb)
+        yield from _materialize(context, session, tally)
+    except TrutoGroupsError as error:
+        problem = error
+    checks = context.selected_asset_check_keys
+    is_readable = session is not None and session.database.exists
+    if checks and session is not None and (is_readable or problem is None):
+        try:
+            yield from evaluate_checks(session, checks)
+        except TrutoGroupsError as error:
+            problem = problem or error
+    if problem is not None or tally.failures:
+        raise _failure(problem, tally.failures) from None
+
+
+def _materialize(
+    context: dg.AssetExecutionContext, session: Session, tally: _Tally
+) -> Iterator[dg.AssetMaterialization]:
+    selected = context.selected_asset_keys
+    has_partitions = context.has_partition_key or context.has_partition_key_range
+    keys = list(context.partition_keys) if has_partitions else []
+    if RAW_GROUPS in selected:
+        yield from _fetch(context, session, keys, tally)
+        yield _changes_event(tally)
+    elif GROUPS in selected:
+        for result in replay_accounts(session, keys, run_id=context.run.run_id):
+            tally.count(result)
+            yield _event(GROUPS, result, describe_groups(result))
+            yield _event(BREAKDOWN, result, describe_account(result))
+        yield _changes_event(tally)
+    elif BREAKDOWN in selected:
+        for account in rebuild_account_breakdowns(session, keys):
+            metadata = {"integration": account.integration}
+            yield dg.AssetMaterialization(BREAKDOWN, partition=account.id, metadata=metadata)
+    elif CHANGES in selected:
+        yield _changes_event(tally)
+
+
+def _fetch(
+    context: dg.AssetExecutionContext, session: Session, keys: Sequence[str], tally: _Tally
+) -> Iterator[dg.AssetMaterialization]:
+    for result in refresh_accounts(session, keys, run_id=context.run.run_id):
+        if isinstance(result, PassedOver):
+            context.log.warning(
+                "Passed over integrated account %s. %s", result.integrated_account_id, result.reason
+            )
+            continue
+        tally.count(result)
+        attempt = result.attempt
+        if attempt.outcome in _GOOD_OUTCOMES:
+            yield _event(RAW_GROUPS, result, describe_fetch(result))
+            yield _event(GROUPS, result, describe_groups(result))
+            yield _event(BREAKDOWN, result, describe_account(result))
+        else:
+            context.log.error(
+                "%s integrated account %s: %s",
+                "Held back" if attempt.outcome == "held_back" else "Failed",
+                attempt.integrated_account_id,
+                attempt.error,
+            )
+
+
+def _event(
+    asset: dg.AssetKey, result: AccountResult, metadata: dict[str, Any]
+) -> dg.AssetMaterialization:
+    attempt = result.attempt
+    return dg.AssetMaterialization(
+        asset,
+        partition=attempt.integrated_account_id,
+        metadata=metadata,
+        tags={"dagster/data_version": attempt.digest} if attempt.digest else None,
+    )
+
+
+def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        CHANGES,
+        metadata={
+            "groups_added": tally.added,
+            "groups_removed": tally.removed,
+            "groups_changed": tally.changed,
+            "accounts_published": tally.published,
+            "accounts_unchanged": tally.unchanged,
+        },
+    )
+
+
+def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
+    lines = [str(problem)] if problem else []
+    if failures:
+        lines.append(f"{len(failures)} integrated account(s) were not published:")
+        lines += [
+            f"- {key}: {error}" for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
+        ]
+    if len(failures) > _NAMED_IN_A_FAILURE:
+        lines.append(f"- and {len(failures) - _NAMED_IN_A_FAILURE} more; see account_syncs.")
+    rows = [{"integrated_account_id": key, "error": error} for key, error in failures.items()]
+    return dg.Failure(
+        description="\n".join(lines),
+        metadata={"failed_accounts": table_of(rows)} if rows else None,
+        allow_retries=False,
+    )
+
+
+@dg.asset(
+    key=ACCOUNTS,
+    description=(
+        "**One row per integrated account, as Truto last listed it.**\n\n"
+        "The sensor discover_integrated_accounts keeps it, and the partitions, in step. "
+        "Materialized by hand it lists the accounts too, but leaves the partitions alone."
+    ),
+    group_name=GROUP_NAME,
+    owners=OWNERS,
+    kinds=KINDS,
+    metadata=describe_table(contract.INTEGRATED_ACCOUNTS),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
+)
+def integrated_accounts(
+    context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> dg.MaterializeResult[None]:
+    """List the accounts and keep the listing."""
+    try:
+        session = open_session(truto, duckdb)
+        found = discover(
+            session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
+        )
+    except TrutoGroupsError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    return dg.MaterializeResult(metadata=describe_listing(found.accounts))

@@ -1,0 +1,295 @@
+"""The checks: each judges all known accounts and lists those that fail, with what to do.
+
+A check that cannot run raises; it never passes or fails instead. The rules are freshness.py's,
+drift/'s and the warehouse's; here they become results.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from truto_groups import contract
+from truto_groups.defs.metadata import show_duration, table_of
+from truto_groups.drift.findings import Finding
+from truto_groups.freshness import find_stale_accounts
+from truto_groups.session import Session
+from truto_groups.warehouse.accounts import read_known_accounts
+from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.reports import (
+    LastAudit,
+    find_duplicate_ids,
+    find_wrong_breakdowns,
+    read_last_audits,
+)
+
+GROUPS = dg.AssetKey(contract.GROUPS.name)
+BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
+
+_WARN = dg.AssetCheckSeverity.WARN
+_ERROR = dg.AssetCheckSeverity.ERROR
+_NAMED_IN_A_DESCRIPTION = 5
+_ACCEPT = "Launch the job accept_drift with this account if what it sends is right."
+
+Row = Mapping[str, Any]
+Judge = Callable[[Session, Connection], dg.AssetCheckResult]
+
+
+def _judge_contract(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    rows: list[Row] = []
+    is_held_back = False
+    known = {account.id: account for account in read_known_accounts(connection)}
+    for audit in read_last_audits(connection):
+        limit = session.settings_for(known[audit.integrated_account_id]).unmapped_limit
+        problems = list(_find_contract_problems(audit, unmapped_limit=limit))
+        rows += [_row(audit, problem=what, advice=advice) for what, advice in problems]
+        is_held_back |= bool(problems) and not audit.is_published
+    return _result(
+        "groups_match_contract",
+        rows,
+        severity=_ERROR if is_held_back else _WARN,
+        passed_text="Every account's last answer fits the contract.",
+        failed_text="account(s) sent what does not fit the contract",
+    )
+
+
+def _find_contract_problems(
+    audit: LastAudit, *, unmapped_limit: float
+) -> Iterator[tuple[str, str]]:
+    for finding in audit.findings:
+        if finding.severity == "breaking":
+            yield finding.message, finding.advice
+    counts = audit.counts
+    for field, count in counts.unreadable_instants.items():
+        if count:
+            yield (
+                f"{count:,} of {counts.record_count:,} values of `{field}` are no instant.",
+                "They are null in groups. Tell Truto which field of the app is mapped to it.",
+            )
+    if counts.unmapped_count > unmapped_limit * counts.record_count:
+        types = ", ".join(sorted(counts.group_types)[:_NAMED_IN_A_DESCRIPTION])
+        yield (
+            f"{counts.unmapped_count:,} of {counts.record_count:,} groups have a type that is not "
+            f"mapped ({types}).",
+            "Map the types in Truto, or raise unmapped_limit in the settings file.",
+        )
+
+
+def _judge_drift(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    del session
+    rows = [
+        _row(
+            audit,
+            path=finding.path,
+            change=finding.message,
+            was=finding.was,
+            now=finding.now,
+            records=f"{finding.record_count:,} of {finding.of:,}",
+            observed_at=audit.observed_at,
+            advice=finding.advice,
+        )
+        for audit in read_last_audits(connection)
+        for finding in audit.findings
+        if _is_told(finding)
+    ]
+    return _result(
+        "no_unaccepted_drift",
+        rows,
+        severity=_WARN,
+        passed_text="Every account looks like what was accepted.",
+        failed_text="account(s) look different from what was accepted",
+    )
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.severity != "information" and finding.kind != "group_types_unmapped"
+
+
+def _judge_freshness(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    stale = find_stale_accounts(
+        read_known_accounts(connection), max_age_of=session.max_age_of, now=session.clock()
+    )
+    rows: list[Row] = [
+        {
+            "integrated_account_id": found.account.id,
+            "integration": found.account.integration,
+            "tenant_id": found.account.tenant_id,
+            "status": found.account.status,
+            "age": show_duration(found.age),
+            "max_age": show_duration(found.max_age),
+            "last_confirmed_at": found.account.last_confirmed_at,
+            "advice": found.advice,
+        }
+        for found in stale
+    ]
+    is_error = any(found.account.is_active for found in stale)
+    return _result(
+        "every_account_is_fresh",
+        rows,
+        severity=_ERROR if is_error else _WARN,
+        passed_text="Every account was confirmed recently enough.",
+        failed_text="account(s) are stale",
+    )
+
+
+def _judge_uniqueness(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    del session
+    rows: list[Row] = [
+        {
+            "integrated_account_id": found.integrated_account_id,
+            "id": found.id,
+            "rows": found.row_count,
+            "advice": "Something else wrote to the table. Materialize groups for this account.",
+        }
+        for found in find_duplicate_ids(connection)
+    ]
+    return _result(
+        "ids_are_unique",
+        rows,
+        severity=_ERROR,
+        passed_text="No two rows of an account share an id.",
+        failed_text="account(s) have ids that more than one row has",
+    )
+
+
+def _judge_counts(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    del session
+    audits = [audit for audit in read_last_audits(connection) if audit.volume != "ok"]
+    rows = [_row(audit, problem=audit.volume_reason, advice=_ACCEPT) for audit in audits]
+    is_held_back = any(not audit.is_published for audit in audits)
+    return _result(
+        "group_counts_are_plausible",
+        rows,
+        severity=_ERROR if is_held_back else _WARN,
+        passed_text="Every account has about as many groups as it used to.",
+        failed_text="account(s) have an implausible number of groups",
+    )
+
+
+def _judge_breakdown(session: Session, connection: Connection) -> dg.AssetCheckResult:
+    del session
+    rows: list[Row] = [
+        {
+            "integrated_account_id": found.integrated_account_id,
+            "groups": found.group_count,
+            "broken_down": found.broken_down_count,
+            "advice": "Materialize group_type_breakdown for this account: it is counted anew.",
+        }
+        for found in find_wrong_breakdowns(connection)
+    ]
+    return _result(
+        "breakdown_adds_up",
+        rows,
+        asset_key=BREAKDOWN,
+        severity=_ERROR,
+        passed_text="Every breakdown adds up to its account's groups.",
+        failed_text="account(s) have a breakdown that does not add up",
+    )
+
+
+_JUDGES: Sequence[tuple[dg.AssetCheckSpec, Judge]] = [
+    (
+        dg.AssetCheckSpec(
+            "groups_match_contract",
+            asset=GROUPS,
+            description="Ids are there, known fields keep their JSON types, instants can be read "
+            "and types are mapped. Red (error): an account is held back. Look at its row, then "
+            "mend the mapping or accept.",
+        ),
+        _judge_contract,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "no_unaccepted_drift",
+            asset=GROUPS,
+            description="No account looks different from its accepted baseline: fields, their JSON "
+            "types, how often they are null. Stays until the drift is gone or accepted.",
+        ),
+        _judge_drift,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "every_account_is_fresh",
+            asset=GROUPS,
+            description="Every account was confirmed within its max_age. A warning when only those "
+            "that are not active are stale: have their tenants reconnect them.",
+        ),
+        _judge_freshness,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "ids_are_unique",
+            asset=GROUPS,
+            description="No two rows of an account share an id.",
+        ),
+        _judge_uniqueness,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "group_counts_are_plausible",
+            asset=GROUPS,
+            description="No account's number of groups fell or jumped beyond what its own history "
+            "makes plausible. Red (error): an account is held back.",
+        ),
+        _judge_counts,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "breakdown_adds_up",
+            asset=BREAKDOWN,
+            description="The breakdown's counts sum to the account's groups, type by type.",
+        ),
+        _judge_breakdown,
+    ),
+]
+
+CHECK_SPECS = [spec for spec, _ in _JUDGES]
+TIME_ALONE = [dg.AssetCheckKey(GROUPS, "every_account_is_fresh")]
+"""The checks that time alone can turn red."""
+
+
+def evaluate_checks(
+    session: Session, selected: Collection[dg.AssetCheckKey]
+) -> list[dg.AssetCheckResult]:
+    """Evaluate the selected checks on what is committed now.
+
+    Raises:
+        DatabaseError: The tables cannot be read.
+    """
+    with session.database.reading() as connection:
+        return [judge(session, connection) for spec, judge in _JUDGES if spec.key in selected]
+
+
+def _row(audit: LastAudit, **more: object) -> Row:
+    return {
+        "integrated_account_id": audit.integrated_account_id,
+        "integration": audit.integration,
+        "state": "published" if audit.is_published else "held back",
+        **more,
+    }
+
+
+def _result(
+    name: str,
+    rows: Sequence[Row],
+    *,
+    severity: dg.AssetCheckSeverity,
+    passed_text: str,
+    failed_text: str,
+    asset_key: dg.AssetKey = GROUPS,
+) -> dg.AssetCheckResult:
+    accounts = list(dict.fromkeys(row["integrated_account_id"] for row in rows))
+    named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
+    more = len(accounts) - _NAMED_IN_A_DESCRIPTION
+    failed = f"{len(accounts)} {failed_text}: {named}{f' and {more} more' if more > 0 else ''}."
+    metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
+    if rows:
+        metadata["what_to_do"] = table_of(rows)
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=asset_key,
+        passed=not rows,
+        severity=severity,
+        description=failed if rows else passed_text,
+        metadata=metadata,
+    )

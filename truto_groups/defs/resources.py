@@ -1,0 +1,145 @@
+"""Truto and the database as configurable resources.
+
+A resource only gathers what was set; what a knob means is settings/'s, and no secret is a field,
+because what is typed into a launchpad is stored in clear.
+"""
+
+import os
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from truto_groups.client import ClientOptions, TrutoClient
+from truto_groups.limits import RequestLimits
+from truto_groups.session import Session
+from truto_groups.settings import (
+    EffectiveKnobs,
+    TrutoKnobs,
+    describe_knob,
+    read_environment,
+    read_settings,
+    read_token,
+    resolve_knobs,
+)
+from truto_groups.warehouse.database import Database
+
+
+def _knob(name: str) -> Any:
+    return Field(default=None, description=describe_knob(name))
+
+
+class TrutoResource(dg.ConfigurableResource[Any]):
+    """How to talk to Truto.
+
+    A field that is not set takes the settings file's value, else a sound default. The API token is
+    no field: ``token_variable`` names the environment variable that holds it.
+    """
+
+    base_url: str | None = _knob("base_url")
+    token_variable: str | None = _knob("token_variable")
+    page_size: int | None = _knob("page_size")
+    accounts_at_once: int | None = _knob("accounts_at_once")
+    requests_at_once_per_account: int | None = _knob("requests_at_once_per_account")
+    requests_per_10_seconds: int | None = _knob("requests_per_10_seconds")
+    requests_per_10_seconds_per_account: int | None = _knob("requests_per_10_seconds_per_account")
+    connect_timeout_seconds: float | None = _knob("connect_timeout_seconds")
+    read_timeout_seconds: float | None = _knob("read_timeout_seconds")
+    retry_attempts: int | None = _knob("retry_attempts")
+    retry_seconds: float | None = _knob("retry_seconds")
+    max_pages: int | None = _knob("max_pages")
+
+    def resolve(self, section: TrutoKnobs) -> EffectiveKnobs:
+        """Lay the fields over the environment and the settings file's ``truto:`` section.
+
+        Raises:
+            SettingsError: A field has an impossible value.
+        """
+        environment = read_environment(os.environ, cwd=Path.cwd())
+        fields = {name: getattr(self, name) for name in TrutoKnobs.model_fields}
+        return resolve_knobs(fields, section=section, base_url=environment.base_url)
+
+    def client_opener(
+        self, knobs: EffectiveKnobs, *, limits_path: Path | None
+    ) -> Callable[[], TrutoClient]:
+        """Check that Truto can be talked to, and return what makes a client.
+
+        Args:
+            knobs: As resolved.
+            limits_path: The file that shares the ceilings with other runs of this machine.
+
+        Raises:
+            SettingsError: The token is missing, or the base URL is not safe.
+        """
+        token = read_token(os.environ, variable=knobs.token_variable)
+        options = ClientOptions(
+            base_url=knobs.base_url,
+            page_size=knobs.page_size,
+            accounts_at_once=knobs.accounts_at_once,
+            connect_timeout_seconds=knobs.connect_timeout_seconds,
+            read_timeout_seconds=knobs.read_timeout_seconds,
+            retry_attempts=knobs.retry_attempts,
+            retry_seconds=knobs.retry_seconds,
+            requests_per_10_seconds=knobs.requests_per_10_seconds,
+        )
+        return lambda: TrutoClient(options, token=token, limits=RequestLimits(limits_path))
+
+
+class GroupsDatabase(DuckDBResource):
+    """The DuckDB database of the groups; not set: what TRUTO_GROUPS_DATABASE names.
+
+    Its connections take turns with all other runs and readers.
+    """
+
+    database: str = Field(
+        default="",
+        description=(
+            "A DuckDB file, md:… or ducklake:…. Not set: the variable TRUTO_GROUPS_DATABASE, "
+            "else data/truto_groups.duckdb in the project."
+        ),
+    )
+
+    @classmethod
+    def _is_dagster_maintained(cls) -> bool:
+        return False
+
+    def open(self) -> Database:
+        """Return the way into the database.
+
+        Raises:
+            SettingsError: No database is named, and there is no project to hold one.
+        """
+        if self.database:
+            return Database(self.database)
+        return Database(read_environment(os.environ, cwd=Path.cwd()).database)
+
+    @contextmanager
+    def get_connection(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """Open a connection that reads what is committed, and close it, whatever happens."""
+        with self.open().reading() as connection:
+            yield connection
+
+
+def open_session(truto: TrutoResource, duckdb: GroupsDatabase) -> Session:
+    """Gather what a run works with; the settings file is read now.
+
+    Raises:
+        SettingsError: A variable, a field or the settings file is wrong.
+    """
+    environment = read_environment(os.environ, cwd=Path.cwd())
+    settings = read_settings(environment.settings_path)
+    knobs = truto.resolve(settings.truto)
+    database = duckdb.open()
+    companion = database.companion
+    limits_path = companion.with_name(companion.name + ".limits")
+    return Session(
+        settings,
+        knobs,
+        database,
+        find_client=lambda: truto.client_opener(knobs, limits_path=limits_path),
+    )

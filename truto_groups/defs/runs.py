@@ -1,0 +1,57 @@
+"""Which accounts a queued or running run, or a requested backfill, covers."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+from truto_groups import contract
+
+_PARTITION = "dagster/partition"
+_FIRST = "dagster/asset_partition_range_start"
+_LAST = "dagster/asset_partition_range_end"
+
+_ASSETS = {
+    dg.AssetKey(table.name)
+    for table in (contract.RAW_GROUPS, contract.GROUPS, contract.GROUP_TYPE_BREAKDOWN)
+}
+_UNFINISHED_RUNS = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.MANAGED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_UNFINISHED_BACKFILLS = [
+    BulkActionStatus.REQUESTED,
+    BulkActionStatus.CANCELING,
+    BulkActionStatus.FAILING,
+]
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags of a run that covers a range of partitions, both ends included."""
+    return {_FIRST: first, _LAST: last}
+
+
+def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) -> set[str]:
+    """Find the accounts that need not be requested and must not be removed."""
+    position = {key: index for index, key in enumerate(partition_keys)}
+    in_flight: set[str] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED_RUNS)):
+        if run.asset_selection is not None and not _ASSETS & set(run.asset_selection):
+            continue
+        if _PARTITION in run.tags:
+            in_flight.add(run.tags[_PARTITION])
+        first, last = position.get(run.tags.get(_FIRST, "")), position.get(run.tags.get(_LAST, ""))
+        if first is not None and last is not None:
+            in_flight.update(partition_keys[first : last + 1])
+    for backfill in instance.get_backfills(BulkActionsFilter(statuses=_UNFINISHED_BACKFILLS)):
+        in_flight.update(backfill.partition_names or ())
+        if backfill.asset_backfill_data is not None:
+            subsets = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
+            for asset_key, subset in subsets.items():
+                if asset_key in _ASSETS:
+                    in_flight.update(subset.get_partition_keys())
+    return in_flight

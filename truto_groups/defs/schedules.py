@@ -1,0 +1,58 @@
+"""What time brings about: refreshing what is due, and judging freshness."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from truto_groups.defs.jobs import check_freshness, refresh_groups
+from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.runs import find_in_flight, range_tags
+from truto_groups.planning import plan_due_ranges
+from truto_groups.warehouse.accounts import read_known_accounts
+
+_TICK = timedelta(minutes=10)
+
+
+@dg.schedule(
+    name="refresh_groups_schedule",
+    job=refresh_groups,
+    cron_schedule="*/10 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Requests refresh_groups for the accounts that are due, in as few runs as hold no "
+    "healthy account that is not synced.",
+)
+def refresh_groups_schedule(
+    context: dg.ScheduleEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Request a refresh of what is due."""
+    session = open_session(truto, duckdb)
+    session.find_client()  # without a token every run would fail: say so once, here
+    if not session.database.exists:
+        return dg.SkipReason("No account is known yet: discover_integrated_accounts lists them.")
+    keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
+    with session.database.reading() as connection:
+        accounts = read_known_accounts(connection)
+    ranges = plan_due_ranges(
+        accounts,
+        partition_keys=keys,
+        in_flight=find_in_flight(context.instance, keys),
+        pace_of=session.pace_of,
+        now=session.clock(),
+        next_tick=_TICK,
+    )
+    if not ranges:
+        return dg.SkipReason(f"None of {len(keys)} accounts is due.")
+    return [dg.RunRequest(tags=range_tags(found.first, found.last)) for found in ranges]
+
+
+@dg.schedule(
+    name="check_freshness_schedule",
+    job=check_freshness,
+    cron_schedule="*/15 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Evaluates the checks that time alone can turn red.",
+)
+def check_freshness_schedule() -> dg.RunRequest:
+    """Request an evaluation."""
+    return dg.RunRequest()

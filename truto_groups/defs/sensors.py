@@ -1,0 +1,47 @@
+"""What Truto, or another run, brings about: discovery, and telling what failed."""
+
+import dagster as dg
+
+from truto_groups.defs.assets import ACCOUNTS
+from truto_groups.defs.jobs import refresh_groups
+from truto_groups.defs.metadata import describe_listing
+from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.runs import find_in_flight, range_tags
+from truto_groups.discovering import discover
+from truto_groups.planning import plan_wanted_ranges
+
+
+@dg.sensor(
+    name="discover_integrated_accounts",
+    job=refresh_groups,
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Lists the integrated accounts, keeps table and partitions in step, and requests "
+    "syncs of accounts that are new or were connected again.",
+)
+def discover_integrated_accounts(
+    context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> dg.SensorResult:
+    """Keep accounts, partitions and syncs in step with Truto."""
+    session = open_session(truto, duckdb)
+    keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
+    in_flight = find_in_flight(context.instance, keys)
+    found = discover(
+        session, partition_keys=keys, in_flight=in_flight, run_id="discover_integrated_accounts"
+    )
+    removed = set(found.removed_keys)
+    keys_then = [*(key for key in keys if key not in removed), *found.added_keys]
+    ranges = plan_wanted_ranges(
+        found.accounts, partition_keys=keys_then, in_flight=in_flight, pace_of=session.pace_of
+    )
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if found.added_keys:
+        requests.append(integrated_accounts.build_add_request(list(found.added_keys)))
+    if found.removed_keys:
+        requests.append(integrated_accounts.build_delete_request(list(found.removed_keys)))
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(tags=range_tags(one.first, one.last)) for one in ranges],
+        dynamic_partitions_requests=requests,
+        asset_events=[dg.AssetMaterialization(ACCOUNTS, metadata=describe_listing(found.accounts))],
+    )

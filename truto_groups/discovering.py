@@ -1,0 +1,163 @@
+"""Keep a listing: the table of accounts, who is new or gone, and which partitions that means.
+
+What a listing means is decided in discovery.py; here it is fetched and written. Dagster's
+partitions are the caller's to change, as told.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.discovery import find_expired, find_gone, plan_questions
+from truto_groups.errors import TrutoError
+from truto_groups.listing import ask_support, list_accounts
+from truto_groups.planning import is_syncable
+from truto_groups.session import Session
+from truto_groups.warehouse.accounts import (
+    forget_accounts,
+    mark_gone,
+    read_capabilities,
+    read_known_accounts,
+    write_capabilities,
+    write_listing,
+)
+from truto_groups.warehouse.ledger import fail_killed_attempts
+from truto_groups.warehouse.presence import is_present
+from truto_groups.warehouse.properties import claim_base_url
+from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
+from truto_groups.warehouse.staging import Staging
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What a listing means.
+
+    Attributes:
+        accounts: All known accounts now.
+        listed_count: Accounts that were listed.
+        added_keys: Keys that want a partition, in the order in which they were first listed.
+        removed_keys: Keys that want none any more.
+        gone: Accounts that this listing lacks and the one before had.
+    """
+
+    accounts: Sequence[KnownAccount]
+    listed_count: int
+    added_keys: Sequence[str]
+    removed_keys: Sequence[str]
+    gone: Sequence[str]
+
+
+def discover(
+    session: Session,
+    *,
+    partition_keys: Sequence[str],
+    in_flight: Collection[str],
+    run_id: str,
+    is_removing: bool = True,
+) -> Discovery:
+    """List all integrated accounts and keep what the listing means.
+
+    Args:
+        session: What to work with.
+        partition_keys: Dagster's keys.
+        in_flight: Accounts that a queued or running run covers; these are not removed.
+        run_id: Names who removed the groups of accounts that are gone, in ``group_changes``.
+        is_removing: Whether accounts whose grace period is over are removed.
+
+    Returns:
+        What to do with the partitions.
+
+    Raises:
+        TrutoError: The listing failed, broke off or is doubtful; nothing was changed.
+        DatabaseError: Nothing was changed.
+    """
+    listed = list_accounts(session.find_client())
+    now = session.clock()
+    policy = session.settings.discovery
+    with session.database.writing() as connection:
+        claim_base_url(connection, session.knobs.base_url)
+        fail_killed_attempts(
+            connection, is_alive=lambda run: is_present(session.database, run), now=now
+        )
+        gone = find_gone(
+            listed,
+            known=read_known_accounts(connection),
+            max_missing_share=policy.max_missing_share,
+        )
+        write_listing(connection, listed, now=now)
+        mark_gone(connection, gone, now=now)
+        known = read_known_accounts(connection)
+        questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
+    known = _ask(session, questions, known)
+    expired: list[str] = []
+    if is_removing:
+        expired = find_expired(
+            known, in_flight=in_flight, grace_period=policy.grace_period, now=now
+        )
+        _remove(session, [a for a in known if a.id in set(expired)], run_id=run_id)
+    return _conclude(
+        session,
+        [account for account in known if account.id not in set(expired)],
+        listed_count=len(listed),
+        gone=gone,
+        partition_keys=partition_keys,
+        in_flight=in_flight,
+    )
+
+
+def _ask(
+    session: Session, questions: Sequence[KnownAccount], known: list[KnownAccount]
+) -> list[KnownAccount]:
+    """Ask whether integrations list groups; a question that fails is asked again next time."""
+    if not questions:
+        return known
+    integrations = {account.id: account.integration for account in questions}
+    answers = ask_support(session.find_client(), list(integrations))
+    supports: dict[str, bool | None] = {}
+    for key, answer in answers.items():
+        if isinstance(answer, TrutoError):
+            logger.warning("Not known whether %s lists groups: %s", integrations[key], answer)
+        else:
+            supports[integrations[key]] = answer
+    now = session.clock()
+    with session.database.writing() as connection:
+        write_capabilities(connection, supports, now=now)
+        return read_known_accounts(connection)
+
+
+def _remove(session: Session, accounts: Sequence[KnownAccount], *, run_id: str) -> None:
+    """Remove accounts whose grace period is over: their groups appear as removed."""
+    if not accounts:
+        return
+    with Staging() as staging, session.database.writing(staging.connection) as connection:
+        replaced = [ReplacedAccount(a.id, a.integration, a.tenant_id) for a in accounts]
+        replace_rows(connection, replaced, run_id=run_id, now=session.clock())
+        forget_accounts(connection, [account.id for account in accounts])
+
+
+def _conclude(
+    session: Session,
+    known: Sequence[KnownAccount],
+    *,
+    listed_count: int,
+    gone: Sequence[str],
+    partition_keys: Sequence[str],
+    in_flight: Collection[str],
+) -> Discovery:
+    keys = set(partition_keys)
+    ids = {account.id for account in known}
+    return Discovery(
+        accounts=known,
+        listed_count=listed_count,
+        added_keys=[
+            account.id
+            for account in known
+            if account.id not in keys
+            and is_syncable(account, skip=session.settings_for(account).skip)
+        ],
+        removed_keys=[key for key in partition_keys if key not in ids and key not in in_flight],
+        gone=gone,
+    )

@@ -1,0 +1,86 @@
+"""Ask Truto for integrated accounts from code that has no event loop.
+
+Each call opens a client, asks, and closes it. What the answers mean is discovery.py's.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from truto_groups.accounts import IntegratedAccount
+from truto_groups.client import TrutoClient
+from truto_groups.errors import TokenRejectedError, TrutoError
+
+T = TypeVar("T")
+OpenClient = Callable[[], TrutoClient]
+
+_AT_ONCE = 8
+
+
+def list_accounts(open_client: OpenClient) -> list[IntegratedAccount]:
+    """List all integrated accounts of the token's environment.
+
+    Raises:
+        TrutoError: The listing failed or broke off; part of it is never returned.
+    """
+
+    async def run() -> list[IntegratedAccount]:
+        async with open_client() as client:
+            return await client.list_integrated_accounts()
+
+    return asyncio.run(run())
+
+
+def look_up_accounts(
+    open_client: OpenClient, integrated_account_ids: Sequence[str]
+) -> dict[str, IntegratedAccount | TrutoError]:
+    """Get single accounts; an error stands in the place of one that could not be had.
+
+    Raises:
+        TokenRejectedError: Truto refuses the token.
+    """
+    return _ask_all(
+        open_client,
+        integrated_account_ids,
+        lambda client, key: client.get_integrated_account(key),
+    )
+
+
+def ask_support(
+    open_client: OpenClient, integrated_account_ids: Sequence[str]
+) -> dict[str, bool | TrutoError | None]:
+    """Ask through accounts whether their integrations list groups.
+
+    Returns:
+        By account: the answer, None when it does not tell, or the error.
+
+    Raises:
+        TokenRejectedError: Truto refuses the token.
+    """
+    return _ask_all(
+        open_client, integrated_account_ids, lambda client, key: client.supports_groups(key)
+    )
+
+
+def _ask_all(
+    open_client: OpenClient,
+    keys: Sequence[str],
+    ask: Callable[[TrutoClient, str], Awaitable[T]],
+) -> dict[str, T | TrutoError]:
+    async def run() -> dict[str, T | TrutoError]:
+        at_once = asyncio.Semaphore(_AT_ONCE)
+        async with open_client() as client:
+
+            async def ask_one(key: str) -> T | TrutoError:
+                async with at_once:
+                    try:
+                        return await ask(client, key)
+                    except TokenRejectedError:
+                        raise
+                    except TrutoError as error:
+                        return error
+
+            answers = await asyncio.gather(*(ask_one(key) for key in keys))
+        return dict(zip(keys, answers, strict=True))
+
+    return asyncio.run(run()) if keys else {}

@@ -1,0 +1,173 @@
+"""Refresh the accounts of a run: fetched from Truto, replayed from raw records, or rebuilt.
+
+Takes partition keys and yields what became of each account. Which keys there are, and what a
+result looks like in the UI, is defs/'s.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from truto_groups.accounts import IntegratedAccount, KnownAccount
+from truto_groups.errors import SettingsError, TrutoError, TrutoGroupsError
+from truto_groups.listing import look_up_accounts
+from truto_groups.pipeline import PlannedSync, sync_accounts
+from truto_groups.planning import is_syncable
+from truto_groups.session import Session
+from truto_groups.warehouse.accounts import read_known_accounts, write_listing
+from truto_groups.warehouse.ledger import (
+    Attempt,
+    fail_killed_attempts,
+    finish_attempts,
+    start_attempts,
+)
+from truto_groups.warehouse.presence import is_present, presence
+from truto_groups.warehouse.properties import claim_base_url
+from truto_groups.warehouse.replaying import rebuild_breakdowns, replay_account
+from truto_groups.warehouse.settling import AccountResult
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An account of the range that cannot be synced now, and why."""
+
+    integrated_account_id: str
+    reason: str
+
+
+def refresh_accounts(
+    session: Session, keys: Sequence[str], *, run_id: str
+) -> Iterator[AccountResult | PassedOver]:
+    """Fetch accounts and publish each as soon as it is whole.
+
+    Args:
+        session: What the run works with.
+        keys: Integrated account ids; those not known yet are looked up.
+        run_id: The Dagster run.
+
+    Yields:
+        One result per account that was tried, when what it says is committed; and the accounts
+        that are not active, gone, skipped or without groups, which leave no trace.
+
+    Raises:
+        SettingsError: The token is missing.
+        TokenRejectedError: Truto refuses the token.
+        DatabaseError: Nothing can be written.
+    """
+    open_client = session.find_client()
+    with presence(session.database, run_id):
+        known = _prepare(session, keys, run_id=run_id)
+        missing = [key for key in keys if key not in known]
+        # A person who picks one account that was not active may have just had it reconnected.
+        doubtful = [key for key in keys if len(keys) == 1 and key in known]
+        doubtful = [key for key in doubtful if not known[key].is_active]
+        yield from _look_up(session, [*missing, *doubtful], known, run_id=run_id)
+        planned: list[PlannedSync] = []
+        for key in keys:
+            account = known.get(key)
+            if account is None:
+                continue
+            try:
+                reason = find_obstacle(account, skip=session.settings_for(account).skip)
+                if reason is None:
+                    planned += session.plan_syncs([account])
+            except SettingsError as error:
+                yield _record_failure(session, key, error, run_id=run_id)
+                continue
+            if reason is not None:
+                yield PassedOver(key, reason)
+        results = sync_accounts(
+            planned,
+            open_client=open_client,
+            accounts_at_once=session.knobs.accounts_at_once,
+            database=session.database,
+            run_id=run_id,
+            clock=session.clock,
+        )
+        with closing(results):
+            yield from results
+
+
+def replay_accounts(
+    session: Session, keys: Sequence[str], *, run_id: str
+) -> Iterator[AccountResult]:
+    """Rebuild groups and what lies below from raw_groups, without a request."""
+    known = _read_known(session, keys)
+    for key in keys:
+        account = known.get(key)
+        if account is not None:
+            settings = session.settings_for(account)
+            yield replay_account(
+                session.database, account, settings, run_id=run_id, clock=session.clock
+            )
+
+
+def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[KnownAccount]:
+    """Count the groups of accounts anew by type, without a request.
+
+    Returns:
+        The accounts concerned.
+    """
+    known = _read_known(session, keys)
+    rebuild_breakdowns(session.database, list(known))
+    return list(known.values())
+
+
+def find_obstacle(account: KnownAccount, *, skip: bool) -> str | None:
+    """Say why an account cannot be synced at all; None when it can."""
+    if is_syncable(account, skip=skip):
+        return None
+    if account.gone_at is not None:
+        return "Truto no longer lists it."
+    if skip:
+        return "The settings file skips it."
+    if account.supports_groups is False:
+        return f"Its integration, {account.integration}, has no groups."
+    told = f" ({account.last_error})" if account.last_error else ""
+    return f"Its status is {account.status}{told}; have the tenant reconnect the app."
+
+
+def _prepare(session: Session, keys: Sequence[str], *, run_id: str) -> dict[str, KnownAccount]:
+    with session.database.writing() as connection:
+        claim_base_url(connection, session.knobs.base_url)
+        fail_killed_attempts(
+            connection,
+            is_alive=lambda other: other == run_id or is_present(session.database, other),
+            now=session.clock(),
+        )
+        wanted = set(keys)
+        return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
+
+
+def _read_known(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+    wanted = set(keys)
+    with session.database.reading() as connection:
+        return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
+
+
+def _look_up(
+    session: Session, keys: Sequence[str], known: dict[str, KnownAccount], *, run_id: str
+) -> Iterator[AccountResult]:
+    """Ask Truto for accounts that no listing told of, or that may be active by now."""
+    answers = look_up_accounts(session.find_client(), keys)
+    found = [answer for answer in answers.values() if isinstance(answer, IntegratedAccount)]
+    if found:
+        with session.database.writing() as connection:
+            write_listing(connection, found, now=session.clock())
+            ids = {account.id for account in found}
+            known |= {a.id: a for a in read_known_accounts(connection) if a.id in ids}
+    for key, answer in answers.items():
+        if isinstance(answer, TrutoError) and key not in known:
+            yield _record_failure(session, key, answer, run_id=run_id)
+
+
+def _record_failure(
+    session: Session, key: str, error: TrutoGroupsError, *, run_id: str
+) -> AccountResult:
+    """Write an attempt that failed before anything could be fetched."""
+    attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error))
+    now = session.clock()
+    with session.database.writing() as connection:
+        start_attempts(connection, [key], run_id=run_id, now=now)
+        finish_attempts(connection, [attempt], run_id=run_id, now=now)
+    return AccountResult(attempt)

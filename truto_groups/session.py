@@ -1,0 +1,81 @@
+"""What a run works with: settings, database, clock and the way to Truto, gathered when it starts.
+
+Plain values past this point; where they come from (a Dagster resource, the environment) is
+defs/resources.py's to know.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.client import GroupsRequest, TrutoClient
+from truto_groups.pipeline import PlannedSync
+from truto_groups.planning import Pace
+from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
+from truto_groups.warehouse.database import Database
+
+_UNBOUNDED = 1 << 31
+
+
+def read_clock() -> datetime:
+    """The present, as an aware UTC instant."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run works with.
+
+    Attributes:
+        settings: The settings file.
+        knobs: The knobs as they hold.
+        database: The way into the database.
+        find_client: Returns what makes a client; raises SettingsError without a token, so that
+            only what needs Truto needs one.
+        clock: Gives the present.
+    """
+
+    settings: Settings
+    knobs: EffectiveKnobs
+    database: Database
+    find_client: Callable[[], Callable[[], TrutoClient]]
+    clock: Callable[[], datetime] = read_clock
+    _settings_of: dict[str, AccountSettings] = field(
+        default_factory=dict[str, AccountSettings], repr=False
+    )
+
+    def settings_for(self, account: KnownAccount) -> AccountSettings:
+        """What holds for an account."""
+        found = self._settings_of.get(account.id)
+        if found is None:
+            found = self.settings.for_account(account.id, account.integration, knobs=self.knobs)
+            self._settings_of[account.id] = found
+        return found
+
+    def pace_of(self, account: KnownAccount) -> Pace:
+        """How often an account is synced."""
+        settings = self.settings_for(account)
+        return Pace(settings.refresh_every, settings.skip, settings.digest)
+
+    def max_age_of(self, account: KnownAccount) -> timedelta | None:
+        """How old an account's groups may be; None when it is skipped."""
+        settings = self.settings_for(account)
+        return None if settings.skip else settings.max_age
+
+    def plan_syncs(self, accounts: Sequence[KnownAccount]) -> list[PlannedSync]:
+        """Say for accounts what to ask Truto for."""
+        return [self._plan_sync(account) for account in accounts]
+
+    def _plan_sync(self, account: KnownAccount) -> PlannedSync:
+        settings = self.settings_for(account)
+        request = GroupsRequest(
+            integrated_account_id=account.id,
+            integration=account.integration,
+            query=settings.query,
+            requests_at_once=settings.requests_at_once_per_account or _UNBOUNDED,
+            requests_per_10_seconds=settings.requests_per_10_seconds_per_account,
+            max_pages=settings.max_pages or _UNBOUNDED,
+            complete=settings.complete,
+        )
+        return PlannedSync(account, settings, request)
