@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from truto_groups.accounts import IntegratedAccount
 from truto_groups.client import (
     ClientOptions,
     GroupsRequest,
-    IntegratedAccount,
     TrutoClient,
 )
 from truto_groups.errors import SettingsError, TrutoError

@@ -261,5 +261,5 @@ def test_a_file_that_cannot_be_used_is_told_with_its_name(tmp_path: Path) -> Non
     with pytest.raises(DatabaseError, match="limits, cannot be used"):
         asyncio.run(limits.wait_for(None, Ceiling("token", 5)))
     limits.close()
-    with pytest.raises(DatabaseError, match="missing/limits, cannot be used"):
-        asyncio.run(RequestLimits(tmp_path / "missing/limits").wait_for(None, Ceiling("t", 5)))
+    with pytest.raises(DatabaseError, match="limits/below, cannot be used"):
+        asyncio.run(RequestLimits(path / "below").wait_for(None, Ceiling("t", 5)))

@@ -10,6 +10,7 @@
     refusals.py    an error body as an exception                               (pure)
     retry.py       what is tried again, and when                               (pure)
     secrecy.py     keeps the token out of errors and logs
+    webhook.py     tells somebody else's server; knows no token
 
 What is imported here is the public face; nothing below it is meant for the rest of the package.
 Pages, stats and the proof of a whole walk are plain values of truto_groups.walks.
@@ -18,6 +19,7 @@ Pages, stats and the proof of a whole walk are plain values of truto_groups.walk
 from truto_groups.client.client import TrutoClient
 from truto_groups.client.encoding import encode_query, plan_listings
 from truto_groups.client.options import ClientOptions, GroupsRequest
+from truto_groups.client.webhook import post_json
 
 __all__ = [
     "ClientOptions",
@@ -25,4 +27,5 @@ __all__ = [
     "TrutoClient",
     "encode_query",
     "plan_listings",
+    "post_json",
 ]

@@ -38,6 +38,8 @@ from truto_groups.walks import CompleteWalk, SyncStats
 T = TypeVar("T")
 
 _ACCOUNTS_PATH: Final = "/integrated-account"
+# Rows of accounts are small, and Truto's own default for them is 5,000.
+_ACCOUNTS_ON_A_PAGE: Final = 1000
 _MAX_LISTING_PAGES: Final = 10_000
 
 
@@ -136,7 +138,7 @@ class TrutoClient:
 
         found: dict[str, IntegratedAccount] = {}
         seen: set[str] = set()
-        first = path = f"{_ACCOUNTS_PATH}?limit={self._options.page_size}"
+        first = path = f"{_ACCOUNTS_PATH}?limit={_ACCOUNTS_ON_A_PAGE}"
         for number in range(1, _MAX_LISTING_PAGES + 1):
             subject = Subject(f"List Integrated Accounts, page {number}")
             answer = await self._fetch(path, subject, stats)

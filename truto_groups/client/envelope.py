@@ -179,17 +179,10 @@ def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         raise MalformedError(f"it has another shape ({error})") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = str(error)
-    # An app that cuts a name inside an emoji sends half of a surrogate pair, which stands for no
-    # character and which no strict reader takes. One such name must not cost the whole account.
-    mended = _ESCAPES.sub(_mend, body)
-    if mended != body:
-        return _decode(decoder, mended)
+    if any(len(escape) == _HALF_A_PAIR_LENGTH for escape in _ESCAPES.findall(body)):
+        # An app that cut a name inside an emoji: to mend it would alter what was received.
+        reason = r"a text holds half a character, a lone surrogate such as \ud83d"
     raise MalformedError(f"it is not JSON ({reason})")
-
-
-def _mend(match: re.Match[bytes]) -> bytes:
-    escape = match.group()
-    return rb"\ufffd" if len(escape) == _HALF_A_PAIR_LENGTH else escape
 
 
 def _name_type(raw: bytes) -> str:
