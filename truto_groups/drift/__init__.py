@@ -7,8 +7,10 @@ chance      how surprising a count is, exactly
 findings    one thing that changed, with its severity and the words for it
 audit       an observed shape against baseline and history -> findings
 unified     the part of it that makes rows wrong: the unified group's own fields
+values      the part of it that their values tell: group types, instants, forms of ids
 volume      how many groups are plausible, by an account's own history
 united      the same drift in many accounts, told once
 attribution whose change it was
 filters     a filter that was ignored
+examples    where an example of a finding stands
 """

@@ -7,7 +7,7 @@ wrong is unified.py's part; here everything that is only different.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from truto_groups.drift import unified
+from truto_groups.drift import unified, values
 from truto_groups.drift.chance import (
     SURPRISING,
     UNUSUAL,
@@ -70,16 +70,15 @@ def audit(
     comparison = _Comparison.of(observed, baseline=baseline, history=history)
     findings = [
         *unified.find_contract_findings(
-            comparison.observed, baseline=comparison.baseline, unmapped_limit=unmapped_limit
+            comparison.observed,
+            baseline=comparison.baseline,
+            history=[past.shape for past in comparison.history],
+            unmapped_limit=unmapped_limit,
         )
     ]
     broken = {finding.steps for finding in findings if finding.severity == "breaking"}
     if comparison.baseline is not None and observed.record_count:
-        findings += unified.find_value_findings(
-            comparison.observed,
-            baseline=comparison.baseline,
-            history=[past.shape for past in comparison.history],
-        )
+        findings += values.find_value_findings(comparison.observed, witnesses=comparison.witnesses)
         findings += [f for f in _find_path_findings(comparison) if f.steps not in broken]
     return sort_findings(findings)
 
@@ -142,20 +141,17 @@ def _presence(path: Path, kind: Kind, comparison: _Comparison) -> Finding:
     references = [_present(shape, path) for shape in witnesses]
     observed = _present(comparison.observed, path)
     chance = least_surprising(observed, references=references)
-    has_had_values = kind == "field_added" or any(
-        shape.seen(path).value_count for shape in witnesses
-    )
-    is_known = kind == "field_gone" or any(reference.count for reference in references[1:])
-    now = comparison.observed.seen(path)
+    # Nobody can miss what was always null.
+    has_had_values = any(s.seen(path).value_count for s in (comparison.observed, *witnesses))
+    is_gone = kind == "field_gone"
+    was, now = witnesses[0].seen(path), comparison.observed.seen(path)
     return Finding(
         kind=kind,
         severity="warning" if chance < SURPRISING and has_had_values else "information",
         path=path_text(path),
-        was=_words(references[0], witnesses[0].seen(path))
-        if kind == "field_gone"
-        else ("not in the baseline" if is_known else "not there"),
-        now="not there" if kind == "field_gone" else _words(observed, now),
-        record_count=observed.of if kind == "field_gone" else observed.count,
+        was=_words(references[0], was) if is_gone else "not there",
+        now="not there" if is_gone else _words(observed, now),
+        record_count=observed.of if is_gone else observed.count,
         of=observed.of,
         was_count=references[0].count,
         was_of=references[0].of,
@@ -194,6 +190,7 @@ def _find_type_findings(
         was_of=was.value_count,
         chance=0.0 if is_sure else chance,
         steps=path,
+        new_types=tuple(added),
     )
 
 
@@ -202,7 +199,7 @@ def _new_types(observed: frozenset[str], *, known: frozenset[str]) -> list[str]:
     # An empty object in an array looks like a mixture: no news where objects are known.
     if MIXED in added and ("object" in known or "object" in observed):
         added -= {MIXED}
-    if known == {MIXED}:
+    if known == frozenset({MIXED}):
         added -= {"object"}
     return sorted(added)
 
@@ -210,11 +207,11 @@ def _new_types(observed: frozenset[str], *, known: frozenset[str]) -> list[str]:
 def _find_null_findings(
     path: Path, was: Seen, seen: Seen, comparison: _Comparison
 ) -> Iterator[Finding]:
+    assert comparison.baseline is not None  # noqa: S101 - narrows the type, as above
     observed = _valued(comparison.observed, path)
-    witnesses = comparison.witnesses(path)
-    references = [_valued(shape, path) for shape in witnesses]
-    if observed.share == references[0].share:
+    if observed.share == _valued(comparison.baseline, path).share:
         return
+    references = [_valued(shape, path) for shape in comparison.witnesses(path)]
     chance = least_surprising(observed, references=references)
     shares = [reference.share for reference in references if reference.of]
     moved = min(abs(observed.share - share) for share in shares)
@@ -224,11 +221,8 @@ def _find_null_findings(
     is_emptied = not observed.count
     if not (chance < UNUSUAL or was_constant or is_emptied):
         return
-    severity: Severity = "information"
-    if is_fall and chance < SURPRISING and moved >= SHARE_THAT_MATTERS:
-        severity = "warning"
-    elif is_fall and is_emptied and chance < SURPRISING:
-        severity = "warning"
+    has_jumped = chance < SURPRISING and (moved >= SHARE_THAT_MATTERS or is_emptied)
+    severity: Severity = "warning" if is_fall and has_jumped else "information"
     yield Finding(
         kind="null_share_jumped",
         severity=severity,

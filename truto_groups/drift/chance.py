@@ -7,8 +7,8 @@ of three records therefore makes hardly anything surprising, one of a thousand d
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import exp, lgamma
-from typing import NamedTuple
 
 SURPRISING = 1e-5
 """A count less probable than this is no chance: it warns. Some fifty paths an account, four syncs
@@ -20,7 +20,8 @@ UNUSUAL = 1e-2
 _PRIOR = 0.5
 
 
-class Count(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Count:
     """So many of so many."""
 
     count: int

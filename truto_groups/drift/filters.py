@@ -1,4 +1,4 @@
-"""A filter that was ignored: Truto drops one that the vendor cannot apply, and answers 200 with all.
+"""Filters that were ignored: Truto drops what the vendor cannot apply, and answers 200 with all.
 
 Compares what the settings ask for with what the integration's ``meta`` knows and with what came.
 """

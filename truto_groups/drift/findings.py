@@ -67,6 +67,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         was_of: The same of the reference.
         chance: The probability of seeing this without a change; 0 where chance cannot do it.
         steps: The path, step by step, as the shape has it.
+        new_types: The JSON types that were not there before, of a type that changed.
     """
 
     kind: Kind
@@ -80,6 +81,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     was_of: int = 0
     chance: float = 0.0
     steps: tuple[str, ...] = ()
+    new_types: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:

@@ -17,7 +17,7 @@ MAX_PATHS = 300
 """Paths of the largest shape."""
 
 _MANY_KEYS = 24
-_FAR_TOO_MANY_KEYS = 150
+_FAR_TOO_MANY_KEYS = 250
 _SPARSE = 0.3
 _ALIKE = 0.9
 
@@ -29,9 +29,10 @@ _DATA_KEY = re.compile(
     | \{? [0-9a-fA-F]{8} (?:-[0-9a-fA-F]{4}){3} -[0-9a-fA-F]{12} \}?   # UUIDs
     | (?=[^\s]*\d) [0-9a-fA-F]{16,}                            # digests, object ids
     | (?:[a-z][a-z0-9+.-]*:)? // .+ | arn:.+ | \w+ = .+        # resources, distinguished names
-    | (?=(?:[A-Z]*\d+){2}) [A-Z0-9]{8,}                        # U024BE7LH
-    | (?=(?:[A-Za-z]*\d+){2}) \d [A-Za-z0-9]{11,}              # 00g1emaKYZTWRYYRRTSK
-    | (?=(?:[A-Za-z]*\d+){3}) (?=[^A-Z]*[A-Z]) (?=[^a-z]*[a-z]) [A-Za-z0-9_-]{16,}
+    | (?=(?:[A-Z]*\d+(?!\d)){2}) [A-Z0-9]{8,}                        # U024BE7LH
+    | (?=(?:[A-Za-z]*\d+(?!\d)){2}) \d [A-Za-z0-9]{11,}              # 00g1emaKYZTWRYYRRTSK
+    | (?=(?:[A-Za-z]*\d+(?!\d)){3}) (?=[^A-Z]*[A-Z]) (?=[^a-z]*[a-z]) [A-Za-z0-9_-]{16,}
+    | (?:\w+[-/\ ])? (?:19|20)\d\d (?:[-/\ ]?\w+)?               # Q4-2024, 2024W12
     | \[\] | \{\} | .{101,}                                    # our own steps; texts
     | \s* | [\s\S]*\n[\s\S]*
     """,
@@ -103,7 +104,7 @@ def _is_wholly_folded(shape: Shape, path: Path) -> bool:
 
 
 def fold_at(shape: Shape, objects: Iterable[Path]) -> Shape:
-    """Put all keys of the objects at these paths under ``{}``; the same shape where none has any."""
+    """Put all keys of the objects at these paths under ``{}``; the same shape without any."""
     wanted = set(objects)
     if not wanted:
         return shape

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from truto_groups.drift.chance import SURPRISING, Count, chance_of
-from truto_groups.drift.findings import SEVERITIES, Finding, Kind, Severity
+from truto_groups.drift.findings import SEVERITIES, Finding, Kind, Severity, worst
 
 SMALLEST_MANY = 3
 """From so many accounts on it is not their own affair."""
@@ -48,8 +48,9 @@ class UnitedDrift:
         """What happened, in one sentence."""
         return (
             f"{len(self.integrated_account_ids):,} of {self.account_count:,} accounts of"
-            f" {self.integration} at once: {self.kind} at `{self.path}`, was {self.was or 'nothing'},"
-            f" is {self.now}. The vendor changed its API, or Truto its mapping."
+            f" {self.integration} at once: {self.kind} at `{self.path}`,"
+            f" was {self.was or 'nothing'}, is {self.now}."
+            " The vendor changed its API, or Truto its mapping."
         )
 
 
@@ -106,9 +107,9 @@ def unite_drift(
 
 
 def _severity_together(findings: Sequence[Finding]) -> Severity:
-    worst = min((finding.severity for finding in findings), key=SEVERITIES.index)
-    if worst != "information":
-        return worst
+    worst_of_all = worst(findings)
+    if worst_of_all != "information":
+        return worst_of_all or "information"
     judged = [finding for finding in findings if finding.chance > 0]
     was = Count(sum(f.was_count for f in judged), sum(f.was_of for f in judged))
     now = Count(sum(_count_now(f) for f in judged), sum(f.of for f in judged))

@@ -26,7 +26,9 @@ _MOST_SYNCS = 20
 _TELL = 1e-3
 _HOLD = 1e-4
 _LEAST_TOLD_FALL = 0.2
+_LEAST_TOLD_LOSS = 5
 _LEAST_HELD_FALL = 0.3
+_LIKE_BEFORE = 1.25
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def _judge_fall(observed: int, *, history: Sequence[int], limit: float | None) -
     if not observed:
         return _judge_emptied(history, reason=f"{numbers}: the account became empty.")
     chance = chance_of_fall(observed, history=history)
-    if observed >= min(history) or lost < _LEAST_TOLD_FALL or chance >= _TELL:
+    is_small = lost < _LEAST_TOLD_FALL or usual - observed < _LEAST_TOLD_LOSS
+    is_usual = observed >= min(history) or lost <= _LIKE_BEFORE * _largest_fall(history)
+    if is_small or is_usual or chance >= _TELL:
         return VolumeVerdict("ok", observed, usual, -lost, chance)
     outcome = "hold_back" if chance < _HOLD and lost >= _LEAST_HELD_FALL else "warn"
     reason = f"{numbers}; {_range_text(history)}. A fall like this is no chance at this size."
@@ -128,6 +132,14 @@ def _judge_rise(observed: int, *, history: Sequence[int], limit: float | None) -
     # More groups overwrite nothing that was right, so a rise is told and published.
     reason = f"{numbers}; {_range_text(history)}. A filter may have been ignored."
     return VolumeVerdict("warn", observed, usual, grown, chance, reason)
+
+
+def _largest_fall(history: Sequence[int]) -> float:
+    """The largest share lost between two syncs, those to zero aside."""
+    return max(
+        (1 - after / before for before, after in pairwise(history) if after < before and after),
+        default=0.0,
+    )
 
 
 def chance_of_fall(observed: int, *, history: Sequence[int]) -> float:

@@ -8,6 +8,7 @@ SELECT
     count(*) FILTER (list_contains(unreadable_instants, 'created_at')) AS unreadable_created_at,
     count(*) FILTER (list_contains(unreadable_instants, 'updated_at')) AS unreadable_updated_at,
     count(*) FILTER (group_type = 'unmapped') AS unmapped_count,
+    count(*) FILTER (has_repeated_fields) AS repeated_field_count,
     bit_xor(md5_number(record))::VARCHAR AS digest
 FROM staging.landed
 WHERE integrated_account_id IN (SELECT unnest($ids))

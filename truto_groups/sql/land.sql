@@ -25,7 +25,9 @@ SELECT
             ],
             lambda field: field IS NOT NULL
         )
-    END
+    END,
+    -- Readers disagree on which of two fields of one name counts, so such a record has no meaning.
+    coalesce(len(json_keys(record)) <> len(list_distinct(json_keys(record))), FALSE)
 FROM (
     SELECT
         *,

@@ -72,6 +72,32 @@ SELECT
     END AS change
 FROM named;
 
+-- Vendors keep counters and the like in remote_data: what changes there alone is counted by the field
+-- it is in, and makes no row of group_changes.
+CREATE OR REPLACE TEMP TABLE remote_changes AS
+WITH touched AS (
+    SELECT d.integrated_account_id, d.id, g.remote_data AS before, l.remote_data::JSON AS after
+    FROM differences AS d
+    JOIN groups AS g USING (integrated_account_id, id)
+    JOIN staging.landed AS l ON l.integrated_account_id = d.integrated_account_id AND l.position = d.position
+    WHERE d.change = 'touched' AND NOT d.is_same_remote_data
+),
+before AS (
+    SELECT t.integrated_account_id, t.id, f.key, any_value(f.value) AS value
+    FROM touched AS t, json_each(t.before) AS f
+    GROUP BY ALL
+),
+after AS (
+    SELECT t.integrated_account_id, t.id, f.key, any_value(f.value) AS value
+    FROM touched AS t, json_each(t.after) AS f
+    GROUP BY ALL
+)
+SELECT integrated_account_id, 'remote_data.' || key AS path, count(*) AS group_count
+FROM before AS b
+FULL JOIN after AS a USING (integrated_account_id, id, key)
+WHERE a.value IS DISTINCT FROM b.value
+GROUP BY ALL;
+
 -- A removed and an added group of one name are one that was made anew.
 CREATE OR REPLACE TEMP TABLE recreated AS
 SELECT DISTINCT a.integrated_account_id, a.name_then

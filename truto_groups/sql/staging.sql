@@ -16,14 +16,15 @@ CREATE TABLE staging.landed (
     organization_id VARCHAR,
     created_at TIMESTAMPTZ,
     updated_at TIMESTAMPTZ,
-    unreadable_instants VARCHAR[]
+    unreadable_instants VARCHAR[],
+    has_repeated_fields BOOLEAN NOT NULL
 );
 
 -- ISO 8601, extended or basic, a date alone or with a time, with or without a zone (then UTC), taken
 -- apart: the shape is checked before any cast, which takes 'epoch', 'infinity' and zones' names too.
 CREATE MACRO staging.instant_parts(text) AS regexp_extract(
     text,
-    '^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?)?$',
+    '^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?$',
     ['year', 'month', 'day', 'bare_month', 'bare_day', 'hour', 'minute', 'second', 'fraction', 'zone']
 );
 

@@ -11,4 +11,8 @@ SELECT
     unnest($shape::VARCHAR[])::JSON AS shape,
     unnest($findings::VARCHAR[])::JSON AS findings,
     unnest($volume::VARCHAR[]) AS volume,
-    unnest($volume_reason::VARCHAR[]) AS volume_reason;
+    unnest($volume_reason::VARCHAR[]) AS volume_reason,
+    unnest($examples::VARCHAR[])::JSON AS examples,
+    unnest($told_filters::VARCHAR[])::JSON AS told_filters,
+    unnest($settings_digest::VARCHAR[]) AS settings_digest,
+    $normalization_version AS normalization_version;

@@ -1,0 +1,28 @@
+-- What a run did not publish, each account with how its attempt before that one ended.
+WITH attempts AS (
+    SELECT
+        *,
+        lag(outcome) OVER earlier AS earlier_outcome,
+        lag(error_kind) OVER earlier AS earlier_kind,
+        lag(error) OVER earlier AS earlier_error
+    FROM account_syncs
+    WHERE outcome <> 'skipped'
+        AND integrated_account_id IN (
+            SELECT integrated_account_id FROM account_syncs WHERE run_id = $run_id
+        )
+    WINDOW earlier AS (PARTITION BY integrated_account_id ORDER BY started_at, finished_at)
+)
+SELECT
+    a.integrated_account_id,
+    coalesce(k.integration, 'unknown') AS integration,
+    k.tenant_id,
+    a.outcome,
+    a.error_kind,
+    a.error,
+    a.earlier_outcome,
+    a.earlier_kind,
+    a.earlier_error
+FROM attempts AS a
+LEFT JOIN integrated_accounts AS k ON k.id = a.integrated_account_id
+WHERE a.run_id = $run_id AND a.outcome NOT IN ('published', 'unchanged')
+ORDER BY integration, k.tenant_id, a.integrated_account_id;

@@ -1,0 +1,11 @@
+-- Since when each account drifts at a path: the first of its audited attempts, after the baseline,
+-- that found it.
+SELECT
+    s.integrated_account_id,
+    f.finding ->> '$.kind' AS kind,
+    coalesce(f.finding ->> '$.path', '') AS path,
+    min(s.observed_at) AS since
+FROM account_shapes AS s
+CROSS JOIN LATERAL (SELECT unnest(json_extract(s.findings, '$[*]')) AS finding) AS f
+WHERE NOT s.is_baseline
+GROUP BY ALL;

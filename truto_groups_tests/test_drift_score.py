@@ -1,0 +1,63 @@
+"""The corpus in small: what docs/drift.md shows for all sizes must hold for some in seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from truto_groups_tests.drift_corpus import score
+from truto_groups_tests.drift_corpus.score import Case
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return score.make_cases((3, 50), most=60, seed="test")
+
+
+def test_the_corpus_has_hundreds_of_mutations_and_of_harmless_variations(cases: list[Case]) -> None:
+    assert len({case.kind for case in cases if case.kind}) >= 9
+    assert sum(case.kind is not None for case in cases) > 300
+    assert sum(case.kind is None for case in cases) > 300
+
+
+def test_every_breaking_mutation_is_held_back_and_no_other(cases: list[Case]) -> None:
+    wrong = [
+        (case.kind, case.path, case.name, case.size)
+        for case in cases
+        if (score.ours(case).severity == "breaking") != case.is_breaking
+    ]
+
+    assert wrong == []
+
+
+def test_mutations_are_named_with_kind_and_path(cases: list[Case]) -> None:
+    mutated = [case for case in cases if case.kind]
+    missed = [c for c in mutated if not score.is_named(c, score.ours(c))]
+
+    assert len(missed) <= len(mutated) / 100, [(c.kind, c.path, c.name) for c in missed]
+
+
+def test_no_harmless_variation_alarms(cases: list[Case]) -> None:
+    alarmed = [
+        (case.name, case.size, score.ours(case))
+        for case in cases
+        if case.kind is None and score.is_alarm(score.ours(case))
+    ]
+
+    assert alarmed == []
+
+
+def test_the_tables_go_between_the_markers(tmp_path: Path, cases: list[Case]) -> None:
+    document = tmp_path / "drift.md"
+    document.write_text(f"before\n{score.BEGIN}\nold\n{score.END}\nafter\n", encoding="utf-8")
+
+    score.write_tables("new", path=document)
+
+    assert document.read_text(encoding="utf-8") == (
+        f"before\n{score.BEGIN}\n\nnew\n\n{score.END}\nafter\n"
+    )
+
+
+def test_the_document_has_the_markers() -> None:
+    text = score.DOCS.read_text(encoding="utf-8")
+
+    assert text.index(score.BEGIN) < text.index(score.END)
