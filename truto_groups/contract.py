@@ -231,6 +231,10 @@ ACCOUNT_SHAPES = Table(
         Column("findings", "JSON", "What the audit found: a list.", True),
         Column("volume", "VARCHAR", "Whether the count is plausible: ok, warn or hold_back.", True),
         Column("volume_reason", "VARCHAR", "Why it is not, with the numbers."),
+        Column("examples", "JSON", "Path to one shortened value of what drifted there.", True),
+        Column("told_filters", "JSON", "Filters of the query that seem to be ignored.", True),
+        Column("settings_digest", "VARCHAR", "The account's settings then.", True),
+        Column("normalization_version", "INTEGER", "The rules then.", True),
     ),
 )
 

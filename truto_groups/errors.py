@@ -6,6 +6,7 @@ becomes which exception is decided in client/.
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
+    ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
     ├── AuditError                    a sync was held back
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
@@ -71,6 +72,12 @@ class DatabaseError(TrutoGroupsError):
     """
 
     kind = "database"
+
+
+class AcceptanceRefusedError(TrutoGroupsError):
+    """What a person wanted to accept cannot be, or is no longer what was shown. Nothing changed."""
+
+    kind = "acceptance_refused"
 
 
 class AuditError(TrutoGroupsError):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from truto_groups.drift.audit import PastSync, audit
-from truto_groups.drift.findings import Finding
+from truto_groups.drift.findings import Finding, malformed
 from truto_groups.drift.profile import shape_of
 from truto_groups.drift.shape import LandedCounts, Shape
 from truto_groups.drift.volume import VolumeVerdict, plausible_count
@@ -25,11 +25,13 @@ class Landed:
         counts: Counts over all records, copies of an id included.
         group_count: Groups, each id once.
         records_digest: Digest of the records that are kept, order aside.
+        repeated_field_count: Records that have two fields of one name.
     """
 
     counts: LandedCounts
     group_count: int
     records_digest: str
+    repeated_field_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,9 @@ def judge(
         history=known.history,
         unmapped_limit=settings.unmapped_limit,
     )
+    if landed.repeated_field_count:
+        reason = f"{landed.repeated_field_count:,} records with two fields of one name"
+        findings = [malformed(reason), *findings]
     volume = plausible_count(
         landed.group_count,
         history=count_history,

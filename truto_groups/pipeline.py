@@ -7,6 +7,7 @@ No Dagster here: what comes out are results, account by account, as they become 
 
 import logging
 import queue
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _PAGES_LANDED_TOGETHER = 40
 _BYTES_LANDED_TOGETHER = 8 << 20
+_ACCOUNTS_SETTLED_TOGETHER = 250
+_BYTES_SETTLED_TOGETHER = 48 << 20
+_SECONDS_TO_WAIT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,21 @@ class _Run:
     pages: list[tuple[str, Page]] = field(default_factory=list[tuple[str, Page]])
     walked: list[CompleteSync] = field(default_factory=list[CompleteSync])
     failed: list[Attempt] = field(default_factory=list[Attempt])
+    ready_since: float = 0.0
 
     def results(self, *, window: int) -> Iterator[AccountResult]:
         self.waiting.reverse()
         while self.waiting or self.begun:
-            if self.waiting and len(self.begun) <= window // 2:
-                self._begin(window - len(self.begun))
+            under_way = len(self.begun) - len(self.walked)
+            if self.waiting and under_way <= window // 2:
+                self._begin(window - under_way)
             for event in self._drain():
                 self._take(event)
-            self._land()
-            yield from self._settle()
+            is_settling = self._is_time_to_settle()
+            if is_settling or self._is_time_to_land():
+                self._land()
+            if is_settling:
+                yield from self._settle()
 
     def _begin(self, count: int) -> None:
         chosen = [self.waiting.pop() for _ in range(min(count, len(self.waiting)))]
@@ -117,7 +126,10 @@ class _Run:
 
     def _drain(self) -> Iterator[Event]:
         """Wait for one event, then take what else has come, up to what is landed together."""
-        yield self.fetcher.events.get()
+        try:
+            yield self.fetcher.events.get(timeout=_SECONDS_TO_WAIT if self.walked else None)
+        except queue.Empty:
+            return
         byte_count = 0
         for _ in range(16 * _PAGES_LANDED_TOGETHER):
             try:
@@ -147,6 +159,8 @@ class _Run:
 
     def _finish_walk(self, event: Walked) -> None:
         one = self.begun[event.integrated_account_id]
+        if not self.walked:
+            self.ready_since = time.monotonic()
         self.walked.append(
             CompleteSync(
                 account=one.account,
@@ -171,6 +185,30 @@ class _Run:
             for key, reason in unreadable.items():
                 self.fetcher.give_up(key)
                 self._fail(key, _unreadable(key, reason), SyncStats())
+
+    def _is_time_to_land(self) -> bool:
+        """Whether enough pages wait for a statement of their own, which costs some milliseconds."""
+        return (
+            len(self.pages) >= _PAGES_LANDED_TOGETHER
+            or sum(page.byte_count for _, page in self.pages) >= _BYTES_LANDED_TOGETHER
+        )
+
+    def _is_time_to_settle(self) -> bool:
+        """Whether to publish now what is ready, or to wait for more to share the transaction.
+
+        Opening the database, and rewriting the last row group of each table, costs about as much
+        as publishing a thousand groups; waiting costs a second of freshness.
+        """
+        if self.failed or len(self.walked) + len(self.failed) >= len(self.begun):
+            return True
+        if not self.walked:
+            return False
+        byte_count = sum(sync.walk.stats.byte_count for sync in self.walked)
+        return (
+            len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER
+            or byte_count >= _BYTES_SETTLED_TOGETHER
+            or time.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
+        )
 
     def _settle(self) -> Iterator[AccountResult]:
         walked = [sync for sync in self.walked if sync.account.id in self.begun]

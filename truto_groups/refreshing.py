@@ -12,7 +12,7 @@ from truto_groups.accounts import IntegratedAccount, KnownAccount
 from truto_groups.errors import SettingsError, TrutoError, TrutoGroupsError
 from truto_groups.listing import look_up_accounts
 from truto_groups.pipeline import PlannedSync, sync_accounts
-from truto_groups.planning import is_syncable
+from truto_groups.planning import find_obstacle
 from truto_groups.session import Session
 from truto_groups.warehouse.accounts import read_known_accounts, write_listing
 from truto_groups.warehouse.ledger import (
@@ -111,20 +111,6 @@ def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[Kn
     known = _read_known(session, keys)
     rebuild_breakdowns(session.database, list(known))
     return list(known.values())
-
-
-def find_obstacle(account: KnownAccount, *, skip: bool) -> str | None:
-    """Say why an account cannot be synced at all; None when it can."""
-    if is_syncable(account, skip=skip):
-        return None
-    if account.gone_at is not None:
-        return "Truto no longer lists it."
-    if skip:
-        return "The settings file skips it."
-    if account.supports_groups is False:
-        return f"Its integration, {account.integration}, has no groups."
-    told = f" ({account.last_error})" if account.last_error else ""
-    return f"Its status is {account.status}{told}; have the tenant reconnect the app."
 
 
 def _prepare(session: Session, keys: Sequence[str], *, run_id: str) -> dict[str, KnownAccount]:

@@ -1,8 +1,13 @@
 """What every test relies on: no test meets the person's own token, database or Dagster home."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from truto_groups.sandbox import SandboxServer
+from truto_groups_tests.stand import Stand
 
 OURS = ("TRUTO_", "DAGSTER_")
 
@@ -12,3 +17,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away every variable that Truto or Dagster would read; a test sets what it needs."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(name="stand")
+def provide_stand(tmp_path: Path) -> Iterator[Stand]:
+    """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
+    with SandboxServer(accounts=()) as server:
+        yield Stand(server, tmp_path)

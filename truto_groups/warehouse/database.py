@@ -26,8 +26,14 @@ logger = logging.getLogger(__name__)
 Connection = duckdb.DuckDBPyConnection
 
 _CATALOG = "warehouse"
+# A publish that fills whole row groups writes them straight to the file; what does not fill one
+# goes through the WAL and is written anew at the checkpoint. Measured with publishes of 40,000
+# groups, 8,192 rows take half the CPU of DuckDB's default of 122,880, and the file is smaller.
+_FILE_OPTIONS = " (ROW_GROUP_SIZE 8192)"
 _REMOTE_PREFIXES = ("md:", "motherduck:", "ducklake:")
 _OPEN_WAIT_SECONDS = 20.0
+# A full disk is a failed COMMIT, not an IOException.
+_UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 
 
@@ -90,7 +96,7 @@ class Database:
             with self._locked(exclusive=True), self._attached(connection):
                 self._prepare(connection)
                 yield
-        except duckdb.IOException as error:
+        except _UNUSABLE as error:
             raise self._explain(error) from error
 
     @contextlib.contextmanager
@@ -154,7 +160,7 @@ class Database:
 
     def _attach(self, connection: duckdb.DuckDBPyConnection, *, is_read_only: bool) -> str:
         location = self.location.replace("'", "''")
-        options = " (READ_ONLY)" if is_read_only else ""
+        options = " (READ_ONLY)" if is_read_only else _FILE_OPTIONS if self.is_file else ""
         # MotherDuck refuses an alias for a database of its own.
         named = self.location.startswith(("md:", "motherduck:"))
         alias = "" if named else f" AS {_CATALOG}"
@@ -199,8 +205,10 @@ class Database:
 
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     """Open a private connection in memory, in UTC, that may spill to a temporary folder."""
-    connection = duckdb.connect(config={"threads": min(4, os.cpu_count() or 1)})
+    connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'").fetchall()
+    # A statement of two seconds would draw its progress into the output of `status --json`.
+    connection.execute("SET enable_progress_bar = false").fetchall()
     if memory_limit is not None:
         connection.execute("SET memory_limit = $limit", {"limit": memory_limit}).fetchall()
     return connection

@@ -6,7 +6,7 @@ change together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import duckdb
@@ -41,12 +41,14 @@ class Replacement:
         removed: Groups that are there no longer.
         changed: Groups of which a column changed.
         touched: Groups of which only the raw record, remote_data or the rules changed.
+        remote_changes: Of these, by field of remote_data, in how many it changed.
     """
 
     added: int = 0
     removed: int = 0
     changed: int = 0
     touched: int = 0
+    remote_changes: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def replace_rows(
@@ -83,13 +85,22 @@ def replace_rows(
     rows = connection.execute(
         "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
     ).fetchall()
+    remote: dict[str, dict[str, int]] = {}
+    for integrated_account_id, path, count in connection.execute(
+        "SELECT integrated_account_id, path, group_count FROM remote_changes "
+        "ORDER BY group_count DESC, path"
+    ).fetchall():
+        remote.setdefault(integrated_account_id, {})[path] = count
     counts: dict[str, dict[str, int]] = {account.integrated_account_id: {} for account in accounts}
     for integrated_account_id, change, count in rows:
         counts[integrated_account_id][change] = count
     initial = [account.integrated_account_id for account in accounts if account.is_initial]
     differing = [key for key, changes in counts.items() if changes]
     rebuild_breakdown(connection, [*initial, *differing])
-    return {key: Replacement(**changes) for key, changes in counts.items()}
+    return {
+        key: Replacement(**changes, remote_changes=remote.get(key, {}))
+        for key, changes in counts.items()
+    }
 
 
 def rebuild_breakdown(

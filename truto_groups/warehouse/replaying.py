@@ -1,14 +1,12 @@
 """Rebuild groups from raw_groups, and breakdowns from groups: the same rules, and no request."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-
-import duckdb
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import AccountSettings
-from truto_groups.warehouse.database import Database, transaction
+from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.ledger import Attempt
 from truto_groups.warehouse.publishing import ReplacedAccount, rebuild_breakdown, replace_rows
 from truto_groups.warehouse.settling import AccountResult
@@ -36,13 +34,8 @@ def replay_account(
     with Staging() as staging:
         connection = staging.connection
         with database.owning(connection):
-            for page in _iter_raw_pages(connection, account.id, settings):
-                if unreadable := staging.land([page]):
-                    raise DatabaseError(
-                        f"raw_groups of integrated account {account.id} cannot be read back: "
-                        f"{unreadable[account.id]}.",
-                        advice="Sync the account again: materialize raw_groups for it.",
-                    )
+            records = _iter_raw_records(connection, account.id)
+            land_records(staging, account.id, records, settings=settings)
             group_count = staging.inspect([account.id])[account.id].group_count
             preview = staging.preview([account.id])
             now = clock()
@@ -68,9 +61,32 @@ def rebuild_breakdowns(database: Database, integrated_account_ids: Sequence[str]
         rebuild_breakdown(connection, integrated_account_ids)
 
 
-def _iter_raw_pages(
-    connection: duckdb.DuckDBPyConnection, integrated_account_id: str, settings: AccountSettings
-) -> Iterator[StagedPage]:
+def land_records(
+    staging: Staging,
+    integrated_account_id: str,
+    chunks: Iterable[Sequence[str]],
+    *,
+    settings: AccountSettings,
+) -> None:
+    """Land records that the database kept, as if they had just been fetched.
+
+    Raises:
+        DatabaseError: They cannot be read back.
+    """
+    for number, records in enumerate(chunks, start=1):
+        text = f"[{','.join(records)}]"
+        page = StagedPage(integrated_account_id, number, text, settings.remote_data)
+        if unreadable := staging.land([page]):
+            raise DatabaseError(
+                f"The records kept of integrated account {integrated_account_id} cannot be read "
+                f"back: {unreadable[integrated_account_id]}.",
+                advice="Sync the account again: materialize raw_groups for it.",
+            )
+
+
+def _iter_raw_records(
+    connection: Connection, integrated_account_id: str
+) -> Iterator[Sequence[str]]:
     # A second cursor, because landing uses the connection between two fetches.
     (catalog,) = connection.execute("SELECT current_database()").fetchall()[0]
     cursor = connection.cursor()
@@ -79,8 +95,5 @@ def _iter_raw_pages(
         "SELECT record::VARCHAR FROM raw_groups WHERE integrated_account_id = $id",
         {"id": integrated_account_id},
     )
-    number = 0
     while rows := cursor.fetchmany(_RECORDS_TOGETHER):
-        number += 1
-        records = f"[{','.join(row[0] for row in rows)}]"
-        yield StagedPage(integrated_account_id, number, records, settings.remote_data)
+        yield [row[0] for row in rows]

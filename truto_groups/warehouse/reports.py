@@ -3,18 +3,22 @@
 All functions work on a connection that Database.writing or .reading gave.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
 import msgspec
 
+from truto_groups.drift.attribution import Circumstances
+from truto_groups.drift.filters import ToldFilter
 from truto_groups.drift.findings import Finding, findings_from_json
 from truto_groups.drift.shape import LandedCounts
 from truto_groups.warehouse.statements import statement
 
 _COUNTS = msgspec.json.Decoder(LandedCounts)
+_EXAMPLES = msgspec.json.Decoder(dict[str, str])
+_TOLD_FILTERS = msgspec.json.Decoder(list[ToldFilter])
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,9 @@ class LastAudit:
         volume: Whether the count is plausible: ok, warn or hold_back.
         volume_reason: Why it is not, with the numbers.
         counts: What its records' values were.
+        examples: Path to one shortened value of what drifted there.
+        told_filters: Filters of the account's query that seem to be ignored.
+        circumstances: What else changed since the baseline.
     """
 
     integrated_account_id: str
@@ -44,6 +51,9 @@ class LastAudit:
     volume: str
     volume_reason: str | None
     counts: LandedCounts
+    examples: Mapping[str, str]
+    told_filters: Sequence[ToldFilter]
+    circumstances: Circumstances
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,18 @@ def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
             volume=row[7],
             volume_reason=row[8],
             counts=_COUNTS.decode(row[9]),
+            examples=_EXAMPLES.decode(row[10]),
+            told_filters=_TOLD_FILTERS.decode(row[11]),
+            circumstances=Circumstances(*row[12:]),
         )
         for row in rows
     ]
+
+
+def read_since(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], datetime]:
+    """Read since when accounts drift, by account, kind and path of the finding."""
+    rows = connection.execute(statement("read_since")).fetchall()
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 def find_duplicate_ids(connection: duckdb.DuckDBPyConnection) -> list[DuplicateId]:

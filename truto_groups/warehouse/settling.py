@@ -7,7 +7,7 @@ otherwise. The judgement itself is judging.py's; nothing here knows what drift i
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,12 @@ import duckdb
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.contract import NORMALIZATION_VERSION
+from truto_groups.drift.filters import ToldFilter, find_contradicted_filters
 from truto_groups.judging import KnownShapes, Landed, Verdict, judge
 from truto_groups.settings import AccountSettings
 from truto_groups.walks import CompleteWalk
 from truto_groups.warehouse import shapes
+from truto_groups.warehouse.contracts import read_declared_parameters
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.ledger import (
     Attempt,
@@ -35,7 +37,10 @@ from truto_groups.warehouse.publishing import (
     release_held_back,
     replace_rows,
 )
+from truto_groups.warehouse.shapes import AuditedShape
 from truto_groups.warehouse.staging import Staging
+
+_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class _Settlement:
     """Accounts by what becomes of them."""
 
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
-    verdicts: dict[str, Verdict] = field(default_factory=dict[str, Verdict])
+    audited: dict[str, AuditedShape] = field(default_factory=dict[str, AuditedShape])
     published: list[CompleteSync] = field(default_factory=list[CompleteSync])
     held_back: list[str] = field(default_factory=list[str])
 
@@ -137,7 +142,7 @@ def settle(
                 to_judge.append(sync)
         missing = [s.account.id for s in to_judge if s.account.id not in changed]
         structures |= staging.profile(missing)
-        _judge(connection, settlement, to_judge, landed, structures)
+        _judge(staging, settlement, to_judge, landed, structures)
         replaced = _write(connection, settlement, confirmed, run_id=run_id, now=now)
         finish_attempts(
             connection, [*settlement.attempts.values(), *failed], run_id=run_id, now=now
@@ -150,7 +155,7 @@ def settle(
                 seconds=(now - sync.started_at).total_seconds(),
                 replacement=replaced.get(sync.account.id, Replacement()),
                 preview=preview.get(sync.account.id, ()),
-                verdict=settlement.verdicts.get(sync.account.id),
+                verdict=_verdict_of(settlement, sync.account.id),
             )
             for sync in walked
         ),
@@ -158,14 +163,21 @@ def settle(
     ]
 
 
+def _verdict_of(settlement: _Settlement, key: str) -> Verdict | None:
+    audited = settlement.audited.get(key)
+    return None if audited is None else audited.verdict
+
+
 def _judge(
-    connection: duckdb.DuckDBPyConnection,
+    staging: Staging,
     settlement: _Settlement,
     syncs: Sequence[CompleteSync],
     landed: Mapping[str, Landed],
     structures: Mapping[str, Sequence[tuple[str, int]]],
 ) -> None:
+    connection = staging.connection
     keys = [sync.account.id for sync in syncs]
+    declared = read_declared_parameters(connection) if syncs else {}
     known_shapes = shapes.read_shapes(connection, keys)
     counts = read_count_history(connection, keys)
     for sync in syncs:
@@ -177,7 +189,7 @@ def _judge(
             known=known_shapes.get(key, KnownShapes()),
             count_history=counts.get(key, ()),
         )
-        settlement.verdicts[key] = verdict
+        settlement.audited[key] = _describe(staging, sync, verdict, declared)
         if verdict.hold_back_reason is None:
             settlement.published.append(sync)
             continue
@@ -188,6 +200,31 @@ def _judge(
             error_kind=verdict.hold_back_kind,
             error=verdict.hold_back_reason,
         )
+
+
+def _describe(
+    staging: Staging,
+    sync: CompleteSync,
+    verdict: Verdict,
+    declared: Mapping[str, Collection[str]],
+) -> AuditedShape:
+    """Add to a verdict what a person wants to see: examples, and filters that were ignored."""
+    key, settings = sync.account.id, sync.settings
+    examples: dict[str, str] = {}
+    told = [finding for finding in verdict.findings if finding.severity != "information"]
+    for finding in told[:_EXAMPLES]:
+        if finding.steps and not settings.private_values:
+            example = staging.find_example(key, finding)
+            if example is not None:
+                examples[finding.path] = example
+    filters: Sequence[ToldFilter] = ()
+    if settings.query:
+        filters = find_contradicted_filters(
+            settings.query,
+            declared=declared.get(sync.account.integration),
+            observed=staging.observe_values(key),
+        )
+    return AuditedShape(verdict, settings.digest, examples, filters)
 
 
 def _write(
@@ -217,7 +254,7 @@ def _write(
     release_held_back(connection, settled)
     shapes.write_shapes(
         connection,
-        settlement.verdicts,
+        settlement.audited,
         published={sync.account.id for sync in settlement.published},
         run_id=run_id,
         now=now,

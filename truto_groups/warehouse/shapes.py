@@ -4,11 +4,15 @@ All functions work on a connection that Database.writing or .reading gave.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
+import msgspec
 
+from truto_groups.contract import NORMALIZATION_VERSION
 from truto_groups.drift.audit import PastSync
+from truto_groups.drift.filters import ToldFilter
 from truto_groups.drift.findings import findings_from_json, findings_to_json
 from truto_groups.drift.shape import Shape
 from truto_groups.judging import KnownShapes, Verdict
@@ -32,18 +36,36 @@ def read_shapes(
     return {key: KnownShapes(baselines.get(key), past) for key, past in histories.items()}
 
 
+@dataclass(frozen=True)
+class AuditedShape:
+    """What an attempt looked like, and what a person wants to see of it.
+
+    Attributes:
+        verdict: What the audit said.
+        settings_digest: Of the account's settings.
+        examples: Path to one shortened value of what drifted there.
+        told_filters: Filters of the account's query that seem to be ignored.
+    """
+
+    verdict: Verdict
+    settings_digest: str
+    examples: Mapping[str, str]
+    told_filters: Sequence[ToldFilter]
+
+
 def write_shapes(
     connection: duckdb.DuckDBPyConnection,
-    verdicts: Mapping[str, Verdict],
+    audited: Mapping[str, AuditedShape],
     *,
     published: Collection[str],
     run_id: str,
     now: datetime,
 ) -> None:
     """Keep what attempts looked like; an account's first published one is its baseline."""
-    if not verdicts:
+    if not audited:
         return
-    keys = list(verdicts)
+    keys = list(audited)
+    verdicts = {key: one.verdict for key, one in audited.items()}
     having = {
         row[0]
         for row in connection.execute(
@@ -60,6 +82,12 @@ def write_shapes(
         "findings": [findings_to_json(verdict.findings) for verdict in verdicts.values()],
         "volume": [verdict.volume.outcome for verdict in verdicts.values()],
         "volume_reason": [verdict.volume.reason or None for verdict in verdicts.values()],
+        "examples": [msgspec.json.encode(one.examples).decode() for one in audited.values()],
+        "told_filters": [
+            msgspec.json.encode(one.told_filters).decode() for one in audited.values()
+        ],
+        "settings_digest": [one.settings_digest for one in audited.values()],
+        "normalization_version": NORMALIZATION_VERSION,
     }
     connection.execute(
         statement("write_shapes"), {**parameters, "run_id": run_id, "now": now}

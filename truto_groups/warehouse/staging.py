@@ -7,6 +7,7 @@ asking. Whether they may be published is audit's and publishing's business.
 
 import contextlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,9 @@ import msgspec
 import numpy as np
 
 from truto_groups.contract import GROUP_TYPES
+from truto_groups.drift.examples import find_example_place
+from truto_groups.drift.filters import ObservedValues
+from truto_groups.drift.findings import Finding
 from truto_groups.drift.shape import LandedCounts
 from truto_groups.judging import Landed
 from truto_groups.settings import RemoteData
@@ -27,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 _MEMORY_LIMIT = "256MB"
 _POSITIONS_OF_A_PAGE = 1 << 32
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
 
 
@@ -88,7 +93,8 @@ class Staging:
             try:
                 splits.append((page, split_records(page.records, keep=page.remote_data)))
             except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-                unreadable[page.integrated_account_id] = f"page {page.number}: {error}"
+                reason = _explain(error, page.records)
+                unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         try:
             self._insert(splits)
         except duckdb.InvalidInputException:
@@ -136,6 +142,38 @@ class Staging:
         ).fetchall()
         return dict(rows)
 
+    def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
+        """Find one shortened value of what a finding is about; None where nothing stands there."""
+        place = find_example_place(finding)
+        row = self.connection.execute(
+            statement("example_value"),
+            {
+                "integrated_account_id": integrated_account_id,
+                "path": place.path,
+                "is_many": place.is_many,
+                "types": list(place.types),
+            },
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def observe_values(self, integrated_account_id: str) -> ObservedValues:
+        """Count what an account's groups have in the fields that a filter can ask for."""
+        key = {"id": integrated_account_id}
+        values: dict[str, dict[str, int]] = {}
+        for field, value, count in self.connection.execute(
+            statement("filter_values"), key
+        ).fetchall():
+            values.setdefault(field, {})[value] = count
+        bounds = self.connection.execute(statement("instant_bounds"), key).fetchall()[0]
+        earliest = {"created_at": bounds[0], "updated_at": bounds[2]}
+        latest = {"created_at": bounds[1], "updated_at": bounds[3]}
+        return ObservedValues(
+            record_count=max((sum(v.values()) for v in values.values()), default=0),
+            values=values,
+            earliest={name: at for name, at in earliest.items() if at is not None},
+            latest={name: at for name, at in latest.items() if at is not None},
+        )
+
     def forget(self, integrated_account_ids: Sequence[str]) -> None:
         """Drop what was landed for accounts, because they are published or have failed."""
         if integrated_account_ids:
@@ -168,7 +206,9 @@ class Staging:
                 duplicate_id_count=copies.get(key, (0, 0))[0],
                 differing_id_count=copies.get(key, (0, 0))[1],
             )
-            landed[key] = Landed(counts, group_count=row[2], records_digest=row[7])
+            landed[key] = Landed(
+                counts, group_count=row[2], records_digest=row[8], repeated_field_count=row[7]
+            )
         return landed
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
@@ -199,3 +239,9 @@ class Staging:
         finally:
             with contextlib.suppress(duckdb.Error):
                 self.connection.unregister("arrived")
+
+
+def _explain(error: Exception, records: str) -> str:
+    if _SURROGATE.search(records):
+        return "a text holds half a character (a lone surrogate such as \\ud800)"
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,0 +1,272 @@
+"""Accept what accounts send now: it becomes their baseline, and what was held back is published.
+
+Nothing is fetched: a sync that waits is published from its kept records, and counts as old as it
+is. Whoever accepts sees before what it would do, with a digest; when the accounts have moved on
+since, accepting refuses.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from truto_groups.drift.audit import audit
+from truto_groups.drift.findings import Finding, findings_from_json, findings_to_json
+from truto_groups.drift.shape import Shape
+from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.settings import AccountSettings
+from truto_groups.warehouse.database import Connection, Database, transaction
+from truto_groups.warehouse.ledger import read_confirmations
+from truto_groups.warehouse.publishing import (
+    ReplacedAccount,
+    Replacement,
+    release_held_back,
+    replace_rows,
+    set_variables,
+)
+from truto_groups.warehouse.replaying import land_records
+from truto_groups.warehouse.staging import Staging
+from truto_groups.warehouse.statements import statement, statements
+
+_UNACCEPTABLE = frozenset({"malformed", "not_an_object", "id_missing"})
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An account that waits for a person, and what accepting it would do.
+
+    Attributes:
+        integrated_account_id: The account.
+        integration: The app's kind.
+        tenant_id: The customer.
+        run_id: The run whose sync waits, or drifted.
+        is_published: Whether that sync was published; else it is held back.
+        group_count: Groups that it has.
+        shape: What it looked like.
+        findings: What changed against the baseline.
+        volume: Whether its count is plausible.
+        volume_reason: Why it is not.
+        would_add: Groups that accepting would add.
+        would_remove: Groups that accepting would remove.
+        would_change: Groups whose record accepting would change.
+    """
+
+    integrated_account_id: str
+    integration: str
+    tenant_id: str | None
+    run_id: str
+    is_published: bool
+    group_count: int
+    shape: Shape
+    findings: Sequence[Finding]
+    volume: str
+    volume_reason: str | None
+    would_add: int
+    would_remove: int
+    would_change: int
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the account cannot be accepted: rows could not be made of what it sent."""
+        for finding in self.findings:
+            if finding.kind in _UNACCEPTABLE:
+                return finding.message
+        return None
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Who accepts what, and why.
+
+    Attributes:
+        integrated_account_ids: These accounts, and
+        integrations: all accounts of these integrations.
+        reason: Why it is right.
+        accepted_by: Who says so.
+        digest: Of what was shown; "" accepts whatever waits now.
+    """
+
+    integrated_account_ids: Sequence[str]
+    integrations: Sequence[str]
+    reason: str
+    accepted_by: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class AcceptedAccount:
+    """An account whose last answer is the baseline now."""
+
+    waiting: Waiting
+    replacement: Replacement
+
+
+def read_waiting(
+    connection: Connection,
+    *,
+    integrated_account_ids: Sequence[str] = (),
+    integrations: Sequence[str] = (),
+) -> list[Waiting]:
+    """Read the accounts that drifted or are held back; all of them when none are named."""
+    rows = connection.execute(
+        statement("read_waiting"),
+        {"ids": list(integrated_account_ids), "integrations": list(integrations)},
+    ).fetchall()
+    waiting = [
+        Waiting(
+            integrated_account_id=row[0],
+            integration=row[1],
+            tenant_id=row[2],
+            run_id=row[3],
+            is_published=row[4],
+            group_count=row[5],
+            shape=Shape.from_json(row[6]),
+            findings=findings_from_json(row[7]),
+            volume=row[8],
+            volume_reason=row[9],
+            would_add=row[10],
+            would_remove=row[11],
+            would_change=row[12],
+        )
+        for row in rows
+    ]
+    return [one for one in waiting if _waits(one)]
+
+
+def digest_of(waiting: Sequence[Waiting]) -> str:
+    """Digest of what is shown: these accounts, and what each of them sent last."""
+    parts = sorted((one.integrated_account_id, one.run_id, one.shape.digest) for one in waiting)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def accept(
+    database: Database,
+    acceptance: Acceptance,
+    *,
+    settings_for: Callable[[Waiting], AccountSettings],
+    run_id: str,
+    now: datetime,
+) -> list[AcceptedAccount]:
+    """Accept what the named accounts sent last.
+
+    Args:
+        database: The database.
+        acceptance: Who accepts what, and why.
+        settings_for: Gives what holds for an account.
+        run_id: The run that accepts, for ``group_changes``.
+        now: Aware UTC instant.
+
+    Returns:
+        The accepted accounts, all in one transaction.
+
+    Raises:
+        AcceptanceRefusedError: Nothing is named or waits, the accounts have moved on, or no rows
+            can be made of what one sent. Nothing was written.
+        DatabaseError: Nothing was written.
+    """
+    with Staging() as staging, database.owning(staging.connection):
+        connection = staging.connection
+        waiting = _choose(connection, acceptance)
+        for one in waiting:
+            if not one.is_published:
+                records = _iter_held_back(connection, one.integrated_account_id)
+                land_records(
+                    staging, one.integrated_account_id, records, settings=settings_for(one)
+                )
+        staging.inspect([one.integrated_account_id for one in waiting])
+        with transaction(connection):
+            return _write(connection, waiting, acceptance, run_id=run_id, now=now)
+
+
+def _waits(one: Waiting) -> bool:
+    has_drifted = any(finding.severity != "information" for finding in one.findings)
+    return not one.is_published or has_drifted or one.volume != "ok"
+
+
+def _choose(connection: Connection, acceptance: Acceptance) -> list[Waiting]:
+    if not acceptance.integrated_account_ids and not acceptance.integrations:
+        raise AcceptanceRefusedError(
+            "Neither accounts nor integrations are named.",
+            advice="Give integrated_account_ids or integrations.",
+        )
+    waiting = read_waiting(
+        connection,
+        integrated_account_ids=acceptance.integrated_account_ids,
+        integrations=acceptance.integrations,
+    )
+    if not waiting:
+        raise AcceptanceRefusedError(
+            "None of the named accounts drifted or is held back: there is nothing to accept.",
+            advice="See the checks no_unaccepted_drift and group_counts_are_plausible for those "
+            "that wait.",
+        )
+    shown = digest_of(waiting)
+    if acceptance.digest and acceptance.digest != shown:
+        raise AcceptanceRefusedError(
+            f"The accounts have moved on: what waits now has the digest {shown}, and what was "
+            f"shown had {acceptance.digest}.",
+            advice="Look again at what acceptance would do, and take the digest from there.",
+        )
+    for one in waiting:
+        if one.obstacle is not None:
+            raise AcceptanceRefusedError(
+                f"Integrated account {one.integrated_account_id} cannot be accepted, because no "
+                f"rows can be made of what it sent. {one.obstacle}",
+                advice="Have the mapping mended at Truto, then sync again.",
+            )
+    return waiting
+
+
+def _write(
+    connection: Connection,
+    waiting: Sequence[Waiting],
+    acceptance: Acceptance,
+    *,
+    run_id: str,
+    now: datetime,
+) -> list[AcceptedAccount]:
+    keys = [one.integrated_account_id for one in waiting]
+    confirmed = read_confirmations(connection, keys)
+    published = [
+        ReplacedAccount(
+            one.integrated_account_id,
+            one.integration,
+            one.tenant_id,
+            is_initial=one.integrated_account_id not in confirmed,
+        )
+        for one in waiting
+        if not one.is_published
+    ]
+    replaced = replace_rows(connection, published, run_id=run_id, now=now)
+    set_variables(
+        connection,
+        published_at=now,
+        accepted_by=acceptance.accepted_by,
+        reason=acceptance.reason,
+        digest=digest_of(waiting),
+    )
+    for one in waiting:
+        set_variables(
+            connection,
+            accepted_id=one.integrated_account_id,
+            accepted_run_id=one.run_id,
+            findings=findings_to_json(audit(one.shape, baseline=one.shape)),
+        )
+        for text in statements("accept_baseline"):
+            connection.execute(text).fetchall()
+    release_held_back(connection, keys)
+    return [
+        AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
+        for one in waiting
+    ]
+
+
+def _iter_held_back(connection: Connection, integrated_account_id: str) -> Iterator[list[str]]:
+    rows = connection.execute(
+        "SELECT record::VARCHAR FROM held_back_groups WHERE integrated_account_id = $id "
+        "ORDER BY position",
+        {"id": integrated_account_id},
+    ).fetchall()
+    yield [row[0] for row in rows]

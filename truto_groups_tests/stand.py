@@ -1,0 +1,231 @@
+"""A stand to try the core on: a sandbox, a database, settings and a clock of the test's own.
+
+Real: HTTP on loopback, the client, DuckDB in a file. Only the clock is the test's, so that days can
+pass. What goes through Dagster is in defs/dagster_stand.py.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from truto_groups.client import ClientOptions, TrutoClient
+from truto_groups.discovering import Discovery, discover
+from truto_groups.limits import RequestLimits
+from truto_groups.refreshing import PassedOver, refresh_accounts, replay_accounts
+from truto_groups.sandbox import Account, Request, Response, SandboxServer, make_account
+from truto_groups.session import Session
+from truto_groups.settings import read_settings, resolve_knobs
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.settling import AccountResult
+from truto_groups.warehouse.staging import StagedPage, Staging
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+A = "aaaaaaaa-0000-4000-8000-000000000001"
+B = "bbbbbbbb-0000-4000-8000-000000000002"
+C = "cccccccc-0000-4000-8000-000000000003"
+D = "dddddddd-0000-4000-8000-000000000004"
+
+DATA_TABLES = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
+"""The tables that a publication writes, the ledger apart."""
+
+GROUPS_PATH = "/unified/user-directory/groups"
+
+Row = dict[str, Any]
+Intercept = Callable[[Request], Response | None]
+
+
+def group(number: int, name: str | None = None, **fields: Any) -> Row:
+    """Make a unified group as an app with documented fields sends it."""
+    return {
+        "id": f"g{number}",
+        "name": name or f"Group {number}",
+        "group_type": "team",
+        "created_at": "2025-01-15T09:00:00Z",
+        "remote_data": {"id": f"g{number}", "size": number},
+        **fields,
+    }
+
+
+def groups_of(count: int) -> list[Row]:
+    """Make that many groups."""
+    return [group(number) for number in range(count)]
+
+
+def read_rows(database: Database, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Read what is committed, as any reader does."""
+    with database.reading() as connection:
+        return connection.execute(sql, parameters or None).fetchall()
+
+
+def read_table(database: Database, name: str, *, account: str | None = None) -> list[Row]:
+    """Read a table in a fixed order, of one account or of all, as one mapping per row."""
+    with database.reading() as connection:
+        cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
+        names = [column[0] for column in cursor.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [row for row in rows if account is None or row["integrated_account_id"] == account]
+
+
+def read_data(database: Database) -> dict[str, list[Row]]:
+    """Read all that a publication writes."""
+    return {name: read_table(database, name) for name in DATA_TABLES}
+
+
+def land_record(record: str, **options: Any) -> Row:
+    """Land one record of JSON text and read back what it became."""
+    staging = _open_staging()
+    staging.forget([A])
+    unreadable = staging.land([StagedPage(A, 1, f"[{record}]", **options)])
+    assert not unreadable, unreadable
+    cursor = staging.connection.execute("SELECT * FROM staging.landed")
+    names = [column[0] for column in cursor.description or []]
+    (row,) = cursor.fetchall()
+    return dict(zip(names, row, strict=True))
+
+
+@cache
+def _open_staging() -> Staging:
+    """One for all records: opening one takes longer than landing one."""
+    return Staging()
+
+
+@dataclass
+class Stand:
+    """A sandbox with accounts, and everything a sync of them needs.
+
+    Attributes:
+        server: The sandbox.
+        folder: Of the test; database and settings lie in it.
+        now: What the clock says.
+    """
+
+    server: SandboxServer
+    folder: Path
+    now: datetime = START
+    knobs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        """Begin without a database and without settings."""
+        self.settings_path = self.folder / "truto_groups.yaml"
+        self.database = Database(str(self.folder / "groups.duckdb"))
+
+    def pass_time(self, **duration: float) -> datetime:
+        """Let time pass, and say what the clock says then."""
+        self.now += timedelta(**duration)
+        return self.now
+
+    def write_settings(self, text: str) -> None:
+        """Write the settings file."""
+        self.settings_path.write_text(text)
+
+    def session(self) -> Session:
+        """What a run works with, settings read anew."""
+        path = self.settings_path if self.settings_path.exists() else None
+        settings = read_settings(path)
+        knobs = resolve_knobs(
+            {"retry_attempts": 2, "retry_seconds": 0.5, **self.knobs},
+            section=settings.truto,
+            base_url=self.server.base_url,
+        )
+        options = ClientOptions(
+            base_url=knobs.base_url,
+            page_size=knobs.page_size,
+            accounts_at_once=knobs.accounts_at_once,
+            retry_attempts=knobs.retry_attempts,
+            retry_seconds=knobs.retry_seconds,
+            requests_per_10_seconds=0,
+        )
+        token = self.server.token
+        return Session(
+            settings,
+            knobs,
+            self.database,
+            lambda: lambda: TrutoClient(options, token=token, limits=RequestLimits(None)),
+            clock=lambda: self.now,
+        )
+
+    def discover(
+        self, *, partition_keys: Sequence[str] = (), in_flight: Sequence[str] = ()
+    ) -> Discovery:
+        """List the accounts and keep the listing."""
+        return discover(
+            self.session(),
+            partition_keys=partition_keys,
+            in_flight=in_flight,
+            run_id="discovery",
+        )
+
+    def sync(self, *keys: str, run_id: str = "run") -> dict[str, AccountResult | PassedOver]:
+        """Refresh accounts; what became of each, by its id."""
+        results = refresh_accounts(self.session(), keys or self.keys, run_id=run_id)
+        return {_key(result): result for result in results}
+
+    def replay(self, *keys: str, run_id: str = "replay") -> dict[str, AccountResult]:
+        """Rebuild groups from raw records; what became of each, by its account's id."""
+        results = replay_accounts(self.session(), keys or self.keys, run_id=run_id)
+        return {result.attempt.integrated_account_id: result for result in results}
+
+    def outcomes(self, *keys: str, run_id: str = "run") -> dict[str, str]:
+        """Refresh accounts and say only how each ended."""
+        results = self.sync(*keys, run_id=run_id)
+        return {
+            key: "passed over" if isinstance(result, PassedOver) else result.attempt.outcome
+            for key, result in results.items()
+        }
+
+    def put(self, key: str, *refreshes: Sequence[Any], **fields: Any) -> Account:
+        """Connect an account, or replace it; its groups at each refresh."""
+        account = make_account(key, *refreshes, **fields)
+        self.server.put_account(account)
+        return account
+
+    def rows(self, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """Read what is committed."""
+        return read_rows(self.database, sql, **parameters)
+
+    def table(self, name: str, *, account: str | None = None) -> list[Row]:
+        """Read a table, of one account or of all."""
+        return read_table(self.database, name, account=account)
+
+    def data(self) -> dict[str, list[Row]]:
+        """Read all that a publication writes."""
+        return read_data(self.database)
+
+    def write(self, sql: str, **parameters: object) -> None:
+        """Change the database by hand, as time or somebody else would."""
+        with self.database.writing() as connection:
+            connection.execute(sql, parameters or None).fetchall()
+
+    @property
+    def keys(self) -> list[str]:
+        """All accounts of the sandbox."""
+        return [account.id for account in self.server.accounts]
+
+    def ledger(self, key: str) -> list[Row]:
+        """The account's rows in the ledger, the oldest first."""
+        rows = self.table("account_syncs", account=key)
+        return sorted(rows, key=lambda row: row["started_at"])
+
+
+def serve_body(account: str, body: object, *, status: int = 200) -> Intercept:
+    """An intercept that answers the groups of one account with a body of one's own."""
+
+    def intercept(request: Request) -> Response | None:
+        is_list = request.path == GROUPS_PATH
+        if not is_list or request.integrated_account_id != account:
+            return None
+        text = body if isinstance(body, str) else json.dumps(body)
+        return Response(status=status, body=text.encode())
+
+    return intercept
+
+
+def _key(result: AccountResult | PassedOver) -> str:
+    if isinstance(result, PassedOver):
+        return result.integrated_account_id
+    return result.attempt.integrated_account_id

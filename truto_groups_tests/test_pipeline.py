@@ -1,0 +1,737 @@
+"""Syncs of many accounts: whole or nothing, and no account ever harms another.
+
+Real: HTTP on loopback, the client, the thread that fetches, DuckDB in a file, processes that are
+killed. Faults are injected on the server's side; the clock is the test's.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from truto_groups.errors import SettingsError, TokenRejectedError
+from truto_groups.refreshing import PassedOver, refresh_accounts
+from truto_groups.sandbox import Request, Response, Verbatim
+from truto_groups.walks import CompleteWalk, SyncStats
+from truto_groups.warehouse.settling import AccountResult
+from truto_groups_tests.stand import (
+    DATA_TABLES,
+    GROUPS_PATH,
+    START,
+    A,
+    B,
+    C,
+    D,
+    Intercept,
+    Row,
+    Stand,
+    group,
+    groups_of,
+    serve_body,
+)
+
+DEEP = "[" * 5000 + "]" * 5000
+FAR_MORE = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
+
+
+def is_list_of(request: Request, key: str) -> bool:
+    return request.path == GROUPS_PATH and request.integrated_account_id == key
+
+
+def fail_page(stand: Stand, key: str, *, page: int, answer: Response) -> Intercept:
+    """Answer the given page (from 1) of an account, and all that follow, with a fault."""
+    counted = iter(range(1, 10_000))
+
+    def intercept(request: Request) -> Response | None:
+        return answer if is_list_of(request, key) and next(counted) >= page else None
+
+    return intercept
+
+
+def published(stand: Stand, *keys: str, run_id: str = "r1") -> None:
+    """Publish accounts for the first time."""
+    stand.discover()
+    assert set(stand.outcomes(*keys, run_id=run_id).values()) == {"published"}
+    stand.pass_time(hours=1)
+
+
+# What a publication writes: behaviour 1.
+
+
+@pytest.fixture(name="kill_at")
+def provide_killer(stand: Stand) -> Iterator[Callable[[int], str]]:
+    """Sync A in a process that is killed before the n-th statement; says how that ended."""
+    command = [sys.executable, "-m", "truto_groups_tests.killed_sync", stand.server.base_url]
+    arguments = [str(stand.folder), (START + timedelta(days=1)).isoformat(), A, B]
+    with subprocess.Popen(
+        [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def kill_at(number: int) -> str:
+            stdin.write(f"{number}\n")
+            stdin.flush()
+            return stdout.readline().strip()
+
+        yield kill_at
+        stdin.close()
+
+
+def read_as_stranger(stand: Stand) -> dict[str, list[Any]]:
+    """Read the tables as a program that knows nothing of our locks."""
+    with duckdb.connect(stand.database.location, read_only=True) as connection:
+        return {
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()  # noqa: S608
+            for name in DATA_TABLES
+        }
+
+
+@pytest.mark.slow
+def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exactly_as_they_were(
+    stand: Stand, kill_at: Callable[[int], str]
+) -> None:
+    """Behaviour 1: for every reader, at every statement; or else all of the new rows are there."""
+    stand.write_settings(FAR_MORE)
+    stand.put(A, [group(1), group(2), group(3, group_type="product")])
+    stand.put(B, groups_of(2))
+    published(stand, A, B)
+    stand.put(A, [group(1, "New"), group(3, description="x"), group(4)])
+    stand.put(B, [])
+    saved = stand.folder / "saved.duckdb"
+    shutil.copy(stand.database.location, saved)
+    before = stand.data()
+
+    seen: list[str] = []
+    number, ending = 0, "killed"
+    after: dict[str, list[Row]] = {}
+    while ending == "killed":
+        for old in stand.folder.glob("groups.duckdb*"):
+            if old.is_file():
+                old.unlink()
+        shutil.copy(saved, stand.database.location)
+        number += 1
+        ending = kill_at(number)
+        strange = read_as_stranger(stand)
+        data = stand.data()
+        assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == (
+            strange
+        )
+        outcomes = {stand.ledger(key)[-1]["outcome"] for key in (A, B)}
+        if data == before:
+            assert outcomes == {"running"}, number
+            seen.append("before")
+        else:
+            after = after or data
+            assert data == after, f"torn at statement {number}"
+            assert outcomes == {"published"}, number
+            seen.append("after")
+    assert ending == "ended 0"
+    assert seen == sorted(seen, reverse=True)  # once committed, committed
+    assert seen.count("before") > 20
+    assert seen.count("after") > 1
+    assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
+
+
+def test_a_killed_attempt_is_turned_into_failed_by_the_next_run(
+    stand: Stand, kill_at: Callable[[int], str]
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    published(stand, A, B)
+    stand.put(A, groups_of(4))
+    assert kill_at(20) == "killed"
+    assert [row["outcome"] for row in stand.ledger(A)] == ["published", "running"]
+    stand.pass_time(days=2)
+    assert stand.outcomes(A, run_id="next") == {A: "published"}
+    killed = stand.ledger(A)[1]
+    assert (killed["outcome"], killed["error_kind"]) == ("failed", "killed")
+    assert killed["finished_at"] == stand.now
+    assert "killed" in killed["error"]
+    assert stand.ledger(B)[1]["outcome"] == "failed"
+    assert stand.ledger(A)[2]["outcome"] == "published"
+
+
+def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    with older_run(stand, A) as finish:
+        stand.pass_time(minutes=1)
+        stand.sync(B, run_id="other")
+        assert [row["outcome"] for row in stand.ledger(A)] == ["running"]
+        assert finish() == {A: "published"}
+
+
+FAULTS = {
+    "500 for ever": Response(status=500, body=b"{}"),
+    "not found": Response.of_json({"message": "No such account"}, status=404),
+    "HTML": Response(status=200, body=b"<html>", content_type="text/html"),
+    "no result": Response.of_json({"next_cursor": None}),
+    "result is null": Response.of_json({"result": None, "next_cursor": None}),
+    "result is text": Response.of_json({"result": "x", "next_cursor": None}),
+    "hung up": Response(hang_up=True),
+    "cut off": Response(status=200, body=b'{"result": [{"id": "g1"}]', cut_at=9),
+    "the first cursor again": Response.of_json({"result": [], "next_cursor": "again"}),
+    "no JSON in a record": Response(status=200, body=b'{"result": [{"id": }]}'),
+    "nested too deep": Response(
+        status=200, body=f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}'.encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("page", [1, 2, 4], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_page_leaves_the_previous_rows_as_they_were(
+    stand: Stand, fault: str, page: int
+) -> None:
+    """Behaviours 1 and 3: what is unknown is not empty."""
+    stand.put(A, groups_of(8))
+    published(stand, A)
+    before = stand.data()
+    stand.put(A, [group(number, "Changed") for number in range(8)])
+    stand.knobs = {"page_size": 2, "retry_attempts": 1}
+    stand.server.intercept = fail_page(stand, A, page=page, answer=FAULTS[fault])
+    result = stand.sync(A, run_id="r2")[A]
+    assert isinstance(result, AccountResult)
+    assert result.attempt.outcome == "failed"
+    assert A in (result.attempt.error or "")
+    assert stand.data() == before
+    row = stand.ledger(A)[-1]
+    assert (row["outcome"], row["error"]) == ("failed", result.attempt.error)
+    assert row["error_kind"] != "error"
+    assert row["finished_at"] is not None
+
+
+def test_publishing_takes_the_proof_of_a_complete_walk_and_nothing_else_makes_one() -> None:
+    with pytest.raises(TypeError, match="completely walked"):
+        CompleteWalk(object(), page_count=1, stats=SyncStats())
+
+
+# Two syncs of one account.
+
+
+def older_run(stand: Stand, key: str) -> Any:
+    """Begin a sync whose answer is given now and arrives when the block calls what it gets."""
+    return _OlderRun(stand, key)
+
+
+class _OlderRun:
+    def __init__(self, stand: Stand, key: str) -> None:
+        self.stand, self.key = stand, key
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+        self.outcomes: dict[str, str] = {}
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Callable[[], dict[str, str]]:
+        def intercept(request: Request) -> Response | None:
+            if self.asked.is_set() or not is_list_of(request, self.key):
+                return None
+            answer = self.stand.server.answer(request)
+            self.asked.set()
+            self.goes_on.wait(10)
+            return answer
+
+        self.stand.server.intercept = intercept
+        self.thread.start()
+        assert self.asked.wait(10)
+        return self.finish
+
+    def finish(self) -> dict[str, str]:
+        self.goes_on.set()
+        self.thread.join(10)
+        return self.outcomes
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+        self.stand.server.intercept = None
+
+    def _run(self) -> None:
+        self.outcomes = self.stand.outcomes(self.key, run_id="older")
+
+
+def test_an_older_answer_never_replaces_a_newer_one_and_names_the_other_run(stand: Stand) -> None:
+    """Behaviour 1: of two syncs of one account at once."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    with older_run(stand, A) as finish:
+        stand.pass_time(minutes=1)
+        stand.put(A, groups_of(4))
+        assert stand.outcomes(A, run_id="newer") == {A: "published"}
+        newer = stand.data()
+        stand.pass_time(minutes=1)
+        assert finish() == {A: "skipped"}
+    assert stand.data() == newer
+    row = next(row for row in stand.ledger(A) if row["run_id"] == "older")
+    assert row["outcome"] == "skipped"
+    assert "newer" in row["error"]
+
+
+def test_an_older_answer_is_skipped_when_the_newer_one_changed_nothing_or_was_held_back(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    for newer, outcome in (([*groups_of(3)], "unchanged"), ([{"id": None}], "held_back")):
+        stand.put(A, groups_of(5))
+        with older_run(stand, A) as finish:
+            stand.pass_time(minutes=1)
+            stand.put(A, newer)
+            assert stand.outcomes(A, run_id=f"newer {outcome}") == {A: outcome}
+            stand.pass_time(minutes=1)
+            assert finish() == {A: "skipped"}
+        assert len(stand.table("groups")) == 3
+        stand.write("DELETE FROM account_syncs WHERE run_id = 'older'")
+
+
+def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    stand.put(A, groups_of(4))
+    with older_run(stand, A) as finish:
+        stand.pass_time(minutes=1)
+        waiting = stand.server.intercept
+        stand.server.intercept = serve_body(A, {"message": "no"}, status=404)
+        assert stand.outcomes(A, run_id="newer") == {A: "failed"}
+        stand.server.intercept = waiting
+        assert finish() == {A: "published"}
+    assert len(stand.table("groups")) == 4
+
+
+# One account never harms another: behaviour 2.
+
+
+def test_one_failing_account_of_three_leaves_the_other_two_published(stand: Stand) -> None:
+    """Behaviour 2: with its reason and what to do about it."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(3))
+    stand.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "published"}
+    assert {row["integrated_account_id"] for row in stand.table("groups")} == {A, C}
+    (row,) = stand.ledger(B)
+    assert row["error_kind"] == "not_found"
+    assert B in row["error"]
+    assert "Resource is gone" in row["error"]
+
+
+def test_a_record_that_no_parser_can_read_stops_no_other_account(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.server.intercept = serve_body(B, f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}')
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed"}
+
+
+def test_an_account_with_many_unreadable_pages_fails_once(stand: Stand) -> None:
+    stand.put(A, [Verbatim(f'{{"id":"{n}","remote_data":{DEEP}}}') for n in range(120)])
+    stand.put(B, groups_of(120))
+    stand.knobs = {"page_size": 1, "requests_per_10_seconds_per_account": 0}
+    stand.discover()
+    ended = [
+        (result.attempt.integrated_account_id, result.attempt.outcome)
+        for result in refresh_accounts(stand.session(), [A, B], run_id="r1")
+        if isinstance(result, AccountResult)
+    ]
+    assert sorted(ended) == [(A, "failed"), (B, "published")]
+
+
+def test_accounts_that_cannot_be_synced_are_passed_over_without_a_ledger_row(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3), status="needs_reauth", last_error="Token was revoked")
+    stand.put(C, groups_of(3), integration="zendesk")
+    stand.put(D, groups_of(3))
+    stand.write_settings(f"accounts: {{'{D}': {{skip: true}}}}")
+    stand.discover()
+    results = stand.sync(A, B, C, D, run_id="r1")
+    reasons = {
+        key: result.reason for key, result in results.items() if isinstance(result, PassedOver)
+    }
+    assert set(reasons) == {B, C, D}
+    assert "needs_reauth (Token was revoked)" in reasons[B]
+    assert "zendesk, has no groups" in reasons[C]
+    assert "skips" in reasons[D]
+    assert [row["integrated_account_id"] for row in stand.table("account_syncs")] == [A]
+    asked = {r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH}
+    assert asked == {A}
+
+
+def test_an_account_that_no_listing_told_of_is_looked_up(stand: Stand) -> None:
+    stand.put(A, groups_of(3), tenant_id="acme")
+    assert stand.outcomes(A, B, run_id="r1") == {A: "published", B: "failed"}
+    assert [row["id"] for row in stand.table("integrated_accounts")] == [A]
+    (row,) = stand.ledger(B)
+    assert row["error_kind"] == "not_found"
+    assert B in row["error"]
+
+
+def test_an_account_that_a_person_had_reconnected_is_synced_when_asked_for_alone(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), status="needs_reauth")
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.put(A, groups_of(3))
+    assert stand.outcomes(A, B, run_id="r1") == {A: "passed over", B: "published"}
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+
+
+# Unknown is not empty, pages cannot trick us: behaviours 3 and 4.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"result": [group(1)], "next_cursor": ""},
+        {"results": [group(1)]},
+        {"result": {"g1": group(1)}, "next_cursor": None},
+    ],
+    ids=["an empty cursor", "results", "keyed by id"],
+)
+def test_every_documented_envelope_is_understood(stand: Stand, body: Any) -> None:
+    stand.put(A, [])
+    stand.discover()
+    stand.server.intercept = serve_body(A, body)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["id"] for row in stand.table("groups")] == ["g1"]
+
+
+def test_an_account_without_groups_is_published_as_empty(stand: Stand) -> None:
+    """Behaviour 3: whole and well formed, it is an answer like any other."""
+    stand.put(A, [])
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert stand.data() == {name: [] for name in DATA_TABLES}
+    (row,) = stand.ledger(A)
+    assert (row["group_count"], row["page_count"]) == (0, 1)
+    (account,) = stand.table("integrated_accounts")
+    assert account["last_confirmed_at"] == stand.now
+
+
+def test_unknown_is_not_empty(stand: Stand) -> None:
+    """Behaviour 3: a malformed result is an error, an empty page with a cursor is no end."""
+    stand.put(A, groups_of(6), empty_pages=frozenset({1, 3}))
+    stand.put(B, groups_of(3))
+    stand.knobs = {"page_size": 2}
+    published(stand, A, B)
+    assert len(stand.table("groups", account=A)) == 6
+    before = stand.data()
+    for body in ({}, {"result": None}, {"result": 0}, [], '"text"', "null"):
+        stand.server.intercept = serve_body(B, body)
+        assert stand.outcomes(B, run_id=f"r {body}") == {B: "failed"}
+        assert stand.ledger(B)[-1]["error_kind"] == "envelope"
+        stand.pass_time(minutes=1)
+    assert stand.data() == before
+
+
+def test_an_account_that_became_empty_is_held_back_until_its_volume_is_let_through(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(20))
+    published(stand, A)
+    stand.put(A, [])
+    assert stand.outcomes(run_id="r2") == {A: "held_back"}
+    assert stand.ledger(A)[-1]["error_kind"] == "implausible_count"
+    assert "0 groups instead of 20" in stand.ledger(A)[-1]["error"]
+    assert len(stand.table("groups")) == 20
+    stand.write_settings(FAR_MORE)
+    stand.pass_time(hours=1)
+    assert stand.outcomes(run_id="r3") == {A: "published"}
+    assert stand.table("groups") == []
+
+
+def test_pages_cannot_trick_us(stand: Stand) -> None:
+    """Behaviour 4: a cursor seen before at any distance, or too many pages, fail the sync."""
+    stand.put(A, groups_of(4))
+    published(stand, A)
+    before = stand.data()
+    chains: Sequence[tuple[Sequence[str], str]] = [
+        (["a", "a"], "a page seen before"),
+        (["a", "b", "c", "a"], "a page seen before"),
+        ([f"c{number}" for number in range(50)], "pages"),
+    ]
+    stand.knobs = {"max_pages": 20}
+    for cursors, word in chains:
+        left = iter(cursors)
+
+        def intercept(request: Request, left: Iterator[str] = left) -> Response | None:
+            if not is_list_of(request, A):
+                return None
+            return Response.of_json({"result": [group(9)], "next_cursor": next(left)})
+
+        stand.server.intercept = intercept
+        stand.pass_time(minutes=1)
+        assert stand.outcomes(run_id=f"{len(cursors)}") == {A: "failed"}
+        row = stand.ledger(A)[-1]
+        assert row["error_kind"] == "pagination"
+        assert word in row["error"]
+    assert stand.data() == before
+
+
+def test_the_same_group_on_two_pages_is_kept_once_and_another_content_is_told(
+    stand: Stand,
+) -> None:
+    """Behaviour 4: the later one is kept."""
+    stand.put(A, [group(1), group(2), group(1), group(2, "Later"), group(3)])
+    stand.knobs = {"page_size": 2}
+    stand.discover()
+    result = stand.sync(run_id="r1")[A]
+    assert isinstance(result, AccountResult)
+    assert [row["name"] for row in stand.table("groups")] == ["Group 1", "Later", "Group 3"]
+    assert result.attempt.group_count == 3
+    assert result.verdict is not None
+    kinds = {finding.kind: finding.record_count for finding in result.verdict.findings}
+    assert kinds["duplicate_ids_differ"] == 1
+
+
+# Retry what can heal: behaviour 5.
+
+
+def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(stand: Stand) -> None:
+    """Behaviour 5."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    left = {A: 2, B: 1_000, C: 1_000}
+    status = {A: 500, B: 503, C: 403}
+
+    def intercept(request: Request) -> Response | None:
+        key = request.integrated_account_id or ""
+        if request.path != GROUPS_PATH or not left[key]:
+            return None
+        left[key] -= 1
+        return Response.of_json({"message": "not now"}, status=status[key])
+
+    stand.server.intercept = intercept
+    stand.knobs = {"retry_attempts": 3, "retry_seconds": 20}
+    stand.server.forget_requests()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "failed"}
+    rows = {key: stand.ledger(key)[0] for key in (A, B, C)}
+    assert {key: row["error_kind"] for key, row in rows.items()} == {
+        A: None,
+        B: "retries_exhausted",
+        C: "forbidden",
+    }
+    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+    counts = {key: asked.count(key) for key in rows}
+    assert (counts[A], counts[C]) == (3, 1)
+    assert 3 <= counts[B] <= 4
+    for key, row in rows.items():
+        assert row["request_count"] == asked.count(key)
+        assert row["retry_count"] == asked.count(key) - 1
+
+
+def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
+    """Behaviour 5: a 401 that is not the app's is our token."""
+    for key in (A, B, C, D):
+        stand.put(key, groups_of(3))
+    published(stand, A)
+    before = stand.data()
+    stand.put(A, groups_of(5))
+    stand.knobs = {"accounts_at_once": 1}
+    stand.server.intercept = serve_body(B, {"message": "Unauthorized"}, status=401)
+    stand.server.forget_requests()
+    with pytest.raises(TokenRejectedError) as caught:
+        stand.outcomes(B, C, D, run_id="r2")
+    assert stand.server.token not in str(caught.value)
+    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+    assert asked == [B]
+    assert stand.data() == before
+    assert stand.ledger(B)[-1]["error_kind"] == "token_rejected"
+    assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
+
+
+def test_an_app_that_wants_reauthorisation_fails_its_account_alone(stand: Stand) -> None:
+    """Behaviour 5: a 401 with truto_is_remote_error."""
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    body = {"message": "Unauthorized", "truto_is_remote_error": True, "raw_response": {}}
+    stand.server.intercept = serve_body(A, body, status=401)
+    assert stand.outcomes(run_id="r1") == {A: "failed", B: "published"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == "account_needs_reauth"
+    assert "reconnect" in row["error"]
+
+
+def test_a_missing_parameter_is_named_in_the_error(stand: Stand) -> None:
+    stand.put(A, groups_of(3), integration="asana")
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "failed"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == "bad_request"
+    assert "organization_id" in row["error"]
+
+
+def test_a_parameter_with_several_values_is_listed_once_each_and_united(stand: Stand) -> None:
+    groups = [group(1, organization="1"), group(2, organization="2"), group(3, organization="3")]
+    stand.put(A, groups, integration="asana")
+    stand.write_settings('integrations: {asana: {query: {organization_id: ["1", "3"]}}}')
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["id"] for row in stand.table("groups")] == ["g1", "g3"]
+
+
+# Audit before publish, partial answers: behaviours 6 and 7.
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {**group(2), "id": None},
+        {"name": "No id"},
+        {**group(2), "id": ""},
+        {**group(2), "id": 2},
+        {**group(2), "name": {"en": "Two"}},
+        {**group(2), "group_type": 4},
+        {**group(2), "description": ["x"]},
+        ["g2"],
+        "g2",
+    ],
+    ids=[
+        "id is null",
+        "id is missing",
+        "id is empty",
+        "id changed its type",
+        "name changed its type",
+        "group_type changed its type",
+        "description changed its type",
+        "an array",
+        "a text",
+    ],
+)
+def test_what_would_make_rows_wrong_is_held_back_before_it_is_published(
+    stand: Stand, bad: Any
+) -> None:
+    """Behaviour 6: one such record in the answer is enough."""
+    stand.put(A, groups_of(6))
+    stand.put(B, groups_of(6))
+    published(stand, A, B)
+    before = stand.data()
+    answer = [*groups_of(2), bad, *groups_of(6)[3:]]
+    stand.put(A, answer)
+    outcomes = stand.outcomes(run_id="r2")
+    assert outcomes == {A: "held_back", B: "unchanged"}
+    assert stand.data() == before
+    row = stand.ledger(A)[-1]
+    assert row["error_kind"] == "contract_broken"
+    assert "held_back_groups" in row["error"]
+    held = [json.loads(found["record"]) for found in stand.table("held_back_groups")]
+    assert held == answer
+
+
+@pytest.mark.parametrize(
+    "softer",
+    [
+        {**group(2), "name": None},
+        {key: value for key, value in group(2).items() if key != "name"},
+        {**group(2), "extra": 1},
+        {**group(2), "remote_data": {"id": "g2", "size": "two"}},
+        {**group(2), "group_type": "squad"},
+        {**group(2), "created_at": "yesterday"},
+        {**group(2), "description": "new"},
+    ],
+    ids=["null", "absent", "added", "retyped below", "a new type", "no instant", "a first value"],
+)
+def test_additions_and_softer_changes_are_published(stand: Stand, softer: Row) -> None:
+    """Behaviour 6: null or absence is no change of type."""
+    stand.put(A, groups_of(6))
+    published(stand, A)
+    stand.put(A, [*groups_of(2), softer, *groups_of(6)[3:]])
+    assert stand.outcomes(run_id="r2") == {A: "published"}
+    (row,) = [row for row in stand.table("raw_groups") if row["id"] == "g2"]
+    assert json.loads(row["record"]) == softer
+
+
+def test_partial_answers_are_completed_and_a_completion_that_fails_fails_the_sync(
+    stand: Stand,
+) -> None:
+    """Behaviour 7: for an integration that is documented as partial on list."""
+    stand.put(A, [group(n, description=f"Long {n}") for n in range(5)], integration="jfrog")
+    published(stand, A)
+    assert [row["description"] for row in stand.table("groups")] == [f"Long {n}" for n in range(5)]
+    before = stand.data()
+
+    def intercept(request: Request) -> Response | None:
+        if request.path == f"{GROUPS_PATH}/g3":
+            return Response.of_json({"message": "gone"}, status=404)
+        return None
+
+    stand.put(A, [group(n, description=f"Longer {n}") for n in range(5)], integration="jfrog")
+    stand.server.intercept = intercept
+    assert stand.outcomes(run_id="r2") == {A: "failed"}
+    assert stand.data() == before
+    assert stand.ledger(A)[-1]["error_kind"] == "completion"
+
+
+def test_a_page_that_says_it_is_partial_is_completed(stand: Stand) -> None:
+    stand.put(A, [group(1, description="in full")])
+    stand.discover()
+    body = {"result": [{"id": "g1"}], "next_cursor": None, "is_partial_response": True}
+    stand.server.intercept = serve_body(A, body)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["description"] for row in stand.table("groups")] == ["in full"]
+
+
+# The ledger.
+
+
+def test_the_ledger_keeps_what_a_sync_cost(stand: Stand) -> None:
+    stand.put(A, groups_of(5))
+    stand.knobs = {"page_size": 2}
+    stand.discover()
+    stand.sync(A, run_id="r1")
+    (row,) = stand.ledger(A)
+    assert (row["run_id"], row["outcome"]) == ("r1", "published")
+    assert (row["group_count"], row["page_count"], row["request_count"]) == (5, 3, 3)
+    assert (row["retry_count"], row["throttled_seconds"]) == (0, 0.0)
+    assert row["byte_count"] > 500
+    assert (row["started_at"], row["finished_at"]) == (START, START)
+    assert (row["error_kind"], row["error"]) == (None, None)
+    assert len(row["digest"]) == 32
+
+
+def test_settings_that_an_integration_makes_impossible_fail_that_account_alone(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), integration="gitlab")
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.write_settings(
+        f"integrations: {{gitlab: {{refresh_every: 5d, max_age: 6d}}}}\n"
+        f"accounts: {{'{A}': {{max_age: 4d}}}}\n"
+    )
+    assert stand.outcomes(A, B, run_id="r1") == {A: "failed", B: "published"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == SettingsError.kind
+    assert "max_age" in row["error"]
+
+
+def test_more_accounts_than_are_fetched_at_once_are_all_published(stand: Stand) -> None:
+    keys = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(40)]
+    for number, key in enumerate(keys):
+        stand.put(key, groups_of(number % 4))
+    stand.knobs = {"accounts_at_once": 3}
+    stand.discover()
+    assert set(stand.outcomes(run_id="r1").values()) == {"published"}
+    counts = dict(stand.rows("SELECT integrated_account_id, count(*) FROM groups GROUP BY ALL"))
+    assert counts == {key: number % 4 for number, key in enumerate(keys) if number % 4}
+
+
+def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.sync(A, run_id="r1")
+    left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
+    assert left == ["groups.duckdb", "groups.duckdb.lock", "groups.duckdb.runs"]

@@ -1,0 +1,308 @@
+"""What a record becomes when it is landed: instants, ids, types, and text that nobody touched.
+
+Real: msgspec and DuckDB; a record is JSON text, as the wire brings it. Nothing is faked.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from truto_groups.warehouse.staging import StagedPage, Staging
+from truto_groups_tests.stand import A, B, C, land_record
+
+
+def at(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type]
+
+
+INSTANTS: dict[str, datetime] = {
+    '"2024-01-02"': at(2024, 1, 2),
+    '"2024-01-02T03:04:05"': at(2024, 1, 2, 3, 4, 5),
+    '"2024-01-02 03:04:05"': at(2024, 1, 2, 3, 4, 5),
+    '"2024-01-02T03:04"': at(2024, 1, 2, 3, 4),
+    '"2024-01-02T03:04:05Z"': at(2024, 1, 2, 3, 4, 5),
+    '"2024-01-02t03:04:05z"': at(2024, 1, 2, 3, 4, 5),
+    '"2024-01-02T03:04:05.678Z"': at(2024, 1, 2, 3, 4, 5, 678_000),
+    '"2024-01-02T03:04:05,678Z"': at(2024, 1, 2, 3, 4, 5, 678_000),
+    '"2024-01-02T03:04:05.123456789Z"': at(2024, 1, 2, 3, 4, 5, 123_456),
+    '"2024-01-02T03:04:05+05:30"': at(2024, 1, 1, 21, 34, 5),
+    '"2024-01-02T03:04:05-0800"': at(2024, 1, 2, 11, 4, 5),
+    '"2024-01-02T03:04:05+14"': at(2024, 1, 1, 13, 4, 5),
+    '"20240102T030405Z"': at(2024, 1, 2, 3, 4, 5),
+    '"20240102"': at(2024, 1, 2),
+    '"2024-02-29"': at(2024, 2, 29),
+    '"1969-07-20T20:17:40Z"': at(1969, 7, 20, 20, 17, 40),
+    "1704164645": at(2024, 1, 2, 3, 4, 5),
+    '"1704164645"': at(2024, 1, 2, 3, 4, 5),
+    "1704164645.25": at(2024, 1, 2, 3, 4, 5, 250_000),
+    "1704164645123": at(2024, 1, 2, 3, 4, 5, 123_000),
+    '"1704164645123"': at(2024, 1, 2, 3, 4, 5, 123_000),
+    "1.704164645e9": at(2024, 1, 2, 3, 4, 5),
+    "946684800": at(2000, 1, 1),
+}
+
+NO_INSTANTS = [
+    '"epoch"',
+    '"infinity"',
+    '"-infinity"',
+    '"now"',
+    '"today"',
+    '"2023-02-29"',
+    '"2024-13-01"',
+    '"2024-01-32"',
+    '"0000-00-00"',
+    '"0000-01-01"',
+    '"99999-01-01"',
+    '"2024-01-02T03:04:05 America/New_York"',
+    '"2024-01-02T03:04:05+25:00"',
+    '"2024-01-02T03:04:05+02:75"',
+    '"2024-01-02T25:04:05Z"',
+    '"2024-01-02T23:59:60Z"',
+    '"Tue, 02 Jan 2024 03:04:05 GMT"',
+    '"01/02/2024"',
+    '"2024"',
+    '"2024-01"',
+    '"yesterday"',
+    '""',
+    '" 2024-01-02"',
+    '"2024-01-02\\n"',
+    '"0"',
+    "0",
+    "-1",
+    "2024",
+    "99999",
+    "1704164645123456",
+    '"1704164645123456"',
+    "true",
+    "{}",
+    "[1704164645]",
+]
+
+
+@pytest.mark.parametrize(("text", "instant"), INSTANTS.items(), ids=list(INSTANTS))
+def test_what_is_an_instant_is_read_in_utc(text: str, instant: datetime) -> None:
+    row = land_record(f'{{"id": "1", "created_at": {text}, "updated_at": {text}}}')
+    assert (row["created_at"], row["updated_at"]) == (instant, instant)
+    assert not row["unreadable_instants"]
+
+
+@pytest.mark.parametrize("text", NO_INSTANTS)
+def test_what_is_no_instant_is_null_and_counted_and_never_a_wrong_instant(text: str) -> None:
+    row = land_record(f'{{"id": "1", "created_at": {text}, "updated_at": "2024-01-02"}}')
+    assert row["created_at"] is None
+    assert row["updated_at"] == at(2024, 1, 2)
+    assert row["unreadable_instants"] == ["created_at"]
+
+
+@pytest.mark.parametrize("record", ['{"id": "1"}', '{"id": "1", "created_at": null}'])
+def test_an_instant_that_did_not_come_is_null_and_not_counted(record: str) -> None:
+    row = land_record(record)
+    assert row["created_at"] is None
+    assert not row["unreadable_instants"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('"00u1"', "00u1"),
+        ('" a/b?c "', " a/b?c "),
+        ('"\\u00e9\\u4e2d"', "é中"),
+        ("7", "7"),
+        ("-7", "-7"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ('"007"', "007"),
+    ],
+)
+def test_an_id_is_text_and_an_integer_keeps_its_digits(text: str, kept: str) -> None:
+    assert land_record(f'{{"id": {text}}}')["id"] == kept
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{}",
+        '{"id": null}',
+        '{"id": ""}',
+        '{"id": 1.5}',
+        '{"id": 1e3}',
+        '{"id": true}',
+        '{"id": {"a": 1}}',
+        '{"id": ["1"]}',
+        '{"ID": "1"}',
+        "[1]",
+        '"text"',
+        "7",
+        "null",
+    ],
+)
+def test_what_identifies_nothing_has_no_id_and_is_counted(record: str) -> None:
+    with Staging() as staging:
+        staging.land([StagedPage(A, 1, f'[{record}, {{"id": "fine"}}]')])
+        counts = staging.inspect([A])[A].counts
+    assert (counts.record_count, counts.missing_id_count) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('"team"', "team"),
+        ('"Team"', "team"),
+        ('"DEPARTMENT"', "department"),
+        ('"group"', "group"),
+        ('"Product"', "product"),
+        ('"squad"', "unmapped"),
+        ('"teams"', "unmapped"),
+        ("7", "unmapped"),
+        ("null", None),
+    ],
+)
+def test_a_group_type_is_one_of_four_or_unmapped_and_what_came_is_kept(
+    text: str, kept: str | None
+) -> None:
+    row = land_record(f'{{"id": "1", "group_type": {text}}}')
+    received = json.loads(text)
+    assert row["group_type"] == kept
+    assert row["group_type_as_received"] == (None if received is None else str(received))
+
+
+def test_a_group_without_a_type_has_null_and_not_unmapped() -> None:
+    row = land_record('{"id": "1"}')
+    assert (row["group_type"], row["group_type_as_received"]) == (None, None)
+
+
+VERBATIM = (
+    '{"id": "1", "remote_data": { "n" : 1.50, "big":12345678901234567890123, "e":1E+2,'
+    ' "s":"\\u00e9\\/", "nul":"\\u0000", "dup":1, "dup":2, "deep":[[{}]] } , "name" : "A" }'
+)
+
+
+def test_a_record_and_its_remote_data_are_kept_letter_by_letter() -> None:
+    row = land_record(VERBATIM)
+    assert row["record"] == VERBATIM
+    start = VERBATIM.index("{ ")
+    assert row["remote_data"] == VERBATIM[start : VERBATIM.index("} ,") + 1]
+
+
+def test_text_is_kept_as_received() -> None:
+    row = land_record('{"id": "1", "name": "  A\\u0000\\n\\ud83d\\ude00 ", "description": ""}')
+    assert row["name"] == "  A\0\n\U0001f600 "
+    assert row["description"] == ""
+
+
+def test_what_truto_does_not_document_is_kept_in_other_fields_as_it_came() -> None:
+    row = land_record('{"id": "1", "cost": 1.50, "remote_data": {"a": 1}, "x": {"y": [ 1 ]}}')
+    assert row["other_fields"] == '{"cost":1.50,"x":{"y":[1]}}'
+    assert row["remote_data"] == '{"a": 1}'
+
+
+def test_without_other_fields_the_column_is_null() -> None:
+    assert land_record('{"id": "1", "name": "A"}')["other_fields"] is None
+
+
+def test_fields_are_told_apart_by_their_case() -> None:
+    row = land_record('{"Name": "wrong", "id": "1", "name": "right", "ID": "2"}')
+    assert (row["id"], row["name"]) == ("1", "right")
+    assert json.loads(row["other_fields"]) == {"Name": "wrong", "ID": "2"}
+
+
+REMOTE = {"a": {"b": 1, "c": 2}, "list": [{"b": 1, "c": 2}, {"c": 3}], "secret": "x"}
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        ("all", REMOTE),
+        ("nothing", None),
+        (("a.b",), {"a": {"b": 1}}),
+        (("a", "list.b"), {"a": {"b": 1, "c": 2}, "list": [{"b": 1}, None]}),
+        (("not.there",), None),
+    ],
+    ids=["all", "nothing", "a path", "through an array", "a path that is not there"],
+)
+def test_remote_data_is_cut_down_as_the_settings_say(keep: Any, kept: Any) -> None:
+    record = json.dumps({"id": "1", "remote_data": REMOTE})
+    row = land_record(record, remote_data=keep)
+    assert (json.loads(row["remote_data"]) if row["remote_data"] else None) == kept
+    assert row["record"] == record
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '[{"id": "1", "name": "\\ud800"}]',
+        '[{"id": "1", "remote_data": {"a": "\\ud800"}}]',
+        '[{"id": "1"}, {"id": ]',
+        f'[{{"id": "1", "remote_data": {"[" * 5000}{"]" * 5000}}}]',
+    ],
+    ids=["lone surrogate in a name", "lone surrogate below", "no JSON", "nested 5,000 deep"],
+)
+def test_a_page_that_cannot_be_read_concerns_its_account_alone(page: str) -> None:
+    with Staging() as staging:
+        good = [StagedPage(B, 1, '[{"id": "b"}]'), StagedPage(C, 7, '[{"id": "c"}]')]
+        unreadable = staging.land([good[0], StagedPage(A, 3, page), good[1]])
+        landed = staging.inspect([A, B, C])
+    assert list(unreadable) == [A]
+    assert "page 3" in unreadable[A]
+    assert {key: found.group_count for key, found in landed.items()} == {A: 0, B: 1, C: 1}
+
+
+@pytest.mark.parametrize(
+    "remote_data",
+    [
+        "[" * 200 + "]" * 200,
+        json.dumps({f"key{number}": number for number in range(10_000)}),
+        json.dumps("x" * 5_000_000),
+        '{"same": 1, "same": 2}',
+        "1e400",
+    ],
+    ids=["200 deep", "10,000 keys", "5 MB", "duplicate keys", "beyond any number"],
+)
+def test_unusual_remote_data_is_kept_as_it_came(remote_data: str) -> None:
+    assert land_record(f'{{"id":"1","remote_data":{remote_data}}}')["remote_data"] == remote_data
+
+
+def test_of_an_id_that_came_twice_the_later_copy_is_kept_and_both_are_counted() -> None:
+    with Staging() as staging:
+        staging.land([StagedPage(A, 2, '[{"id": "1", "name": "later"}, {"id": "2"}]')])
+        staging.land([StagedPage(A, 1, '[{"id": "1", "name": "earlier"}, {"id": "2"}]')])
+        landed = staging.inspect([A])[A]
+        names = staging.connection.execute("SELECT id, name FROM staging.landed ORDER BY id")
+        assert names.fetchall() == [("1", "later"), ("2", None)]
+    assert landed.group_count == 2
+    assert landed.counts.record_count == 4
+    assert (landed.counts.duplicate_id_count, landed.counts.differing_id_count) == (2, 1)
+
+
+def test_the_digest_ignores_the_order_and_nothing_else() -> None:
+    def digest(*pages: str) -> str:
+        with Staging() as staging:
+            staging.land([StagedPage(A, number, page) for number, page in enumerate(pages, 1)])
+            return staging.inspect([A])[A].records_digest
+
+    one, two = '{"id":"1","name":"A"}', '{"id":"2","name":"B"}'
+    assert digest(f"[{one},{two}]") == digest(f"[{two}]", f"[{one}]")
+    assert digest(f"[{one},{two}]") != digest(f"[{one}]")
+    assert digest(f"[{one}]") != digest('[{"id":"1","name":"B"}]')
+    assert digest(f"[{one}]") != digest('[{"id":"1", "name":"A"}]')
+
+
+def test_accounts_are_landed_side_by_side_and_forgotten_one_by_one() -> None:
+    with Staging() as staging:
+        staging.land([StagedPage(A, 1, '[{"id": "1"}]'), StagedPage(B, 1, '[{"id": "1"}]')])
+        staging.land([StagedPage(A, 2, '[{"id": "2"}]')])
+        before = {key: found.group_count for key, found in staging.inspect([A, B]).items()}
+        staging.forget([A])
+        after = {key: found.group_count for key, found in staging.inspect([A, B]).items()}
+    assert before == {A: 2, B: 1}
+    assert after == {A: 0, B: 1}
+
+
+def test_the_preview_shows_the_first_groups_as_they_came() -> None:
+    with Staging() as staging:
+        records = ",".join(f'{{"id": "{n}", "name": "G{n}"}}' for n in range(9, 0, -1))
+        staging.land([StagedPage(A, 1, f"[{records}]")])
+        shown = [(row["id"], row["name"]) for row in staging.preview([A])[A]]
+    assert shown == [("9", "G9"), ("8", "G8"), ("7", "G7"), ("6", "G6"), ("5", "G5")]
