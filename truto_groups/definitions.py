@@ -4,10 +4,29 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from truto_groups.defs.acceptance import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
-from truto_groups.defs.jobs import check_freshness, evaluate_checks, refresh_groups
+from truto_groups.defs.contracts import integration_contracts
+from truto_groups.defs.following import (
+    evaluate_checks_after_interruption,
+    refresh_contracts_of_new_integrations,
+    refresh_overview,
+)
+from truto_groups.defs.jobs import (
+    check_freshness,
+    draw_overview,
+    evaluate_checks,
+    refresh_contracts,
+    refresh_groups,
+)
+from truto_groups.defs.overview import group_overview
+from truto_groups.defs.reporting import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
-from truto_groups.defs.schedules import check_freshness_schedule, refresh_groups_schedule
+from truto_groups.defs.schedules import (
+    check_freshness_schedule,
+    refresh_contracts_schedule,
+    refresh_groups_schedule,
+)
 from truto_groups.defs.sensors import discover_integrated_accounts
 
 
@@ -18,10 +37,28 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         resources: Instead of the resources ``truto`` and ``duckdb``, by these names.
     """
     return dg.Definitions(
-        assets=[integrated_accounts, refreshed_groups],
-        jobs=[refresh_groups, evaluate_checks, check_freshness],
-        schedules=[refresh_groups_schedule, check_freshness_schedule],
-        sensors=[discover_integrated_accounts],
+        assets=[integrated_accounts, refreshed_groups, integration_contracts, group_overview],
+        jobs=[
+            refresh_groups,
+            accept_drift,
+            evaluate_checks,
+            check_freshness,
+            refresh_contracts,
+            draw_overview,
+        ],
+        schedules=[
+            refresh_groups_schedule,
+            check_freshness_schedule,
+            refresh_contracts_schedule,
+        ],
+        sensors=[
+            discover_integrated_accounts,
+            evaluate_checks_after_interruption,
+            refresh_contracts_of_new_integrations,
+            refresh_overview,
+            report_failures,
+            report_check_changes,
+        ],
         resources={"truto": TrutoResource(), "duckdb": GroupsDatabase(), **(resources or {})},
         # One process per run: a step of its own would cost two more seconds, and there is one.
         executor=dg.in_process_executor,

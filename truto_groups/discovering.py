@@ -9,10 +9,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from truto_groups.accounts import KnownAccount
+from truto_groups.contracting import advise_parameter, find_missing
+from truto_groups.declared import KeptRow
 from truto_groups.discovery import find_expired, find_gone, plan_questions
 from truto_groups.errors import TrutoError
 from truto_groups.listing import ask_support, list_accounts
-from truto_groups.planning import is_syncable
+from truto_groups.planning import is_syncable, is_wanted
 from truto_groups.session import Session
 from truto_groups.warehouse.accounts import (
     forget_accounts,
@@ -22,6 +24,7 @@ from truto_groups.warehouse.accounts import (
     write_capabilities,
     write_listing,
 )
+from truto_groups.warehouse.contracts import read_contracts
 from truto_groups.warehouse.ledger import fail_killed_attempts
 from truto_groups.warehouse.presence import is_present
 from truto_groups.warehouse.properties import claim_base_url
@@ -91,7 +94,9 @@ def discover(
         mark_gone(connection, gone, now=now)
         known = read_known_accounts(connection)
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
+        contracts = read_contracts(connection)
     known = _ask(session, questions, known)
+    _warn_of_missing_parameters(session, known, contracts)
     expired: list[str] = []
     if is_removing:
         expired = find_expired(
@@ -126,6 +131,29 @@ def _ask(
     with session.database.writing() as connection:
         write_capabilities(connection, supports, now=now)
         return read_known_accounts(connection)
+
+
+def _warn_of_missing_parameters(
+    session: Session, known: Sequence[KnownAccount], contracts: Sequence[KeptRow]
+) -> None:
+    """Tell of accounts whose first sync would be answered with 400.
+
+    Once: of those that wait for a sync. After that the ledger and declared_contracts_are_stable
+    tell of them.
+    """
+    waiting = [
+        account
+        for account in known
+        if is_wanted(account) and is_syncable(account, skip=session.settings_for(account).skip)
+    ]
+    for missing in find_missing(session, waiting, rows=contracts):
+        logger.warning(
+            "Integrated account %s (%s) needs the query parameter %s, which no setting gives. %s",
+            missing.account.id,
+            missing.account.integration,
+            missing.parameter,
+            advise_parameter(missing),
+        )
 
 
 def _remove(session: Session, accounts: Sequence[KnownAccount], *, run_id: str) -> None:

@@ -1,6 +1,7 @@
-"""Ask Truto for integrated accounts from code that has no event loop.
+"""Ask Truto for integrated accounts and contracts from code that has no event loop.
 
-Each call opens a client, asks, and closes it. What the answers mean is discovery.py's.
+Each call opens a client, asks, and closes it. What the answers mean is discovery.py's and
+declared.py's.
 """
 
 import asyncio
@@ -59,6 +60,19 @@ def ask_support(
     """
     return _ask_all(
         open_client, integrated_account_ids, lambda client, key: client.supports_groups(key)
+    )
+
+
+def read_declared_contracts(
+    open_client: OpenClient, integrations: Sequence[str]
+) -> dict[str, dict[str, object] | TrutoError]:
+    """Read what integrations declare of List Groups; an error stands in the place of an answer.
+
+    Raises:
+        TokenRejectedError: Truto refuses the token.
+    """
+    return _ask_all(
+        open_client, integrations, lambda client, key: client.read_declared_contract(key)
     )
 
 

@@ -3,10 +3,16 @@
 partitions.py  one key per integrated account
 resources.py   Truto and the database, configured
 assets.py      the assets and how they are materialized
+acceptance.py  the job by which a person accepts what accounts send
 checks.py      verdicts on the tables, as asset checks
+contracts.py   what Truto's meta declares, and its check
+overview.py    the picture over all accounts
 metadata.py    what the UI shows of a row, a table, a result
 runs.py        which accounts a queued or running run covers
+ended.py       which runs have ended since a sensor last looked
 jobs.py        refresh_groups and its kin
 schedules.py   what time brings about
-sensors.py     what Truto, or another run, brings about
+sensors.py     what Truto brings about
+following.py   what another run brings about: checks, the picture, contracts
+reporting.py   telling people of failed runs and of checks that turned
 """

@@ -6,7 +6,7 @@ then fails, when accounts failed: the good ones are green, the bad ones red. Wha
 refreshing.py's; what a check says is checks.py's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -152,15 +152,40 @@ def refreshed_groups(
         yield from _materialize(context, session, tally)
     except TrutoGroupsError as error:
         problem = error
-    checks = context.selected_asset_check_keys
     is_readable = session is not None and session.database.exists
+    checks = _find_checks(context)
     if checks and session is not None and (is_readable or problem is None):
         try:
-            yield from evaluate_checks(session, checks)
+            for result in evaluate_checks(session, checks):
+                yield _check_event(result, selected=context.selected_asset_check_keys)
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None or tally.failures:
         raise _failure(problem, tally.failures) from None
+
+
+def _find_checks(context: dg.AssetExecutionContext) -> Collection[dg.AssetCheckKey]:
+    """The selected checks; all of them where groups are materialized, whatever was selected."""
+    if {RAW_GROUPS, GROUPS} & context.selected_asset_keys:
+        return [spec.key for spec in CHECK_SPECS]
+    return context.selected_asset_check_keys
+
+
+def _check_event(
+    result: dg.AssetCheckResult, *, selected: Collection[dg.AssetCheckKey]
+) -> dg.AssetCheckResult | dg.AssetCheckEvaluation:
+    """A check that was not selected has no output to stand in: it is recorded as an event."""
+    asset, name = result.asset_key, result.check_name
+    if asset is None or name is None or dg.AssetCheckKey(asset, name) in selected:
+        return result
+    return dg.AssetCheckEvaluation(
+        asset_key=asset,
+        check_name=name,
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+    )
 
 
 def _materialize(
@@ -267,7 +292,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
 )
 def integrated_accounts(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult[Any]:
     """List the accounts and keep the listing."""
     try:
         session = open_session(truto, duckdb)

@@ -8,12 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+import yaml
 
 from truto_groups import contract
 from truto_groups.defs.metadata import show_duration, table_of
+from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
 from truto_groups.drift.findings import Finding
+from truto_groups.drift.united import unite_drift
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.session import Session
+from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Connection
 from truto_groups.warehouse.reports import (
@@ -21,6 +25,7 @@ from truto_groups.warehouse.reports import (
     find_duplicate_ids,
     find_wrong_breakdowns,
     read_last_audits,
+    read_since,
 )
 
 GROUPS = dg.AssetKey(contract.GROUPS.name)
@@ -48,6 +53,7 @@ def _judge_contract(session: Session, connection: Connection) -> dg.AssetCheckRe
         "groups_match_contract",
         rows,
         severity=_ERROR if is_held_back else _WARN,
+        waiting=read_waiting(connection) if rows else (),
         passed_text="Every account's last answer fits the contract.",
         failed_text="account(s) sent what does not fit the contract",
     )
@@ -77,28 +83,48 @@ def _find_contract_problems(
 
 def _judge_drift(session: Session, connection: Connection) -> dg.AssetCheckResult:
     del session
-    rows = [
-        _row(
-            audit,
-            path=finding.path,
-            change=finding.message,
-            was=finding.was,
-            now=finding.now,
-            records=f"{finding.record_count:,} of {finding.of:,}",
-            observed_at=audit.observed_at,
-            advice=finding.advice,
-        )
-        for audit in read_last_audits(connection)
-        for finding in audit.findings
-        if _is_told(finding)
-    ]
+    audits = read_last_audits(connection)
+    since = read_since(connection)
+    rows: list[Row] = []
+    for audit in audits:
+        rows += [
+            _row(
+                audit,
+                path=finding.path,
+                change=finding.kind,
+                was=finding.was,
+                now=finding.now,
+                records=f"{finding.record_count:,} of {finding.of:,}",
+                example=audit.examples.get(finding.path),
+                since=since.get((audit.integrated_account_id, finding.kind, finding.path)),
+                whose=_say_whose(audit, finding),
+                advice=finding.advice,
+            )
+            for finding in audit.findings
+            if _is_told(finding)
+        ]
+        rows += [
+            _row(audit, path=told.parameter, change=f"filter {told.kind}", advice=told.message)
+            for told in audit.told_filters
+        ]
+    united = unite_drift(
+        {audit.integrated_account_id: audit.findings for audit in audits},
+        integrations={audit.integrated_account_id: audit.integration for audit in audits},
+    )
     return _result(
         "no_unaccepted_drift",
         rows,
         severity=_WARN,
+        waiting=read_waiting(connection) if rows else (),
         passed_text="Every account looks like what was accepted.",
         failed_text="account(s) look different from what was accepted",
+        at_once=[one.message for one in united if one.severity != "information"],
     )
+
+
+def _say_whose(audit: LastAudit, finding: Finding) -> str:
+    whose = attribute(finding, audit.circumstances, others=audit.findings)
+    return ATTRIBUTION_TEXTS[whose]
 
 
 def _is_told(finding: Finding) -> bool:
@@ -161,6 +187,7 @@ def _judge_counts(session: Session, connection: Connection) -> dg.AssetCheckResu
         "group_counts_are_plausible",
         rows,
         severity=_ERROR if is_held_back else _WARN,
+        waiting=read_waiting(connection) if rows else (),
         passed_text="Every account has about as many groups as it used to.",
         failed_text="account(s) have an implausible number of groups",
     )
@@ -260,6 +287,48 @@ def evaluate_checks(
         return [judge(session, connection) for spec, judge in _JUDGES if spec.key in selected]
 
 
+def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
+    """What accepting would do, and the launch configuration to paste."""
+    acceptable = [one for one in waiting if one.obstacle is None]
+    if not acceptable:
+        return {}
+    digest = digest_of(acceptable)
+    config = {
+        "ops": {
+            "accept": {
+                "config": {
+                    "integrated_account_ids": [one.integrated_account_id for one in acceptable],
+                    "reason": "why it is right",
+                    "accepted_by": "your name",
+                    "digest": digest,
+                }
+            }
+        }
+    }
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    rows = [
+        {
+            "integrated_account_id": one.integrated_account_id,
+            "integration": one.integration,
+            "state": "published" if one.is_published else "held back",
+            "groups": one.group_count,
+            "would_add": one.would_add,
+            "would_remove": one.would_remove,
+            "would_change": one.would_change,
+            "changes_told": len(one.findings),
+        }
+        for one in acceptable
+    ]
+    return {
+        "accepting_would": table_of(rows),
+        "to_accept": dg.MetadataValue.md(
+            "Launch the job **accept_drift** with this configuration (leave out accounts that are "
+            f"not right, and the digest with them):\n\n```yaml\n{text}```"
+        ),
+        "digest": digest,
+    }
+
+
 def _row(audit: LastAudit, **more: object) -> Row:
     return {
         "integrated_account_id": audit.integrated_account_id,
@@ -277,19 +346,29 @@ def _result(
     passed_text: str,
     failed_text: str,
     asset_key: dg.AssetKey = GROUPS,
+    waiting: Sequence[Waiting] = (),
+    at_once: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     accounts = list(dict.fromkeys(row["integrated_account_id"] for row in rows))
     named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
     more = len(accounts) - _NAMED_IN_A_DESCRIPTION
     failed = f"{len(accounts)} {failed_text}: {named}{f' and {more} more' if more > 0 else ''}."
     metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
+    if at_once:
+        metadata["many_accounts_at_once"] = dg.MetadataValue.md(
+            "\n".join(f"- {message}" for message in at_once)
+        )
     if rows:
         metadata["what_to_do"] = table_of(rows)
+        failing = set(accounts)
+        metadata |= _describe_acceptance(
+            [one for one in waiting if one.integrated_account_id in failing]
+        )
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset_key,
         passed=not rows,
         severity=severity,
-        description=failed if rows else passed_text,
+        description=" ".join([*at_once, failed]) if rows else passed_text,
         metadata=metadata,
     )

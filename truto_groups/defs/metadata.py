@@ -118,6 +118,9 @@ def describe_groups(result: AccountResult) -> dict[str, Any]:
         "groups_changed_in_remote_data_only": replacement.touched,
         "seconds": round(result.seconds or 0.0, 3),
     }
+    if replacement.remote_changes:
+        rows = [{"path": path, "groups": n} for path, n in replacement.remote_changes.items()]
+        metadata["changed_in_remote_data"] = table_of(rows)
     if result.preview:
         columns = ("id", "name", "group_type")
         rows = [{name: _shown(row[name]) for name in columns} for row in result.preview]
@@ -148,10 +151,13 @@ def describe_listing(accounts: Sequence[KnownAccount]) -> dict[str, Any]:
 
 
 def table_of(rows: Iterable[Mapping[str, Any] | Any]) -> dg.TableMetadataValue:
-    """A table out of mappings or dataclasses, cut after MAX_ROWS."""
+    """A table out of mappings or dataclasses, cut after MAX_ROWS; a missing field is null."""
     records = [_record(row) for row in rows]
-    shown = [dg.TableRecord(record) for record in records[:MAX_ROWS]]
-    columns = list(records[0]) if records else ["nothing"]
+    columns = list(dict.fromkeys(name for record in records for name in record)) or ["nothing"]
+    shown = [
+        dg.TableRecord({name: record.get(name) for name in columns})
+        for record in records[:MAX_ROWS]
+    ]
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
     return dg.MetadataValue.table(shown, schema)
 

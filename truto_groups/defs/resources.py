@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
@@ -27,7 +26,7 @@ from truto_groups.settings import (
     read_token,
     resolve_knobs,
 )
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Connection, Database
 
 
 def _knob(name: str) -> Any:
@@ -119,7 +118,7 @@ class GroupsDatabase(DuckDBResource):
         return Database(read_environment(os.environ, cwd=Path.cwd()).database)
 
     @contextmanager
-    def get_connection(self) -> Generator[duckdb.DuckDBPyConnection]:
+    def get_connection(self) -> Generator[Connection]:
         """Open a connection that reads what is committed, and close it, whatever happens."""
         with self.open().reading() as connection:
             yield connection

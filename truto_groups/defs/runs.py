@@ -40,7 +40,8 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
     position = {key: index for index, key in enumerate(partition_keys)}
     in_flight: set[str] = set()
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED_RUNS)):
-        if run.asset_selection is not None and not _ASSETS & set(run.asset_selection):
+        # Of a run in this process the selection is empty: the whole job.
+        if run.asset_selection and not _ASSETS & set(run.asset_selection):
             continue
         if _PARTITION in run.tags:
             in_flight.add(run.tags[_PARTITION])

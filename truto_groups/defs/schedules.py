@@ -1,10 +1,13 @@
-"""What time brings about: refreshing what is due, and judging freshness."""
+"""What time brings about: refreshing what is due, judging freshness, asking for contracts."""
+
+# Dagster's decorators have parameters that are not typed.
+# pyright: reportUnknownMemberType=false
 
 from datetime import timedelta
 
 import dagster as dg
 
-from truto_groups.defs.jobs import check_freshness, refresh_groups
+from truto_groups.defs.jobs import check_freshness, refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.runs import find_in_flight, range_tags
@@ -43,7 +46,12 @@ def refresh_groups_schedule(
     )
     if not ranges:
         return dg.SkipReason(f"None of {len(keys)} accounts is due.")
-    return [dg.RunRequest(tags=range_tags(found.first, found.last)) for found in ranges]
+    # Dagster refuses several requests without keys; a repeated evaluation requests none twice.
+    tick = context.scheduled_execution_time.isoformat()
+    return [
+        dg.RunRequest(run_key=f"{tick} {found.first}", tags=range_tags(found.first, found.last))
+        for found in ranges
+    ]
 
 
 @dg.schedule(
@@ -55,4 +63,17 @@ def refresh_groups_schedule(
 )
 def check_freshness_schedule() -> dg.RunRequest:
     """Request an evaluation."""
+    return dg.RunRequest()
+
+
+@dg.schedule(
+    name="refresh_contracts_schedule",
+    job=refresh_contracts,
+    # Off the full hour, when everybody asks.
+    cron_schedule="23 4 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Materializes integration_contracts once a day.",
+)
+def refresh_contracts_schedule() -> dg.RunRequest:
+    """Request the contracts."""
     return dg.RunRequest()

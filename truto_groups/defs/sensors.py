@@ -1,5 +1,8 @@
 """What Truto, or another run, brings about: discovery, and telling what failed."""
 
+# Dagster's decorators have parameters that are not typed.
+# pyright: reportUnknownMemberType=false
+
 import dagster as dg
 
 from truto_groups.defs.assets import ACCOUNTS

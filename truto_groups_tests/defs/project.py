@@ -1,0 +1,175 @@
+"""A project to run jobs and sensors in: a sandbox, a database, and a Dagster instance of its own.
+
+Real: HTTP on loopback, the client, DuckDB in a file, Dagster's storage in SQLite. Runs are in this
+process, and ticks are evaluated as the daemon does, with the cursor that the tick before left.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from truto_groups.definitions import build_definitions
+from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource
+from truto_groups.defs.runs import range_tags
+from truto_groups.sandbox import Request, Response, SandboxServer, make_account
+from truto_groups.warehouse.database import Database
+
+META = "meta"
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Project:
+    """A sandbox and everything around it.
+
+    Attributes:
+        server: The sandbox.
+        instance: Dagster's.
+        folder: Of the test.
+    """
+
+    server: SandboxServer
+    instance: dg.DagsterInstance
+    folder: Path
+    cursors: dict[str, str | None] = field(default_factory=dict[str, str | None])
+
+    def __post_init__(self) -> None:
+        """Begin without a partition and without a tick."""
+        self.database = Database(str(self.folder / "groups.duckdb"))
+        self.resources = make_resources()
+        self.definitions = make_definitions()
+
+    def tick(self, name: str) -> Any:
+        """Evaluate a sensor and keep its cursor, as the daemon does."""
+        sensor = self.definitions.resolve_sensor_def(name)
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            cursor=self.cursors.get(name),
+            resources=self.resources,
+            definitions=self.definitions,
+        )
+        found = sensor.evaluate_tick(context)
+        self.cursors[name] = found.cursor
+        return found
+
+    def run(self, job: str, **options: Any) -> dg.ExecuteInProcessResult:
+        """Run a job in this process, whether it ends well or not."""
+        definition = self.definitions.resolve_job_def(job)
+        return definition.execute_in_process(
+            instance=self.instance, raise_on_error=False, **options
+        )
+
+    def discover(self) -> list[str]:
+        """List the accounts, and give each its partition."""
+        found = self.tick("discover_integrated_accounts")
+        for request in found.dynamic_partitions_requests:
+            self.instance.add_dynamic_partitions(
+                str(integrated_accounts.name), list(request.partition_keys)
+            )
+        return list(self.instance.get_dynamic_partitions(str(integrated_accounts.name)))
+
+    def refresh(self) -> dg.ExecuteInProcessResult:
+        """Refresh all accounts in one run."""
+        keys = self.instance.get_dynamic_partitions(str(integrated_accounts.name))
+        return self.run("refresh_groups", tags=range_tags(keys[0], keys[-1]))
+
+    def create(self, job: str, *, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
+        """Create a run that nobody executes, as one whose process was killed."""
+        definition = self.definitions.resolve_job_def(job)
+        return self.instance.create_run_for_job(definition, tags=tags)
+
+    def table(self, name: str) -> list[Row]:
+        """Read a table, one mapping per row."""
+        with self.database.reading() as connection:
+            cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
+            names = [column[0] for column in cursor.description or []]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def write(self, sql: str, **parameters: object) -> None:
+        """Change the database by hand, as time or somebody else would."""
+        with self.database.writing() as connection:
+            connection.execute(sql, parameters or None).fetchall()
+
+
+def make_resources() -> dict[str, Any]:
+    """Truto without patience, and the database that the environment names."""
+    truto = TrutoResource(retry_attempts=1, requests_per_10_seconds=0)
+    return {"truto": truto, "duckdb": GroupsDatabase()}
+
+
+@cache
+def make_definitions() -> dg.Definitions:
+    """Everything that Dagster loads; resolving its jobs takes longer than most tests."""
+    return build_definitions(make_resources())
+
+
+@contextmanager
+def open_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Make a project whose sandbox has no accounts yet."""
+    with SandboxServer(accounts=()) as server, dg.instance_for_test() as instance:
+        monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
+        monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
+        monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))
+        monkeypatch.chdir(folder)
+        yield Project(server, instance, folder)
+
+
+def put(project: Project, key: str, integration: str = "okta", **fields: Any) -> None:
+    """Connect an account with two groups."""
+    groups = [{"id": "g1", "name": "One", "group_type": "team"}, {"id": "g2", "name": "Two"}]
+    project.server.put_account(make_account(key, groups, integration=integration, **fields))
+
+
+def serve_meta(
+    answers: Mapping[str, object], *, then: Callable[[Request], Response | None] | None = None
+) -> Callable[[Request], Response | None]:
+    """An intercept that answers meta of integrations with a payload, or with a status."""
+
+    def intercept(request: Request) -> Response | None:
+        if META not in request.segments:
+            return then(request) if then is not None else None
+        answer = answers.get(request.segments[3])
+        if isinstance(answer, int):
+            return Response.of_json({"message": "no"}, status=answer)
+        return None if answer is None else Response.of_json(answer)
+
+    return intercept
+
+
+def meta(
+    fields: Mapping[str, str], parameters: Mapping[str, bool] | None = None, **more: object
+) -> dict[str, object]:
+    """What meta declares: fields with their types, parameters with whether they are required."""
+    return {
+        "method": "list",
+        "response_schema": {
+            "properties": {name: {"type": kind} for name, kind in fields.items()},
+        },
+        "query_schema": {
+            "properties": {
+                name: {"type": "string", "required": required}
+                for name, required in (parameters or {}).items()
+            }
+        },
+        **more,
+    }
+
+
+def evaluation(result: dg.ExecuteInProcessResult, name: str) -> Any:
+    """The evaluation of one check in a run."""
+    (found,) = [one for one in result.get_asset_check_evaluations() if one.check_name == name]
+    return found
+
+
+def shown_rows(value: Any) -> Sequence[Mapping[str, Any]]:
+    """The rows of a table in metadata."""
+    return [record.data for record in value.records]

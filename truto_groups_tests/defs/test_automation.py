@@ -1,0 +1,547 @@
+"""Ticks of the sensor that discovers accounts and of the schedule that refreshes what is due.
+
+Real: HTTP on loopback, DuckDB in a file, a Dagster instance on SQLite with its runs and backfills.
+Days pass by moving instants in the database.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import PartitionBackfill
+
+from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.runs import find_in_flight, range_tags
+from truto_groups.errors import (
+    DatabaseError,
+    DoubtfulListingError,
+    SettingsError,
+    TokenRejectedError,
+    TrutoError,
+)
+from truto_groups.sandbox import Request, Response, SandboxServer, make_account
+from truto_groups_tests.defs.project import Project, open_project, put
+from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D
+
+DISCOVER = "discover_integrated_accounts"
+LISTING = "/integrated-account"
+PARTITIONS = str(integrated_accounts.name)
+
+
+@pytest.fixture(name="project")
+def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with open_project(tmp_path, monkeypatch) as project:
+        yield project
+
+
+def ranges_of(found: Any) -> list[tuple[str, str]]:
+    return [
+        (
+            request.tags["dagster/asset_partition_range_start"],
+            request.tags["dagster/asset_partition_range_end"],
+        )
+        for request in found.run_requests
+    ]
+
+
+def tick(project: Project) -> list[tuple[str, str]]:
+    """Evaluate the sensor and do as the daemon does: partitions first; the requested ranges."""
+    found = project.tick(DISCOVER)
+    for request in found.dynamic_partitions_requests or ():
+        if isinstance(request, dg.AddDynamicPartitionsRequest):
+            project.instance.add_dynamic_partitions(PARTITIONS, list(request.partition_keys))
+        else:
+            for key in request.partition_keys:
+                project.instance.delete_dynamic_partition(PARTITIONS, key)
+    return ranges_of(found)
+
+
+def keys_of(project: Project) -> list[str]:
+    return list(project.instance.get_dynamic_partitions(PARTITIONS))
+
+
+def run_all(project: Project, ranges: list[tuple[str, str]]) -> None:
+    for first, last in ranges:
+        project.run("refresh_groups", tags=range_tags(first, last))
+
+
+def accounts(project: Project) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in project.table("integrated_accounts")}
+
+
+def settled(project: Project, *keys: str) -> None:
+    """Connect, discover and sync accounts."""
+    for key in keys:
+        put(project, key)
+    run_all(project, tick(project))
+
+
+def age(project: Project, column: str, duration: str, key: str) -> None:
+    project.write(
+        f"UPDATE integrated_accounts SET {column} = {column} - INTERVAL {duration} "  # noqa: S608
+        f"WHERE id = '{key}'"
+    )
+
+
+# First tick, no change, added.
+
+
+def test_a_first_tick_gives_each_account_that_can_be_synced_a_partition_and_a_run(
+    project: Project,
+) -> None:
+    put(project, A)
+    put(project, B, status="needs_reauth", last_error="Revoked")
+    put(project, C, "zendesk")
+    put(project, D, "gitlab")
+    assert tick(project) == [(A, D)]
+    assert keys_of(project) == [A, D]
+    known = accounts(project)
+    assert list(known) == [A, B, C, D]
+    assert (known[B]["status"], known[B]["last_error"]) == ("needs_reauth", "Revoked")
+    assert {key: row["supports_groups"] for key, row in known.items()} == {
+        A: True,
+        B: True,
+        C: False,
+        D: True,
+    }
+    run_all(project, [(A, D)])
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, D}
+
+
+def test_a_tick_records_the_listing_as_a_materialization(project: Project) -> None:
+    put(project, A)
+    found = project.tick(DISCOVER)
+    (event,) = found.asset_events
+    assert event.asset_key == dg.AssetKey("integrated_accounts")
+    assert event.metadata["dagster/row_count"].value == 1
+
+
+def test_a_tick_without_a_change_requests_nothing(project: Project) -> None:
+    settled(project, A, B)
+    before = keys_of(project)
+    assert tick(project) == []
+    assert keys_of(project) == before
+    assert not project.tick(DISCOVER).dynamic_partitions_requests
+
+
+def test_a_new_account_gets_a_partition_and_is_synced_soon(project: Project) -> None:
+    """Behaviour 8: without anyone pressing a button."""
+    settled(project, A, B)
+    put(project, C)
+    assert tick(project) == [(C, C)]
+    assert keys_of(project) == [A, B, C]
+    run_all(project, [(C, C)])
+    assert tick(project) == []
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
+
+
+def test_a_new_account_whose_first_sync_failed_is_left_to_the_schedule(project: Project) -> None:
+    put(project, A)
+    project.server.intercept = fail_groups(404)
+    ranges = tick(project)
+    run_all(project, ranges)
+    assert tick(project) == []
+
+
+def fail_groups(status: int) -> Any:
+    def intercept(request: Request) -> Response | None:
+        if request.path != GROUPS_PATH:
+            return None
+        return Response.of_json({"message": "no"}, status=status)
+
+    return intercept
+
+
+def test_an_account_that_was_reauthorised_is_synced_again(project: Project) -> None:
+    """Behaviour 8."""
+    settled(project, A, B)
+    put(project, A, status="needs_reauth")
+    assert tick(project) == []
+    assert keys_of(project) == [A, B]
+    put(project, A)
+    assert tick(project) == [(A, A)]
+    run_all(project, [(A, A)])
+    assert tick(project) == []
+
+
+def test_an_account_connected_at_first_without_authorisation_gets_its_partition_later(
+    project: Project,
+) -> None:
+    put(project, A, status="connecting")
+    assert tick(project) == []
+    assert keys_of(project) == []
+    put(project, A)
+    assert tick(project) == [(A, A)]
+    assert keys_of(project) == [A]
+
+
+def test_an_account_that_the_settings_skip_is_shown_and_gets_no_partition(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.folder / "s.yaml").write_text(f"accounts: {{'{A}': {{skip: true}}}}")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(project.folder / "s.yaml"))
+    put(project, A)
+    put(project, B)
+    assert tick(project) == [(B, B)]
+    assert keys_of(project) == [B]
+    assert set(accounts(project)) == {A, B}
+
+
+def test_capabilities_are_asked_once_a_day_and_for_each_integration(project: Project) -> None:
+    for key in (A, B):
+        put(project, key, "okta")
+    put(project, C, "gitlab")
+
+    def asked() -> list[str]:
+        paths = [r.path for r in project.server.requests if r.path.endswith("capabilities")]
+        project.server.forget_requests()
+        return paths
+
+    tick(project)
+    assert len(asked()) == 2
+    tick(project)
+    assert asked() == []
+    project.write("UPDATE integration_capabilities SET asked_at = asked_at - INTERVAL 1 DAY")
+    tick(project)
+    assert len(asked()) == 2
+
+
+def test_a_question_that_fails_counts_as_yes_and_is_asked_again(
+    project: Project, recwarn: pytest.WarningsRecorder
+) -> None:
+    put(project, A)
+    project.server.intercept = lambda request: (
+        Response.of_json({"message": "no"}, status=500)
+        if request.path.endswith("capabilities")
+        else None
+    )
+    assert tick(project) == [(A, A)]
+    assert accounts(project)[A]["supports_groups"] is None
+    project.server.intercept = None
+    tick(project)
+    assert accounts(project)[A]["supports_groups"] is True
+
+
+# In flight.
+
+
+def test_an_account_in_flight_is_not_requested_again(project: Project) -> None:
+    """Behaviour 8: by a range of a queued run, a single partition, or a requested backfill."""
+    for key in (A, B, C):
+        put(project, key)
+    assert tick(project) == [(A, C)]
+    assert tick(project) == [(A, C)]  # nothing was started yet
+    project.create("refresh_groups", tags=range_tags(A, B))
+    assert tick(project) == [(C, C)]
+    one = project.create("refresh_groups", tags={"dagster/partition": C})
+    assert tick(project) == []
+    project.instance.report_run_failed(one)
+    assert tick(project) == [(C, C)]
+
+
+@pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")  # of Dagster's own
+def test_a_requested_backfill_covers_its_accounts(project: Project) -> None:
+    for key in (A, B, C):
+        put(project, key)
+    tick(project)
+    add_backfill(project, A, C)
+    assert find_in_flight(project.instance, keys_of(project)) == {A, C}
+    assert tick(project) == [(B, B)]
+
+
+def add_backfill(project: Project, *keys: str) -> None:
+    graph = project.definitions.resolve_asset_graph()
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id="backfill",
+        asset_graph=graph,
+        partition_names=list(keys),
+        asset_selection=[dg.AssetKey("groups"), dg.AssetKey("raw_groups")],
+        backfill_timestamp=time.time(),
+        tags={},
+        dynamic_partitions_store=project.instance,
+        all_partitions=False,
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    project.instance.add_backfill(backfill)
+
+
+# Gone, back, removed.
+
+
+def test_an_account_that_disappears_is_gone_and_keeps_data_and_partition_for_a_grace_period(
+    project: Project,
+) -> None:
+    """Behaviour 8."""
+    settled(project, A, B, C)
+    before = project.table("groups")
+    project.server.remove_account(B)
+    assert tick(project) == []
+    known = accounts(project)
+    assert known[B]["gone_at"] is not None
+    assert known[A]["gone_at"] is None
+    assert keys_of(project) == [A, B, C]
+    assert project.table("groups") == before
+    age(project, "gone_at", "6 DAY", B)
+    assert tick(project) == []
+    assert keys_of(project) == [A, B, C]
+    assert project.table("groups") == before
+    assert project.table("group_changes") == []
+
+
+def test_after_the_grace_period_it_is_removed_and_its_groups_appear_as_removed(
+    project: Project,
+) -> None:
+    """Behaviour 8."""
+    settled(project, A, B, C)
+    project.server.remove_account(B)
+    tick(project)
+    age(project, "gone_at", "8 DAY", B)
+    assert tick(project) == []
+    assert keys_of(project) == [A, C]
+    assert set(accounts(project)) == {A, C}
+    for name in ("raw_groups", "groups", "group_type_breakdown"):
+        assert {row["integrated_account_id"] for row in project.table(name)} == {A, C}
+    changes = project.table("group_changes")
+    assert [(row["integrated_account_id"], row["id"], row["change"]) for row in changes] == [
+        (B, "g1", "removed"),
+        (B, "g2", "removed"),
+    ]
+    assert tick(project) == []
+    assert project.table("group_changes") == changes
+
+
+def test_an_account_in_flight_is_not_removed(project: Project) -> None:
+    """Behaviour 8: deleting a key breaks the run that covers it."""
+    settled(project, A, B, C)
+    project.server.remove_account(B)
+    tick(project)
+    age(project, "gone_at", "8 DAY", B)
+    run = project.create("refresh_groups", tags=range_tags(A, C))
+    tick(project)
+    assert keys_of(project) == [A, B, C]
+    assert B in accounts(project)
+    project.instance.report_run_failed(run)
+    tick(project)
+    assert keys_of(project) == [A, C]
+
+
+def test_an_account_that_is_listed_again_is_back_and_synced_soon(project: Project) -> None:
+    settled(project, A, B, C)
+    project.server.remove_account(B)
+    tick(project)
+    put(project, B)
+    assert tick(project) == [(B, B)]
+    assert accounts(project)[B]["gone_at"] is None
+    assert project.table("group_changes") == []
+
+
+def test_an_account_that_comes_back_after_its_removal_begins_anew(project: Project) -> None:
+    settled(project, A, B, C)
+    project.server.remove_account(B)
+    tick(project)
+    age(project, "gone_at", "8 DAY", B)
+    tick(project)
+    put(project, B)
+    assert tick(project) == [(B, B)]
+    assert keys_of(project) == [A, C, B]
+    run_all(project, [(B, B)])
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
+
+
+# Doubtful listings.
+
+
+def broken_listing(kind: str) -> Any:
+    def intercept(request: Request) -> Response | None:
+        if request.path != LISTING:
+            return None
+        return {
+            "500": Response.of_json({"message": "no"}, status=500),
+            "not JSON": Response(status=200, body=b"<html>"),
+            "no result": Response.of_json({"next_cursor": None}),
+            "broken off": Response.of_json({"result": [], "next_cursor": "again"}),
+            "empty": Response.of_json({"result": [], "next_cursor": None}),
+        }[kind]
+
+    return intercept
+
+
+@pytest.mark.parametrize("kind", ["500", "not JSON", "no result", "broken off", "empty"])
+def test_a_failed_broken_or_empty_listing_marks_none_as_gone_and_fails_the_tick(
+    project: Project, kind: str
+) -> None:
+    """Behaviour 8."""
+    settled(project, A, B, C)
+    before = project.table("integrated_accounts"), project.table("groups"), keys_of(project)
+    project.server.intercept = broken_listing(kind)
+    with pytest.raises(TrutoError):
+        tick(project)
+    after = project.table("integrated_accounts"), project.table("groups"), keys_of(project)
+    assert after == before
+
+
+def test_a_listing_that_lacks_more_than_half_marks_none_as_gone_and_fails_the_tick(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behaviour 8: unless the settings allow it."""
+    settled(project, A, B, C)
+    before = project.table("integrated_accounts")
+    for key in (A, B):
+        project.server.remove_account(key)
+    with pytest.raises(DoubtfulListingError, match="lacks 2 of 3"):
+        tick(project)
+    assert project.table("integrated_accounts") == before
+    (project.folder / "s.yaml").write_text("discovery: {max_missing_share: 0.7}")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(project.folder / "s.yaml"))
+    tick(project)
+    gone = {key for key, row in accounts(project).items() if row["gone_at"]}
+    assert gone == {A, B}
+
+
+def test_a_token_of_another_environment_is_told_before_anything_changes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(project, A, B)
+    before = project.table("integrated_accounts")
+    monkeypatch.setenv("TRUTO_API_TOKEN", "wrong")
+    with pytest.raises(TokenRejectedError) as caught:
+        tick(project)
+    assert "wrong" not in str(caught.value).split()
+    with SandboxServer(accounts=[make_account(D)]) as other:
+        monkeypatch.setenv("TRUTO_BASE_URL", other.base_url)
+        monkeypatch.setenv("TRUTO_API_TOKEN", other.token)
+        with pytest.raises(DatabaseError, match="was filled from"):
+            tick(project)
+    assert project.table("integrated_accounts") == before
+    assert keys_of(project) == [A, B]
+
+
+# The schedule.
+
+
+def test_ranges_of_two_ticks_are_both_run(project: Project) -> None:
+    """Dagster runs a key once and for ever, so that the keys of two ticks must differ."""
+    settled(project, A, B, C)
+    for key in (A, C):
+        age(project, "last_confirmed_at", "7 HOUR", key)
+    keys = [
+        request.run_key for tick in range(2) for request in evaluate(project, tick).run_requests
+    ]
+    assert len(set(keys)) == len(keys) == 4
+
+
+def schedule(project: Project) -> Any:
+    """Evaluate the schedule: the requested ranges, or why there are none."""
+    found = evaluate(project)
+    return ranges_of(found) if found.run_requests else found.skip_message
+
+
+def evaluate(project: Project, number: int = 0) -> Any:
+    definition = project.definitions.resolve_schedule_def("refresh_groups_schedule")
+    context = dg.build_schedule_context(
+        instance=project.instance,
+        instance_ref=project.instance.get_ref(),
+        scheduled_execution_time=datetime.now(UTC) + number * timedelta(minutes=10),
+        resources=project.resources,
+        repository_def=project.definitions.get_repository_def(),
+    )
+    return definition.evaluate_tick(context)
+
+
+def test_the_schedule_waits_for_the_first_discovery(project: Project) -> None:
+    assert "discover_integrated_accounts" in schedule(project)
+
+
+def test_the_schedule_requests_what_is_due_and_nothing_else(project: Project) -> None:
+    settled(project, A, B, C, D)
+    assert schedule(project) == "None of 4 accounts is due."
+    age(project, "last_confirmed_at", "6 HOUR", B)
+    assert schedule(project) == [(B, B)]
+    age(project, "last_confirmed_at", "4 HOUR", C)
+    age(project, "last_confirmed_at", "7 HOUR", D)
+    assert schedule(project) == [(B, D)]
+    run_all(project, [(B, D)])
+    assert schedule(project) == "None of 4 accounts is due."
+
+
+def test_the_schedule_leaves_out_what_is_in_flight(project: Project) -> None:
+    settled(project, A, B, C)
+    for key in (A, B, C):
+        age(project, "last_confirmed_at", "7 HOUR", key)
+    project.create("refresh_groups", tags=range_tags(B, B))
+    assert schedule(project) == [(A, A), (C, C)]
+
+
+def test_a_failure_that_no_retry_heals_is_requested_again_when_the_listing_changes(
+    project: Project,
+) -> None:
+    """Behaviour 5."""
+    settled(project, A, B)
+    for key in (A, B):
+        age(project, "last_confirmed_at", "7 HOUR", key)
+    project.server.intercept = fail_groups(404)
+    run_all(project, [(A, B)])
+    assert schedule(project) == "None of 2 accounts is due."
+    put(project, A, updated_at="2026-02-02T00:00:00.000Z")
+    tick(project)
+    assert schedule(project) == [(A, A)]
+    project.server.intercept = fail_groups(500)
+    run_all(project, [(A, A)])
+    assert schedule(project) == [(A, A)]
+
+
+def test_the_schedule_says_that_the_token_is_missing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(project, A)
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    with pytest.raises(dg.DagsterError) as caught:
+        schedule(project)
+    assert isinstance(caught.value.__cause__, SettingsError)
+    assert "TRUTO_API_TOKEN" in str(caught.value.__cause__)
+
+
+def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_time(
+    project: Project,
+) -> None:
+    for number in range(10_000):
+        put(project, f"{number:08x}-0000-4000-8000-000000000000")
+    began = time.monotonic()
+    ranges = tick(project)
+    first = time.monotonic() - began
+    assert len(ranges) == 2
+    keys = keys_of(project)
+    assert len(keys) == 10_000
+    assert [keys.index(last) - keys.index(start) + 1 for start, last in ranges] == [500, 500]
+    project.write(
+        "INSERT INTO account_syncs BY NAME SELECT id AS integrated_account_id, 'r' AS run_id, "
+        "now() AS started_at, now() AS finished_at, 'published' AS outcome, 1 AS group_count "
+        "FROM integrated_accounts; UPDATE integrated_accounts SET last_confirmed_at = now()"
+    )
+    project.server.forget_requests()
+    began = time.monotonic()
+    assert tick(project) == []
+    second = time.monotonic() - began
+    assert len(project.server.requests) <= 25
+    began = time.monotonic()
+    assert schedule(project) == "None of 10000 accounts is due."
+    third = time.monotonic() - began
+    assert max(first, second, third) < 30
+
+
+def test_instants_that_a_tick_writes_are_those_of_now(project: Project) -> None:
+    put(project, A)
+    before = datetime.now(UTC)
+    tick(project)
+    row = accounts(project)[A]
+    assert before <= row["first_listed_at"] == row["listed_at"] < before + timedelta(minutes=1)
+    first = row["first_listed_at"]
+    tick(project)
+    row = accounts(project)[A]
+    assert (row["first_listed_at"], row["listed_at"] > first) == (first, True)

@@ -1,0 +1,327 @@
+"""What each check says, always of several accounts at once, one of which has no groups.
+
+Real: HTTP, DuckDB, the syncs that lead there; the checks are asked directly, because what Dagster
+does with their results is test_refresh.py's. The clock is the test's.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.errors import DatabaseError
+from truto_groups_tests.defs.project import shown_rows
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
+
+ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
+
+
+def check(stand: Stand, name: str) -> dg.AssetCheckResult:
+    (result,) = evaluate_checks(stand.session(), [BY_NAME[name]])
+    assert result.check_name == name
+    return result
+
+
+def failing(result: dg.AssetCheckResult) -> list[str]:
+    """The accounts that a check names, in its table and in its description."""
+    if result.passed:
+        assert "what_to_do" not in result.metadata
+        return []
+    rows = shown_rows(result.metadata["what_to_do"].value)
+    keys = list(dict.fromkeys(str(row["integrated_account_id"]) for row in rows))
+    assert result.metadata["failing_accounts"].value == len(keys)
+    assert all(key in (result.description or "") for key in keys)
+    assert all(row.get("advice") for row in rows)
+    return keys
+
+
+def rows_of(result: dg.AssetCheckResult) -> Sequence[Any]:
+    return shown_rows(result.metadata["what_to_do"].value)
+
+
+@pytest.fixture(autouse=True)
+def three_accounts(stand: Stand) -> None:
+    """A and B have twenty groups, C has none; all are published."""
+    stand.put(A, groups_of(20))
+    stand.put(B, groups_of(20))
+    stand.put(C, [])
+    stand.discover()
+    assert set(stand.outcomes(run_id="r0").values()) == {"published"}
+    stand.pass_time(hours=1)
+
+
+def test_all_checks_pass_on_good_data_with_an_account_that_has_no_groups(stand: Stand) -> None:
+    results = evaluate_checks(stand.session(), list(BY_NAME.values()))
+    assert {result.check_name for result in results} == set(BY_NAME)
+    assert [result.check_name for result in results if not result.passed] == []
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_check_that_cannot_run_raises(stand: Stand, name: str) -> None:
+    stand.write("DROP TABLE groups; DROP TABLE account_shapes; DROP TABLE integrated_accounts")
+    with pytest.raises(DatabaseError):
+        check(stand, name)
+
+
+# The check groups_match_contract.
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        ({**group(1), "id": None}, "`id`"),
+        ({**group(0), "name": 7}, "`name`"),
+    ],
+    ids=["a missing id", "a retyped field"],
+)
+def test_a_broken_contract_is_an_error_while_it_holds_an_account_back(
+    stand: Stand, bad: Any, word: str
+) -> None:
+    stand.put(A, [bad, *groups_of(20)[1:]])
+    assert stand.outcomes(run_id="r1") == {A: "held_back", B: "unchanged", C: "unchanged"}
+    result = check(stand, "groups_match_contract")
+    assert failing(result) == [A]
+    assert result.severity == ERROR
+    (row,) = rows_of(result)
+    assert (row["state"], row["integration"]) == ("held back", "okta")
+    assert word in row["problem"]
+    stand.put(A, groups_of(20))
+    stand.pass_time(hours=1)
+    stand.sync(run_id="r2")
+    assert check(stand, "groups_match_contract").passed
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"created_at": "yesterday"}, ["`created_at`", "1 of 20"]),
+        ({"group_type": "squad"}, ["squad", "1 of 20"]),
+    ],
+    ids=["an instant that cannot be read", "a type that is not mapped"],
+)
+def test_softer_breaches_of_the_contract_publish_and_warn(
+    stand: Stand, odd: dict[str, Any], words: list[str]
+) -> None:
+    stand.put(A, [group(0, **odd), *groups_of(20)[1:]])
+    stand.sync(run_id="r1")
+    result = check(stand, "groups_match_contract")
+    assert failing(result) == [A]
+    assert result.severity == WARN
+    (row,) = rows_of(result)
+    assert all(word in row["problem"] for word in words)
+    assert row["state"] == "published"
+
+
+def test_a_share_of_unmapped_types_that_the_settings_allow_is_no_breach(stand: Stand) -> None:
+    stand.put(A, [group(0, group_type="squad"), *groups_of(20)[1:]])
+    stand.sync(run_id="r1")
+    stand.write_settings(f"accounts: {{'{A}': {{unmapped_limit: 0.05}}}}")
+    assert check(stand, "groups_match_contract").passed
+    stand.write_settings(f"accounts: {{'{A}': {{unmapped_limit: 0.04}}}}")
+    assert not check(stand, "groups_match_contract").passed
+
+
+# The check no_unaccepted_drift.
+
+
+def test_drift_is_a_warning_that_names_path_before_and_after_and_stays(stand: Stand) -> None:
+    changed = [group(n, remote_data={"id": f"g{n}", "size": str(n)}) for n in range(20)]
+    stand.put(A, changed)
+    stand.sync(run_id="r1")
+    result = check(stand, "no_unaccepted_drift")
+    assert failing(result) == [A]
+    assert result.severity == WARN
+    (row,) = rows_of(result)
+    assert row["path"] == "remote_data.size"
+    assert "number" in row["was"]
+    assert "string" in row["now"]
+    stand.pass_time(hours=6)
+    stand.sync(run_id="r2")
+    assert failing(check(stand, "no_unaccepted_drift")) == [A]
+    stand.put(A, groups_of(20))
+    stand.pass_time(hours=6)
+    stand.sync(run_id="r3")
+    assert check(stand, "no_unaccepted_drift").passed
+
+
+def test_other_values_and_other_groups_are_no_drift(stand: Stand) -> None:
+    stand.put(A, [group(n, f"Renamed {n}", remote_data={"id": "x", "size": 9}) for n in range(22)])
+    stand.sync(run_id="r1")
+    assert check(stand, "no_unaccepted_drift").passed
+
+
+# The check every_account_is_fresh.
+
+
+def test_one_stale_account_fails_the_check_while_others_are_fresh(stand: Stand) -> None:
+    stand.pass_time(hours=20)
+    stand.sync(B, C, run_id="r1")
+    stand.pass_time(hours=4)
+    result = check(stand, "every_account_is_fresh")
+    assert failing(result) == [A]
+    assert result.severity == ERROR
+    (row,) = rows_of(result)
+    assert (row["age"], row["max_age"]) == ("1 d 1 h", "1 d 0 h")
+
+
+def test_an_account_without_groups_becomes_stale_like_any_other(stand: Stand) -> None:
+    stand.pass_time(hours=20)
+    stand.sync(A, B, run_id="r1")
+    stand.pass_time(hours=4)
+    assert failing(check(stand, "every_account_is_fresh")) == [C]
+
+
+def test_a_sync_that_changed_nothing_keeps_an_account_fresh(stand: Stand) -> None:
+    stand.pass_time(hours=23)
+    assert set(stand.outcomes(run_id="r1").values()) == {"unchanged"}
+    stand.pass_time(hours=23)
+    assert check(stand, "every_account_is_fresh").passed
+
+
+def test_a_sync_that_was_held_back_or_failed_keeps_no_account_fresh(stand: Stand) -> None:
+    stand.pass_time(hours=23)
+    stand.put(A, [{"id": None}, *groups_of(20)])
+    stand.sync(run_id="r1")
+    stand.pass_time(hours=2)
+    result = check(stand, "every_account_is_fresh")
+    assert failing(result) == [A]
+    assert "held back" in rows_of(result)[0]["advice"]
+
+
+def test_only_accounts_that_are_not_active_make_it_a_warning(stand: Stand) -> None:
+    stand.put(A, groups_of(20), status="needs_reauth", last_error="Revoked")
+    stand.discover()
+    stand.pass_time(hours=22)
+    stand.sync(B, C, run_id="r1")
+    stand.pass_time(hours=3)
+    result = check(stand, "every_account_is_fresh")
+    assert failing(result) == [A]
+    assert result.severity == WARN
+    assert "reconnect" in rows_of(result)[0]["advice"]
+    stand.pass_time(hours=24)
+    result = check(stand, "every_account_is_fresh")
+    assert set(failing(result)) == {A, B, C}
+    assert result.severity == ERROR
+
+
+def test_an_account_that_is_gone_or_skipped_is_never_stale(stand: Stand) -> None:
+    stand.server.remove_account(A)
+    stand.discover()
+    stand.write_settings(f"accounts: {{'{B}': {{skip: true}}}}")
+    stand.pass_time(days=3)
+    assert failing(check(stand, "every_account_is_fresh")) == [C]
+
+
+def test_each_account_has_its_own_max_age(stand: Stand) -> None:
+    stand.write_settings(f"accounts: {{'{A}': {{max_age: 7d}}, '{B}': {{max_age: 10h}}}}")
+    stand.pass_time(hours=11)
+    assert failing(check(stand, "every_account_is_fresh")) == [B]
+
+
+# The check ids_are_unique.
+
+
+def test_two_rows_with_one_id_are_an_error_in_their_account_alone(stand: Stand) -> None:
+    assert check(stand, "ids_are_unique").passed  # A and B share all of their ids
+    stand.write(
+        "INSERT INTO groups SELECT * FROM groups WHERE integrated_account_id = $key AND id = 'g3'",
+        key=B,
+    )
+    result = check(stand, "ids_are_unique")
+    assert failing(result) == [B]
+    assert result.severity == ERROR
+    assert [(row["id"], row["rows"]) for row in rows_of(result)] == [("g3", 2)]
+
+
+# The check group_counts_are_plausible.
+
+
+def test_a_collapse_is_an_error_while_it_holds_an_account_back(stand: Stand) -> None:
+    stand.put(A, [])
+    assert stand.outcomes(A, run_id="r1") == {A: "held_back"}
+    result = check(stand, "group_counts_are_plausible")
+    assert failing(result) == [A]
+    assert result.severity == ERROR
+    assert "0 groups instead of 20" in rows_of(result)[0]["problem"]
+
+
+def test_a_collapse_that_the_settings_let_through_is_a_warning(stand: Stand) -> None:
+    stand.write_settings("defaults: {volume: {hold_back: false}}")
+    stand.put(A, [])
+    assert stand.outcomes(A, run_id="r1") == {A: "published"}
+    result = check(stand, "group_counts_are_plausible")
+    assert failing(result) == [A]
+    assert result.severity == WARN
+
+
+@pytest.mark.parametrize("count", [20, 19, 18, 21, 23])
+def test_a_small_move_is_plausible(stand: Stand, count: int) -> None:
+    stand.put(A, groups_of(count))
+    stand.sync(A, run_id="r1")
+    assert check(stand, "group_counts_are_plausible").passed
+
+
+def test_an_account_that_had_no_groups_may_have_some(stand: Stand) -> None:
+    stand.put(C, groups_of(500))
+    assert stand.outcomes(C, run_id="r1") == {C: "published"}
+    assert check(stand, "group_counts_are_plausible").passed
+
+
+# The check breakdown_adds_up.
+
+
+@pytest.mark.parametrize(
+    ("sql", "key"),
+    [
+        ("UPDATE group_type_breakdown SET group_count = 19 WHERE integrated_account_id = $key", B),
+        ("DELETE FROM group_type_breakdown WHERE integrated_account_id = $key", A),
+        ("UPDATE groups SET group_type = NULL WHERE integrated_account_id = $key AND id = 'g1'", A),
+        ("DELETE FROM groups WHERE integrated_account_id = $key", B),
+        ("INSERT INTO group_type_breakdown VALUES ($key, 'okta', 't', 'team', 3, 1.0)", C),
+    ],
+    ids=["a wrong count", "none", "a wrong type", "without groups", "of an account without groups"],
+)
+def test_a_breakdown_that_does_not_add_up_is_an_error(stand: Stand, sql: str, key: str) -> None:
+    stand.write(sql, key=key)
+    result = check(stand, "breakdown_adds_up")
+    assert failing(result) == [key]
+    assert result.severity == ERROR
+    assert result.asset_key == dg.AssetKey("group_type_breakdown")
+
+
+# All of them.
+
+
+def test_a_gone_account_fails_no_check(stand: Stand) -> None:
+    stand.put(A, [{"id": None, "name": 7}, *groups_of(20)[1:]])
+    stand.sync(run_id="r1")
+    stand.server.remove_account(A)
+    stand.discover()
+    results = evaluate_checks(stand.session(), list(BY_NAME.values()))
+    assert [result.check_name for result in results if not result.passed] == []
+
+
+def test_what_a_check_shows_holds_no_remote_data_of_private_accounts(stand: Stand) -> None:
+    stand.write_settings("defaults: {private_values: true}")
+    secret = [group(n, remote_data={"id": f"g{n}", "size": "s3cret-value"}) for n in range(20)]
+    stand.put(A, secret)
+    stand.sync(run_id="r1")
+    result = check(stand, "no_unaccepted_drift")
+    assert failing(result) == [A]
+    shown = json.dumps([dict(row) for row in rows_of(result)]) + str(result.metadata)
+    assert "s3cret-value" not in shown
+
+
+def test_a_hundred_failing_accounts_are_counted_and_the_table_stays_bounded(stand: Stand) -> None:
+    stand.write(
+        "INSERT INTO group_type_breakdown SELECT 'x' || i, 'okta', 't', 'team', 1, 1.0 "
+        "FROM range(250) AS t(i)"
+    )
+    result = check(stand, "breakdown_adds_up")
+    assert result.metadata["failing_accounts"].value == 250
+    assert len(rows_of(result)) <= 100
+    assert "and 245 more" in (result.description or "")

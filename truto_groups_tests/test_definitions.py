@@ -1,0 +1,226 @@
+"""Everything that is promised by name is there, and loading it does nothing at all."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from truto_groups import contract
+from truto_groups.definitions import build_definitions, defs
+from truto_groups.defs.resources import TrutoResource
+
+ROOT = Path(__file__).parents[1]
+
+ASSETS = {
+    "integrated_accounts",
+    "raw_groups",
+    "groups",
+    "group_type_breakdown",
+    "group_changes",
+    "integration_contracts",
+    "group_overview",
+}
+PARTITIONED = {"raw_groups", "groups", "group_type_breakdown"}
+CHECKS = {
+    ("groups", "groups_match_contract"),
+    ("groups", "no_unaccepted_drift"),
+    ("groups", "every_account_is_fresh"),
+    ("groups", "ids_are_unique"),
+    ("groups", "group_counts_are_plausible"),
+    ("group_type_breakdown", "breakdown_adds_up"),
+    ("integration_contracts", "declared_contracts_are_stable"),
+}
+SCHEDULES = {
+    "refresh_groups_schedule": "*/10 * * * *",
+    "check_freshness_schedule": "*/15 * * * *",
+    "refresh_contracts_schedule": None,
+}
+SENSORS = {"discover_integrated_accounts", "refresh_overview", "report_failures"}
+JOBS = {"refresh_groups", "accept_drift"}
+
+
+@pytest.fixture(name="specs", scope="module")
+def provide_specs() -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_every_asset_is_there_with_its_group_kinds_owners_and_description(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    assert set(specs) == ASSETS
+    for spec in specs.values():
+        assert spec.group_name == "truto_user_directory"
+        assert spec.kinds
+        assert spec.owners
+        assert len(spec.description or "") > 60
+
+
+def test_the_partitioned_assets_are_those_by_account_and_no_more(
+    specs: dict[str, dg.AssetSpec],
+) -> None:
+    """Dagster writes two events per partition and asset: a fourth would cost every account."""
+    partitioned = {name: spec.partitions_def for name, spec in specs.items() if spec.partitions_def}
+    assert set(partitioned) == PARTITIONED
+    for definition in partitioned.values():
+        assert isinstance(definition, dg.DynamicPartitionsDefinition)
+        assert definition.name == "integrated_accounts"
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS - {"group_overview"}))
+def test_the_columns_shown_of_a_table_are_those_of_the_contract(
+    specs: dict[str, dg.AssetSpec], name: str
+) -> None:
+    (table,) = [table for table in contract.TABLES if table.name == name]
+    metadata = specs[name].metadata
+    shown = metadata["dagster/column_schema"]
+    assert isinstance(shown, dg.TableSchema)
+    assert [column.name for column in shown.columns] == list(table.column_names)
+    assert all(column.description for column in shown.columns)
+    assert metadata["dagster/table_name"] == name
+
+
+@pytest.mark.parametrize("name", ["groups", "group_type_breakdown", "group_changes"])
+def test_column_lineage_leads_from_columns_that_exist_to_columns_that_exist(
+    specs: dict[str, dg.AssetSpec], name: str
+) -> None:
+    tables = {table.name: table.column_names for table in contract.TABLES}
+    lineage = specs[name].metadata["dagster/column_lineage"]
+    assert isinstance(lineage, dg.TableColumnLineage)
+    for column, sources in lineage.deps_by_column.items():
+        assert column in tables[name]
+        for source in sources:
+            assert source.column_name in tables[source.asset_key.to_user_string()]
+
+
+@pytest.mark.parametrize("name", sorted(PARTITIONED))
+def test_groups_have_a_freshness_policy_so_that_their_health_shows_it(
+    specs: dict[str, dg.AssetSpec], name: str
+) -> None:
+    assert specs[name].freshness_policy is not None
+
+
+def test_every_check_is_there_and_says_what_to_do() -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert {(key.asset_key.to_user_string(), key.name) for key in keys} == CHECKS
+    graph = defs.resolve_asset_graph()
+    for key in keys:
+        assert len(graph.get(key).description or "") > 30
+
+
+def test_every_job_schedule_and_sensor_is_there_and_on_by_default() -> None:
+    repository = defs.get_repository_def()
+    assert set(repository.job_names) >= JOBS
+    schedules = {one.name: one for one in repository.schedule_defs}
+    assert set(schedules) == set(SCHEDULES)
+    for name, cron in SCHEDULES.items():
+        assert schedules[name].default_status == dg.DefaultScheduleStatus.RUNNING
+        assert cron is None or schedules[name].cron_schedule == cron
+    sensors = {one.name: one for one in repository.sensor_defs}
+    assert set(sensors) >= SENSORS
+    for sensor in sensors.values():
+        assert sensor.default_status == dg.DefaultSensorStatus.RUNNING, sensor.name
+        assert sensor.description
+    assert sensors["discover_integrated_accounts"].minimum_interval_seconds == 300
+
+
+def test_whatever_defs_defines_is_loaded() -> None:
+    """A check or sensor that is built and wired nowhere looks as if it were there."""
+    import truto_groups.defs as package
+
+    repository = defs.get_repository_def()
+    loaded = {one.name for one in (*repository.sensor_defs, *repository.schedule_defs)}
+    loaded |= set(repository.job_names)
+    kinds = (dg.SensorDefinition, dg.ScheduleDefinition, dg.JobDefinition)
+    found: set[str] = set()
+    for path in Path(package.__path__[0]).glob("*.py"):
+        module = __import__(f"truto_groups.defs.{path.stem}", fromlist=["*"])
+        found |= {value.name for value in vars(module).values() if isinstance(value, kinds)}
+    assert found <= loaded
+
+
+def test_a_range_of_accounts_is_one_run() -> None:
+    graph = defs.resolve_asset_graph()
+    for name in PARTITIONED:
+        policy = graph.get(dg.AssetKey(name)).backfill_policy
+        assert policy == dg.BackfillPolicy.single_run()
+
+
+def test_every_knob_of_the_resource_is_described_and_none_is_a_secret() -> None:
+    fields = TrutoResource.model_fields
+    assert set(fields) >= {
+        "base_url",
+        "token_variable",
+        "page_size",
+        "accounts_at_once",
+        "requests_at_once_per_account",
+        "requests_per_10_seconds",
+        "requests_per_10_seconds_per_account",
+        "connect_timeout_seconds",
+        "read_timeout_seconds",
+        "retry_attempts",
+        "retry_seconds",
+        "max_pages",
+    }
+    assert all(len(field.description or "") > 15 for field in fields.values())
+    assert not {name for name in fields if "token" in name} - {"token_variable"}
+
+
+def test_resources_can_be_exchanged() -> None:
+    other = TrutoResource(page_size=7)
+    resources = build_definitions({"truto": other}).resources or {}
+    assert set(resources) == {"truto", "duckdb"}
+    assert resources["truto"] is other
+
+
+LOADS = """
+import json, os, socket, sys
+import dagster, duckdb  # what they do at import is theirs
+
+def refuse(*arguments, **options):
+    raise AssertionError(f"at import: {arguments}")
+
+opened = []
+def watch(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "subprocess.Popen", "os.mkdir"):
+        opened.append([event, repr(arguments)])
+    if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
+        opened.append([event, repr(arguments)])
+
+duckdb.connect = refuse
+sys.addaudithook(watch)
+import truto_groups.definitions
+specs = truto_groups.definitions.defs.resolve_all_asset_specs()
+names = [spec.key.to_user_string() for spec in specs]
+print(json.dumps([sorted(names), [one for one in opened if ".pyc" not in one[1]]]))
+"""
+
+
+def test_definitions_load_with_an_empty_environment_and_do_nothing_at_import(
+    tmp_path: Path,
+) -> None:
+    """No network, no file, no folder, no variable: also far from any project."""
+    environment = {"PYTHONPATH": str(ROOT), "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LOADS],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    names, touched = json.loads(done.stdout)
+    assert set(names) == ASSETS
+    assert touched == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_definitions_load_together_as_a_code_server_loads_them() -> None:
+    """Resolving jobs one by one does not see that two of them clash."""
+    dg.Definitions.validate_loadable(defs)
+    defs.get_repository_def().load_all_definitions()
