@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
-# The sandbox's port in `make ui`; `make demo` takes a free one.
+# The sandbox's port in `make demo` and `make ui`, which show the same tables.
 PORT ?= 8790
 
 BIN := $(VENV)/bin
@@ -16,6 +16,9 @@ LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev \
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
 export DG_CLI_CONFIG := $(CURDIR)/$(VENV)/dg.toml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A .env file in the folder that Dagster is started in wins over variables that are set, and would
+# send what runs on the sandbox to the tables of your own.
+FROM_SANDBOX_HOME := sh -c 'cd "$$DAGSTER_HOME" && exec "$$@"' sh
 # An activated environment must not be taken for ours.
 unexport VIRTUAL_ENV
 
@@ -27,13 +30,14 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed.
-	@$(BIN)/truto-groups sandbox -- $(BIN)/python -m truto_groups.demo
+	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.demo
 
 ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env).
 	@if [ -n "$$TRUTO_API_TOKEN" ] || grep -Eqs '^ *(export +)?TRUTO_API_TOKEN *= *[^ #]' .env; then \
 		exec $(BIN)/dg dev -w workspace.yaml; \
 	else \
-		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/dg dev -w workspace.yaml; \
+		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(FROM_SANDBOX_HOME) \
+			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml'; \
 	fi
 
 test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.
@@ -52,7 +56,7 @@ bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here.
 	@$(BENCH_VENV)/bin/python -m benchmarks.speed
 
 drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
-	@$(BIN)/python -m benchmarks.drift_score
+	@$(BIN)/python -m truto_groups_tests.drift_corpus.score
 
 lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null

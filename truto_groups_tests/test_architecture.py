@@ -19,20 +19,37 @@ ROOT = Path(__file__).parents[1]
 # Modules by their name inside the package; `name*` is also `name_more` and a folder `name/`.
 PURE = (
     "accounts*",
+    "charts*",
     "contract*",
+    "declared*",
     "discovery*",
     "drift*",
     "errors*",
     "freshness*",
-    "instants*",
+    "judging*",
+    "outbox*",
+    "overview*",
     "planning*",
     "query*",
+    "reporting*",
     "settings*",
+    "splitting*",
     "walks*",
 )
 CLIENT = ("client*", "limits*")
 WAREHOUSE = ("warehouse*",)
-BELOW_DEFS = (*PURE, *CLIENT, *WAREHOUSE, "fetching*", "pipeline*")
+BOTH = (*PURE, *CLIENT, *WAREHOUSE)
+# What brings client and warehouse together, each line resting on those above it.
+TOGETHER = (
+    "fetching*",
+    "listing*",
+    "pipeline*",
+    "session*",
+    "contracting*",
+    "discovering*",
+    "refreshing*",
+)
+BELOW_DEFS = (*BOTH, *TOGETHER)
 COMMANDS = ("cli*", "demo*")
 
 # Arrows point down only: a module may import what its line names, and what its own pattern covers.
@@ -42,8 +59,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "limits*": PURE,
     "client*": (*PURE, "limits*"),
     "warehouse*": PURE,
-    "fetching*": (*PURE, *CLIENT),
-    "pipeline*": (*PURE, *CLIENT, *WAREHOUSE, "fetching*"),
+    **{name: (*BOTH, *TOGETHER[:index]) for index, name in enumerate(TOGETHER)},
     "read*": (*PURE, *WAREHOUSE),
     "defs*": BELOW_DEFS,
     "definitions": (*BELOW_DEFS, "defs*"),

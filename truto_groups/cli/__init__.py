@@ -1,0 +1,192 @@
+"""The command ``truto-groups``: parse, call, print.
+
+A command that does not need Dagster does not import it, because that alone takes two seconds.
+
+    sync.py      refresh accounts now
+    syncing.py   discovery and the job, in this process
+    report.py    what a sync was to do and did
+    status.py    every known account
+    standing.py  how an account stands and what to do about it
+    sandbox.py   the Truto double, alone or for a command
+    terminal.py  tables, ages, paragraphs
+"""
+
+import argparse
+import importlib.metadata
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from truto_groups.cli.terminal import complain
+from truto_groups.errors import TrutoGroupsError
+from truto_groups.sandbox.server import DEFAULT_PORT
+from truto_groups.settings.dotenv import read_variables
+
+_INTERRUPTED = 130
+_SHOWN_OF_AN_ERROR = 500
+_UNEXPECTED = 1
+_NOTHING_DONE = 2
+
+_DESCRIPTION = """\
+Every group of every connected app, through Truto, in one DuckDB table, refreshed by Dagster.
+
+No Truto account at hand? `truto-groups sandbox` serves a double of Truto to try it on.
+"""
+_EPILOG = """\
+variables (a .env file in the project says what is not set):
+  TRUTO_API_TOKEN           the bearer token of your Truto environment
+  TRUTO_BASE_URL            https://api.truto.one
+  TRUTO_GROUPS_DATABASE     data/truto_groups.duckdb in the project; or md:…, ducklake:…
+  TRUTO_GROUPS_SETTINGS     truto_groups.yaml in the project, which may be absent
+  DAGSTER_HOME              .dagster in the project
+
+The project is the nearest folder upward that holds workspace.yaml.
+"""
+_SYNC = """\
+Lists the accounts, then refreshes what is due (or the named accounts, or all) through the same
+Dagster job and into the same history as the daemon, but in this process: for cron and scripts.
+"""
+_SYNC_CODES = """\
+exit codes:
+  0  all were published or unchanged, or nothing is due
+  1  some account failed, was held back or cannot be synced; each is named with the reason
+  2  nothing could be done (token, settings, database, listing), with the reason
+"""
+_SANDBOX = """\
+Serves a double of Truto on this machine, with sample accounts, and prints the variables to set.
+Given a command, runs it with these variables set, and ends with it and with its exit code.
+Tables and Dagster history are the sandbox's own, by port, so that a restart goes on.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = _make_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except TrutoGroupsError as error:
+        complain(f"truto-groups: {error}")
+        return _NOTHING_DONE
+    except KeyboardInterrupt:
+        complain("Interrupted. What was published stays; the rest is tried the next time.")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough; Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _INTERRUPTED
+    except Exception as error:
+        # A mail from cron should hold a sentence; a traceback is for who asks for it.
+        if getattr(options, "verbose", False):
+            raise
+        complain(f"truto-groups: {_describe_unexpected(error)}")
+        return _UNEXPECTED
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="truto-groups",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_read_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    sync = commands.add_parser(
+        "sync",
+        help="refresh what is due, or the named accounts, or all",
+        description=_SYNC,
+        epilog=_SYNC_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _describe_sync(sync)
+    status = commands.add_parser(
+        "status",
+        help="how every known account stands, and what to do",
+        description="Shows every known account. Reads the database only: no token, no request.",
+    )
+    status.add_argument("--json", action="store_true", help="a list of objects, for programs")
+    status.set_defaults(run=_status)
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="serve a double of Truto to try everything on",
+        description=_SANDBOX,
+        usage="truto-groups sandbox [-h] [--port N] [-- command ...]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _describe_sandbox(sandbox)
+    return parser
+
+
+def _describe_sync(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--account",
+        metavar="ID",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="only these integrated accounts, due or not; the first 8 characters of an id do",
+    )
+    which.add_argument("--all", action="store_true", help="all accounts, due or not")
+    parser.add_argument("--verbose", action="store_true", help="show Dagster's log too")
+    parser.set_defaults(run=_sync)
+
+
+def _describe_sandbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--port", metavar="N", type=_read_port, default=DEFAULT_PORT, help="default: %(default)s"
+    )
+    parser.add_argument("command", nargs="*", help="run with the variables set; put -- before it")
+    parser.set_defaults(run=_sandbox)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    # Ended by cron or a container it should leave as little behind as ended by hand.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    from truto_groups.cli.report import Wish
+    from truto_groups.cli.sync import run_sync
+
+    wish = Wish(names=options.account, is_all=options.all)
+    return run_sync(wish, is_verbose=options.verbose)
+
+
+def _status(options: argparse.Namespace) -> int:
+    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    from truto_groups.cli.status import run_status
+
+    return run_status(is_json=options.json)
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from truto_groups.cli.sandbox import run_sandbox
+
+    return run_sandbox(port=options.port, command=options.command)
+
+
+def _describe_unexpected(error: Exception) -> str:
+    """One paragraph for what nobody foresaw; whatever it quotes, the token is not in it."""
+    text = " ".join(str(error).split())[:_SHOWN_OF_AN_ERROR]
+    token = os.environ.get("TRUTO_API_TOKEN", "").strip()
+    told = text.replace(token, "(token)") if token else text
+    return (
+        f"Something unforeseen went wrong ({type(error).__name__}: {told}). What was published "
+        "stays. `truto-groups sync --verbose` shows where; please report it."
+    )
+
+
+def _read_port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text} is no port; one is a number from 1 to 65535")
+    return int(text)
+
+
+def _read_version() -> str:
+    try:
+        return importlib.metadata.version("truto-groups")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

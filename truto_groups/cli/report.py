@@ -1,0 +1,72 @@
+"""What a sync was to do, what it did, and who is told meanwhile: plain values.
+
+How it is done is syncing.py's, how it is printed sync.py's and the demo's.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.defs.local import CheckVerdict
+from truto_groups.discovering import Discovery
+from truto_groups.warehouse.outcomes import AccountOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to refresh: the named accounts, all, or (neither) what is due."""
+
+    names: Sequence[str] = ()
+    is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An account that was named and cannot be synced, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class SyncReport:
+    """What a sync did.
+
+    Attributes:
+        refusals: Named accounts that cannot be synced.
+        in_flight: Accounts left to a run that covers them already.
+        unreached: Accounts that were to be synced and were not, or not to the end.
+        outcomes: What became of those that were tried.
+        run_ids: The Dagster runs.
+        problems: Why a run failed, where no account tells it.
+        verdicts: What the checks said after the last run.
+    """
+
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
+    in_flight: list[KnownAccount] = field(default_factory=list[KnownAccount])
+    unreached: list[KnownAccount] = field(default_factory=list[KnownAccount])
+    outcomes: list[AccountOutcome] = field(default_factory=list[AccountOutcome])
+    run_ids: list[str] = field(default_factory=list[str])
+    problems: list[str] = field(default_factory=list[str])
+    verdicts: Sequence[CheckVerdict] = ()
+
+    @property
+    def failures(self) -> list[AccountOutcome]:
+        """The accounts that failed or were held back."""
+        return [one for one in self.outcomes if not one.is_good]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all went well, 2 when nothing could be done, else 1."""
+        if self.problems and not self.outcomes:
+            return 2
+        return int(bool(self.refusals or self.unreached or self.failures or self.problems))
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told while it goes on; each does nothing unless given."""
+
+    discovered: Callable[[Discovery], None] = lambda found: None
+    begun: Callable[[int], None] = lambda account_count: None
+    settled: Callable[[Sequence[AccountOutcome]], None] = lambda outcomes: None

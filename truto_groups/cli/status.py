@@ -1,0 +1,100 @@
+"""``truto-groups status``: every known account, read from the database alone."""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from truto_groups.cli.standing import Standing, find_standings
+from truto_groups.cli.terminal import SHORT_ID, count, find_width, format_table, show_age
+from truto_groups.client import TrutoClient
+from truto_groups.errors import SettingsError
+from truto_groups.session import Session, read_clock
+from truto_groups.settings import read_environment, read_settings, resolve_knobs
+from truto_groups.warehouse.accounts import read_known_accounts
+from truto_groups.warehouse.database import Database
+
+_HEADER = ("account", "integration", "tenant", "status", "groups", "confirmed", "last sync")
+_FULL_ID_FROM = 120
+_CELL = 16
+
+
+def run_status(*, is_json: bool) -> int:
+    """Print how every known account stands; always 0 when the database can be read."""
+    session = _open_session()
+    with session.database.reading() as connection:
+        accounts = read_known_accounts(connection)
+    now = session.clock()
+    standings = find_standings(
+        accounts, pace_of=session.pace_of, max_age_of=session.max_age_of, now=now
+    )
+    if is_json:
+        print(json.dumps([_to_json(one) for one in standings], indent=2, ensure_ascii=False))
+    else:
+        for line in describe_standings(standings, now=now, width=find_width()):
+            print(line)
+    return 0
+
+
+def describe_standings(standings: Sequence[Standing], *, now: datetime, width: int) -> list[str]:
+    """Lay out a table, then what to do, then a summary."""
+    if not standings:
+        return ["No account is known yet. Run `truto-groups sync`, or start Dagster."]
+    is_wide = width >= _FULL_ID_FROM
+    lines = format_table(
+        [_row(one, now=now, is_wide=is_wide) for one in standings],
+        header=_HEADER,
+        right=("groups",),
+        width=width,
+    )
+    waiting = [one for one in standings if one.what_to_do]
+    if waiting:
+        lines += ["", "What to do:"]
+    for one in waiting:
+        lines.append(f"  {one.integrated_account_id} ({one.integration}): {one.what_to_do}")
+    stale = sum(one.is_stale for one in standings)
+    failed = sum(one.outcome in ("failed", "held_back") for one in standings)
+    groups = sum(one.groups or 0 for one in standings)
+    summary = f"{count(len(standings), 'account')}, {count(groups, 'group')}; {stale} stale, "
+    return [*lines, "", f"{summary}{failed} failed or held back at the last attempt."]
+
+
+def _row(one: Standing, *, now: datetime, is_wide: bool) -> tuple[object, ...]:
+    key = one.integrated_account_id
+    confirmed = show_age(one.last_confirmed_at, now=now)
+    return (
+        key if is_wide else key[:SHORT_ID],
+        one.integration[:_CELL],
+        one.tenant_id[:_CELL] if one.tenant_id else None,
+        "gone" if one.gone_at else one.status,
+        one.groups,
+        f"{confirmed or 'never'} (stale)" if one.is_stale else confirmed,
+        _tell_last_sync(one),
+    )
+
+
+def _tell_last_sync(one: Standing) -> str | None:
+    if one.not_synced_because is not None and not one.what_to_do:
+        return f"none: {one.not_synced_because[0].lower()}{one.not_synced_because[1:].rstrip('.')}"
+    return one.outcome.replace("_", " ") if one.outcome else None
+
+
+def _to_json(one: Standing) -> dict[str, object]:
+    return {
+        name: value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
+        for name, value in asdict(one).items()
+    }
+
+
+def _open_session() -> Session:
+    """What reading needs; no token, no Dagster, and no way to Truto."""
+    environment = read_environment(os.environ, cwd=Path.cwd())
+    settings = read_settings(environment.settings_path)
+    knobs = resolve_knobs({}, section=settings.truto, base_url=environment.base_url)
+    return Session(settings, knobs, Database(environment.database), _refuse_client, read_clock)
+
+
+def _refuse_client() -> Callable[[], TrutoClient]:
+    raise SettingsError("`truto-groups status` reads the database only.")

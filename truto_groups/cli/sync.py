@@ -1,0 +1,88 @@
+"""``truto-groups sync``: refresh accounts now, and print what became of each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from truto_groups.accounts import KnownAccount
+from truto_groups.cli.report import Listener, SyncReport, Wish
+from truto_groups.cli.syncing import synchronize
+from truto_groups.cli.terminal import complain, count
+from truto_groups.discovering import Discovery
+from truto_groups.warehouse.outcomes import AccountOutcome
+
+_NAMED = 20
+
+
+def run_sync(wish: Wish, *, is_verbose: bool = False) -> int:
+    """Refresh, print one line per account and a summary, and return the exit code."""
+    listener = Listener(discovered=_tell_discovery, begun=_tell_begin, settled=tell_outcomes)
+    report = synchronize(wish, listener=listener, cwd=Path.cwd(), is_verbose=is_verbose)
+    print(summarize(report))
+    for account in report.in_flight[:_NAMED]:
+        print(f"Left to a run that covers it already: {_name(account)}.")
+    if len(report.in_flight) > _NAMED:
+        print(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
+    for verdict in report.verdicts:
+        if not verdict.is_passed:
+            print(f"Check {verdict.name}: {verdict.description}")
+    for text in describe_troubles(report):
+        complain(text)
+    return report.exit_code
+
+
+def tell_outcomes(outcomes: Sequence[AccountOutcome]) -> None:
+    """Print one line per account: outcome, who, groups, what changed, id."""
+    for one in outcomes:
+        groups = "" if one.group_count is None else count(one.group_count, "group")
+        print(
+            f"  {one.outcome:<10} {one.integration:<16} {one.tenant_id or '—':<16} "
+            f"{groups:>12}  {describe_changes(one):<18} {one.integrated_account_id}",
+            flush=True,
+        )
+
+
+def describe_changes(one: AccountOutcome) -> str:
+    """What a sync changed in the groups of an account, in a few characters."""
+    if one.outcome != "published":
+        return ""
+    if one.is_first:
+        return "first sync"
+    parts = [("+", one.added), ("-", one.removed), ("~", one.changed)]
+    told = " ".join(f"{sign}{number:,}" for sign, number in parts if number)
+    return told or "remote_data only"
+
+
+def summarize(report: SyncReport) -> str:
+    """Say in one line how many accounts ended how."""
+    if not report.outcomes:
+        return "Nothing is due." if report.exit_code == 0 else "Nothing was synced."
+    outcomes = [one.outcome for one in report.outcomes]
+    parts = [f"{outcomes.count(kind):,} {kind}" for kind in dict.fromkeys(sorted(outcomes))]
+    return f"{count(len(outcomes), 'account')}: {', '.join(parts).replace('_', ' ')}."
+
+
+def describe_troubles(report: SyncReport) -> list[str]:
+    """One paragraph for each account that failed, and for what no account tells."""
+    told = [f"{one.name} cannot be synced. {one.reason}" for one in report.refusals]
+    for one in report.failures:
+        verb = "was held back" if one.outcome == "held_back" else "failed"
+        who = f"{one.integrated_account_id} ({one.integration}, {one.tenant_id or 'no tenant'})"
+        told.append(f"{who} {verb}. {one.error or ''}".strip())
+    told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
+    if len(report.unreached) > _NAMED:
+        told.append(f"{len(report.unreached) - _NAMED:,} more were not reached.")
+    return [*told, *report.problems]
+
+
+def _tell_discovery(found: Discovery) -> None:
+    new = f", {len(found.added_keys):,} new" if found.added_keys else ""
+    gone = f", {len(found.gone):,} gone" if found.gone else ""
+    print(f"Truto lists {count(found.listed_count, 'account')}{new}{gone}.", flush=True)
+
+
+def _tell_begin(account_count: int) -> None:
+    print(f"Syncing {count(account_count, 'account')} …", flush=True)
+
+
+def _name(account: KnownAccount) -> str:
+    return f"{account.id} ({account.integration}, {account.tenant_id or 'no tenant'})"

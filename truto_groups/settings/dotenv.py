@@ -1,0 +1,27 @@
+"""Let a project's ``.env`` say what no variable says.
+
+For our own commands and for notebooks; Dagster reads the same file by itself.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from truto_groups.settings.environment import find_project
+
+DOTENV = ".env"
+
+
+def read_variables(environ: Mapping[str, str], *, cwd: Path) -> dict[str, str]:
+    """Read the variables, those of the project's ``.env`` included.
+
+    Args:
+        environ: The variables that are set; these win, unless they are empty.
+        cwd: Where to look for the project; outside of one no file is read.
+    """
+    project = find_project(cwd)
+    path = project / DOTENV if project is not None else None
+    written = dotenv_values(path) if path is not None and path.is_file() else {}
+    filled = {name: value for name, value in written.items() if value and not environ.get(name)}
+    return {**environ, **filled}
