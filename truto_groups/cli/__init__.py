@@ -5,6 +5,7 @@ A command that does not need Dagster does not import it, because that alone take
     sync.py      refresh accounts now
     syncing.py   discovery and the job, in this process
     report.py    what a sync was to do and did
+    accept.py    accept drift and held-back syncs
     status.py    every known account
     standing.py  how an account stands and what to do about it
     sandbox.py   the Truto double, alone or for a command
@@ -54,6 +55,11 @@ exit codes:
   0  all were published or unchanged, or nothing is due
   1  some account failed, was held back or cannot be synced; each is named with the reason
   2  nothing could be done (token, settings, database, listing), with the reason
+"""
+_ACCEPT = """\
+Shows what accepting would add, remove and change, and with --reason accepts it: what the accounts
+sent last becomes their baseline, and a sync that was held back is published from its kept records,
+without fetching. Needs no token. Exit 0: shown or accepted; 1: refused; 2: nothing could be done.
 """
 _SANDBOX = """\
 Serves a double of Truto on this machine, with sample accounts, and prints the variables to set.
@@ -109,6 +115,13 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     status.add_argument("--json", action="store_true", help="a list of objects, for programs")
     status.set_defaults(run=_status)
+    accept = commands.add_parser(
+        "accept",
+        help="accept what accounts send now: drift, or a sync that was held back",
+        description=_ACCEPT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _describe_accept(accept)
     sandbox = commands.add_parser(
         "sandbox",
         help="serve a double of Truto to try everything on",
@@ -133,6 +146,25 @@ def _describe_sync(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--all", action="store_true", help="all accounts, due or not")
     parser.add_argument("--verbose", action="store_true", help="show Dagster's log too")
     parser.set_defaults(run=_sync)
+
+
+def _describe_accept(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", metavar="ID", action="extend", nargs="+", default=[])
+    parser.add_argument(
+        "--integration",
+        metavar="SLUG",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="all waiting accounts of the integration",
+    )
+    parser.add_argument("--reason", default="", help="why; without it nothing is accepted")
+    parser.add_argument("--by", metavar="NAME", default="", help="who; default: the system's user")
+    parser.add_argument(
+        "--digest", default="", help="of what was shown; refused when accounts have moved on"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show Dagster's log too")
+    parser.set_defaults(run=_accept)
 
 
 def _describe_sandbox(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +192,20 @@ def _status(options: argparse.Namespace) -> int:
     from truto_groups.cli.status import run_status
 
     return run_status(is_json=options.json)
+
+
+def _accept(options: argparse.Namespace) -> int:
+    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    from truto_groups.cli.accept import Wanted, run_accept
+
+    wanted = Wanted(
+        integrated_account_ids=options.account,
+        integrations=options.integration,
+        reason=options.reason,
+        accepted_by=options.by,
+        digest=options.digest,
+    )
+    return run_accept(wanted, is_verbose=options.verbose)
 
 
 def _sandbox(options: argparse.Namespace) -> int:

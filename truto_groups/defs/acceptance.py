@@ -13,7 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
-from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.errors import TrutoGroupsError
@@ -45,7 +45,7 @@ class AcceptDriftConfig(dg.Config):
     )
 
 
-@dg.op(name="accept")
+@dg.op(name=ACCEPT_OP)
 def accept_drift_step(
     context: dg.OpExecutionContext,
     config: AcceptDriftConfig,

@@ -34,6 +34,9 @@ BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
 _WARN = dg.AssetCheckSeverity.WARN
 _ERROR = dg.AssetCheckSeverity.ERROR
 _NAMED_IN_A_DESCRIPTION = 5
+ACCEPT_OP = "accept"
+"""The op of the job accept_drift, as its configuration names it."""
+
 _ACCEPT = "Launch the job accept_drift with this account if what it sends is right."
 
 Row = Mapping[str, Any]
@@ -295,7 +298,7 @@ def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
     digest = digest_of(acceptable)
     config = {
         "ops": {
-            "accept": {
+            ACCEPT_OP: {
                 "config": {
                     "integrated_account_ids": [one.integrated_account_id for one in acceptable],
                     "reason": "why it is right",

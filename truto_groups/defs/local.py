@@ -16,6 +16,7 @@ import dagster as dg
 import yaml
 from dagster._core.instance.ref import InstanceRef
 
+from truto_groups.defs.checks import ACCEPT_OP
 from truto_groups.defs.runs import range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.planning import PartitionRange
@@ -118,11 +119,42 @@ def refresh_range(
     is_verbose: bool = False,
 ) -> FinishedRun:
     """Run the job ``refresh_groups`` over a range of accounts, in this process."""
-    level = "DEBUG" if is_verbose else "CRITICAL"
-    result = definitions.resolve_job_def("refresh_groups").execute_in_process(
-        instance=instance,
+    return _run(
+        definitions.resolve_job_def("refresh_groups"),
+        instance,
         tags={**range_tags(found.first, found.last), **tags},
-        run_config={"loggers": {"console": {"config": {"log_level": level}}}},
+        is_verbose=is_verbose,
+    )
+
+
+def accept_here(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    config: dict[str, Any],
+    *,
+    tags: dict[str, str],
+    is_verbose: bool = False,
+) -> FinishedRun:
+    """Run the job ``accept_drift`` with this configuration, in this process."""
+    job = definitions.resolve_job_def("accept_drift")
+    ops = {ACCEPT_OP: {"config": config}}
+    return _run(job, instance, tags=tags, is_verbose=is_verbose, ops=ops)
+
+
+def _run(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    *,
+    tags: dict[str, str],
+    is_verbose: bool,
+    ops: dict[str, Any] | None = None,
+) -> FinishedRun:
+    level = "DEBUG" if is_verbose else "CRITICAL"
+    loggers = {"console": {"config": {"log_level": level}}}
+    result = job.execute_in_process(
+        instance=instance,
+        tags=tags,
+        run_config={"loggers": loggers, "ops": ops or {}},
         raise_on_error=False,
     )
     verdicts = [

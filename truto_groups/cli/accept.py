@@ -1,0 +1,109 @@
+"""``truto-groups accept``: the job accept_drift from the shell.
+
+Without a reason it only shows what accepting would do. What accepting does is
+warehouse/acceptance.py's; it runs as the same Dagster job that the UI launches.
+"""
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from truto_groups.cli.terminal import complain, count, find_width, format_table
+from truto_groups.definitions import build_definitions
+from truto_groups.defs.local import accept_here, in_this_process, open_instance
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
+
+_HEADER = ("account", "integration", "state", "groups", "add", "remove", "change", "why")
+_ACCEPTED, _REFUSED = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person wants accepted.
+
+    Attributes:
+        integrated_account_ids: These accounts, and
+        integrations: all waiting accounts of these integrations; all that wait when none are named.
+        reason: Why; empty only shows.
+        accepted_by: Who; empty takes the system's user.
+        digest: Of what was shown.
+    """
+
+    integrated_account_ids: Sequence[str]
+    integrations: Sequence[str]
+    reason: str = ""
+    accepted_by: str = ""
+    digest: str = ""
+
+
+def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
+    """Show what accepting would do, and do it when there is a reason.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong.
+        DatabaseError: The database cannot be used.
+    """
+    session = open_session(TrutoResource(), GroupsDatabase())
+    with session.database.reading() as connection:
+        waiting = read_waiting(
+            connection,
+            integrated_account_ids=wanted.integrated_account_ids,
+            integrations=wanted.integrations,
+        )
+    if not waiting:
+        print("None of these accounts drifted or is held back: there is nothing to accept.")
+        return _ACCEPTED if not wanted.reason else _REFUSED
+    for line in _describe(waiting):
+        print(line)
+    if not wanted.reason:
+        print(f'To accept: add --reason "…" --digest {digest_of(waiting)}')
+        return _ACCEPTED
+    if not wanted.integrated_account_ids and not wanted.integrations:
+        complain("Name what to accept: --account ID or --integration SLUG.")
+        return _REFUSED
+    config = {
+        "integrated_account_ids": list(wanted.integrated_account_ids),
+        "integrations": list(wanted.integrations),
+        "reason": wanted.reason,
+        "accepted_by": wanted.accepted_by or getpass.getuser(),
+        "digest": wanted.digest,
+    }
+    with (
+        open_instance(cwd=Path.cwd()) as instance,
+        in_this_process(instance, session.database) as tags,
+    ):
+        run = accept_here(build_definitions(), instance, config, tags=tags, is_verbose=is_verbose)
+    if not run.is_success:
+        complain(f"truto-groups: {run.problem}")
+        return _REFUSED
+    print(f"Accepted {count(len(waiting), 'account')}: what they sent last is their baseline now.")
+    return _ACCEPTED
+
+
+def _describe(waiting: Sequence[Waiting]) -> list[str]:
+    rows = [
+        (
+            one.integrated_account_id,
+            one.integration,
+            "published" if one.is_published else "held back",
+            one.group_count,
+            one.would_add,
+            one.would_remove,
+            one.would_change,
+            _say_why(one),
+        )
+        for one in waiting
+    ]
+    right = ("groups", "add", "remove", "change")
+    return format_table(rows, header=_HEADER, right=right, width=max(find_width(), 160))
+
+
+def _say_why(one: Waiting) -> str:
+    if one.obstacle is not None:
+        return f"cannot be accepted: {one.obstacle}"
+    if one.volume_reason:
+        return one.volume_reason
+    told = [finding for finding in one.findings if finding.severity != "information"]
+    return told[0].message if told else "held back"

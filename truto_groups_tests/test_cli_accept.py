@@ -1,0 +1,154 @@
+"""Accepting drift and held-back syncs, from the shell and through the job that the UI launches.
+
+The sandbox, the database and the Dagster instance are real.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.definitions import build_definitions
+from truto_groups.defs.local import accept_here, open_instance
+from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, group, groups_of
+
+ROOT = Path(__file__).parents[1]
+RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
+
+
+@pytest.fixture(name="waiting")
+def provide_waiting(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stand:
+    """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("workspace.yaml", "dagster.yaml"):
+        shutil.copy(ROOT / name, project)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("TRUTO_BASE_URL", stand.server.base_url)
+    monkeypatch.setenv("TRUTO_API_TOKEN", stand.server.token)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
+    stand.write_settings("truto:\n  retry_attempts: 1\n")
+    stand.put(A, groups_of(30), RETYPED, integration="okta")
+    stand.put(B, groups_of(30), [], integration="jira")
+    assert main(["sync"]) == 0
+    assert main(["sync", "--all"]) == 1
+    stand.server.forget_requests()
+    return stand
+
+
+def outcomes(stand: Stand, key: str) -> list[str]:
+    rows = stand.rows(
+        "SELECT outcome FROM account_syncs WHERE integrated_account_id = $id ORDER BY started_at",
+        id=key,
+    )
+    return [row[0] for row in rows]
+
+
+def show_digest(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["accept", *arguments]) == 0
+    found = re.search(r"--digest (\w+)", capsys.readouterr().out)
+    assert found is not None
+    return found[1]
+
+
+def test_without_a_reason_it_only_shows_what_acceptance_would_do(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = waiting.data()
+    capsys.readouterr()
+    assert main(["accept"]) == 0
+    out = capsys.readouterr().out
+    row = next(line for line in out.splitlines() if B[:8] in line)
+    assert re.search(r"jira\s+held back\s+0\s+0\s+30\s+0", row)
+    assert waiting.data() == before
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_what_was_held_back_is_published_from_its_kept_records_without_a_request(
+    waiting: Stand,
+) -> None:
+    held = waiting.rows("SELECT finished_at FROM account_syncs WHERE outcome = 'held_back'")
+    code = main(
+        ["accept", "--account", A, B, "--reason", "new ids; the app was emptied", "--by", "ann"]
+    )
+    assert code == 0
+    assert [one for one in waiting.server.requests if one.path == GROUPS_PATH] == []
+    assert {row["id"] for row in waiting.table("groups")} == {str(n) for n in range(1, 31)}
+    assert {row["integrated_account_id"] for row in waiting.table("groups")} == {A}
+    assert outcomes(waiting, A) == outcomes(waiting, B) == ["published", "published"]
+    assert waiting.table("held_back_groups") == []
+    removed = waiting.rows(
+        "SELECT count(*) FROM group_changes WHERE integrated_account_id = $id "
+        "AND change = 'removed'",
+        id=B,
+    )
+    assert removed == [(30,)]
+    # As fresh as when it was fetched, not as when somebody accepted it.
+    confirmed = waiting.rows("SELECT last_confirmed_at FROM integrated_accounts")
+    assert set(confirmed) == set(held)
+    accepted = waiting.table("accepted_baselines")
+    assert {(row["accepted_by"], row["reason"]) for row in accepted} == {
+        ("ann", "new ids; the app was emptied")
+    }
+
+
+def test_after_acceptance_the_same_answer_is_unchanged_and_the_checks_are_green(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["accept", "--integration", "okta", "jira", "--reason", "right"])
+    capsys.readouterr()
+    assert main(["sync", "--all"]) == 0
+    out = capsys.readouterr().out
+    assert "2 accounts: 2 unchanged." in out
+    with open_instance(cwd=Path.cwd()) as instance:
+        for name in ("groups_match_contract", "group_counts_are_plausible", "no_unaccepted_drift"):
+            key = dg.AssetCheckKey(dg.AssetKey("groups"), name)
+            records = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])
+            assert records[key].status.value == "SUCCEEDED", name
+
+
+def test_another_digest_than_the_one_shown_is_refused_and_nothing_changes(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = show_digest(capsys, "--account", A)
+    before = waiting.data()
+    assert main(["accept", "--account", A, B, "--reason", "both", "--digest", digest]) == 1
+    assert "moved on" in capsys.readouterr().err
+    assert waiting.data() == before
+    assert waiting.table("accepted_baselines") == []
+    assert main(["accept", "--account", A, "--reason", "this one", "--digest", digest]) == 0
+    assert outcomes(waiting, A) == ["published", "published"]
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_records_without_an_id_cannot_be_accepted(
+    stand: Stand, waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nameless = [{"name": "no id"}, *groups_of(29)]
+    stand.put(A, nameless, integration="okta")
+    assert main(["sync", "--account", A]) == 1
+    before = waiting.data()
+    assert main(["accept", "--account", A, "--reason", "please"]) == 1
+    assert "no rows can be made" in capsys.readouterr().err
+    assert waiting.data() == before
+
+
+def test_the_job_refuses_when_nothing_waits(waiting: Stand) -> None:
+    with open_instance(cwd=Path.cwd()) as instance:
+        config = {"integrated_account_ids": ["nobody"], "reason": "r", "accepted_by": "ann"}
+        run = accept_here(build_definitions(), instance, config, tags={})
+    assert not run.is_success
+    assert "nothing to accept" in run.problem
+
+
+def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
+    assert outcomes(waiting, B) == ["published", "published"]
