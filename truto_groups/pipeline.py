@@ -226,6 +226,8 @@ class _Run:
             yield result
 
     def _fail(self, key: str, error: TrutoGroupsError, stats: SyncStats) -> None:
+        if any(attempt.integrated_account_id == key for attempt in self.failed):
+            return  # another page of it was useless, too
         one = self.begun[key]
         self.walked = [sync for sync in self.walked if sync.account.id != key]
         self.failed.append(

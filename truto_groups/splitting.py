@@ -4,6 +4,7 @@ A JSON parser that writes numbers anew makes ``1.50`` into ``1.5`` and rounds lo
 kept is cut out of the page as text. What the records mean is the warehouse's to say.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from truto_groups.contract import UNIFIED_GROUP_FIELDS
 from truto_groups.settings import RemoteData
 
 _NOTHING = msgspec.Raw(b"")
+_DEEPEST = 500
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|([{}\[\]])')
 
 
 class _UnifiedGroup(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,6 +63,8 @@ def split_records(records: str, *, keep: RemoteData = "all") -> SplitPage:
         msgspec.MsgspecError, UnicodeError, RecursionError: It is not JSON, or nested too deep.
     """
     texts = [str(raw, "utf-8") for raw in _RECORDS.decode(records)]
+    for text in texts:
+        _guard_depth(text)
     try:
         groups = _UNIFIED_GROUPS.decode(records)
     except msgspec.ValidationError:
@@ -71,6 +76,18 @@ def split_records(records: str, *, keep: RemoteData = "all") -> SplitPage:
         remote_data = [str(group.remote_data, "utf-8") for group in groups]
         other_fields = [""] * len(texts)
     return SplitPage(texts, [_cut(text, keep=keep) for text in remote_data], other_fields)
+
+
+def _guard_depth(record: str) -> None:
+    """Refuse what is nested so deep that the database's recursive functions would break on it."""
+    if record.count("{") + record.count("[") <= _DEEPEST:
+        return
+    depth = 0
+    for token in _BRACKETS.finditer(record):
+        bracket = token[1]
+        depth += 0 if bracket is None else 1 if bracket in "{[" else -1
+        if depth > _DEEPEST:
+            raise RecursionError(f"nested deeper than {_DEEPEST}")
 
 
 def _split_record(record: str) -> tuple[str, str]:

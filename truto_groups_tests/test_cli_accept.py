@@ -20,9 +20,7 @@ RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
 
 
 @pytest.fixture(name="waiting")
-def provide_waiting(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Stand:
+def provide_waiting(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
     project = tmp_path / "project"
     project.mkdir()

@@ -107,6 +107,7 @@ def test_a_successful_walk_logs_one_line_a_page_and_no_token(
     server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="truto_groups")  # which dagster.yaml may have raised
     page = {"result": [{"id": "1", "remote_data": {"email": "ada@example.com"}}]}
 
     def answer(asked: Asked) -> Reply:

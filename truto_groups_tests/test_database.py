@@ -251,7 +251,7 @@ def test_a_database_of_somebody_else_is_told_by_readers(tmp_path: Path) -> None:
         connection.execute("SELECT * FROM groups").fetchall()
 
 
-@pytest.mark.parametrize("count", [3_000, 300_000], ids=["at the commit", "before it"])
+@pytest.mark.parametrize("count", [6_000, 300_000], ids=["at the commit", "before it"])
 def test_a_disk_that_is_full_is_told_and_the_rows_published_before_stay(
     stand: Stand, count: int
 ) -> None:
@@ -271,7 +271,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 try:
     with Database(sys.argv[1]).writing() as connection:
         connection.execute(
-            "INSERT INTO raw_groups SELECT 'x', i::VARCHAR, to_json(md5(i::VARCHAR)), now() "
+            "INSERT INTO raw_groups SELECT 'x', i::VARCHAR, "
+            "to_json(repeat(md5(i::VARCHAR), 30)), now() "
             f"FROM range({sys.argv[3]}) AS t(i)"
         ).fetchall()
 except DatabaseError as error:

@@ -15,6 +15,9 @@ from truto_groups.defs.resources import TrutoResource
 
 ROOT = Path(__file__).parents[1]
 
+# Resolved when the tests are collected: Dagster would look into the instance of an earlier test.
+defs.get_repository_def()
+
 ASSETS = {
     "integrated_accounts",
     "raw_groups",
