@@ -287,8 +287,9 @@ def _digest(sync: CompleteSync, landed: Landed) -> str:
         sync.account.integration,
         sync.account.tenant_id,
         sync.settings.remote_data,
+        sync.settings.query,  # so that an answer to another question is audited anew
     )
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> Mapping[str, int]:

@@ -148,6 +148,44 @@ def test_drift_is_a_warning_that_names_path_before_and_after_and_stays(stand: St
     assert check(stand, "no_unaccepted_drift").passed
 
 
+def test_drift_is_told_with_an_example_since_when_and_whose_it_is(stand: Stand) -> None:
+    first = stand.pass_time(hours=6)
+    stand.put(A, [group(n, remote_data={"id": f"g{n}", "size": f"size {n}"}) for n in range(20)])
+    stand.sync(run_id="r1")
+    stand.pass_time(hours=6)
+    stand.put(A, [group(n, remote_data={"id": f"g{n}", "size": f"size {n}!"}) for n in range(20)])
+    stand.sync(run_id="r2")
+    (row,) = rows_of(check(stand, "no_unaccepted_drift"))
+    assert str(row["example"]).startswith('"size ')
+    assert row["since"] == first.isoformat(timespec="seconds")
+    assert row["whose"] == "The vendor's own data changed."
+
+
+def test_the_same_drift_of_many_accounts_stands_once_at_the_top(stand: Stand) -> None:
+    keys = [f"{number:08d}-0000-4000-8000-000000000009" for number in range(4)]
+    for key in keys:
+        stand.put(key, groups_of(20), integration="jira")
+    stand.discover()
+    stand.sync(*keys, run_id="m1")
+    stand.pass_time(hours=6)
+    for key in keys:
+        stand.put(key, [group(n, note="new") for n in range(20)], integration="jira")
+    stand.sync(*keys, run_id="m2")
+    result = check(stand, "no_unaccepted_drift")
+    assert failing(result) == keys
+    assert (result.description or "").startswith("4 of 4 accounts of jira at once")
+    assert str(result.metadata["many_accounts_at_once"].value).count("4 of 4 accounts") == 1
+
+
+def test_a_filter_that_was_ignored_is_told(stand: Stand) -> None:
+    stand.write_settings(f"accounts:\n  {A}:\n    query:\n      group_type: department\n")
+    stand.put(A, [group(n, group_type="team") for n in range(20)])
+    stand.sync(run_id="r1")
+    (row,) = [r for r in rows_of(check(stand, "no_unaccepted_drift")) if r["path"] == "group_type"]
+    assert row["change"] == "filter contradicted"
+    assert "20 of 20" in row["advice"]
+
+
 def test_other_values_and_other_groups_are_no_drift(stand: Stand) -> None:
     stand.put(A, [group(n, f"Renamed {n}", remote_data={"id": "x", "size": 9}) for n in range(22)])
     stand.sync(run_id="r1")
