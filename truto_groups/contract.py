@@ -24,8 +24,6 @@ UNIFIED_GROUP_FIELDS = (
 )
 """The fields of a unified group that Truto documents; anything else goes to ``other_fields``."""
 
-INSTANT_FIELDS = ("created_at", "updated_at")
-
 
 @dataclass(frozen=True)
 class Column:

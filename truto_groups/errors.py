@@ -7,7 +7,6 @@ becomes which exception is decided in client/.
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
-    ├── AuditError                    a sync was held back
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
         ├── TokenRejectedError        stops the whole run
@@ -78,15 +77,6 @@ class AcceptanceRefusedError(TrutoGroupsError):
     """What a person wanted to accept cannot be, or is no longer what was shown. Nothing changed."""
 
     kind = "acceptance_refused"
-
-
-class AuditError(TrutoGroupsError):
-    """A sync failed its audit and was held back; the rows published before it stay.
-
-    A retry helps only once the source sends good data again, or a person accepted it.
-    """
-
-    kind = "held_back"
 
 
 class TrutoError(TrutoGroupsError):

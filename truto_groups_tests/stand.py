@@ -5,12 +5,15 @@ pass. What goes through Dagster is in defs/dagster_stand.py.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from truto_groups.client import ClientOptions, TrutoClient
 from truto_groups.discovering import Discovery, discover
@@ -229,3 +232,18 @@ def _key(result: AccountResult | PassedOver) -> str:
     if isinstance(result, PassedOver):
         return result.integrated_account_id
     return result.attempt.integrated_account_id
+
+
+def enter_project(stand: Stand, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a project of its own, with variables that lead to the stand's Truto and tables."""
+    project = folder / "project"
+    project.mkdir()
+    for name in ("workspace.yaml", "dagster.yaml"):
+        shutil.copy(Path(__file__).parents[1] / name, project)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("TRUTO_BASE_URL", stand.server.base_url)
+    monkeypatch.setenv("TRUTO_API_TOKEN", stand.server.token)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
+    stand.write_settings("truto:\n  retry_attempts: 1\n")
+    return project

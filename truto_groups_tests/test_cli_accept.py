@@ -4,7 +4,6 @@ The sandbox, the database and the Dagster instance are real.
 """
 
 import re
-import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -13,7 +12,7 @@ import pytest
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, open_instance
-from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, group, groups_of
+from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, enter_project, group, groups_of
 
 ROOT = Path(__file__).parents[1]
 RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
@@ -22,16 +21,7 @@ RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
 @pytest.fixture(name="waiting")
 def provide_waiting(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("workspace.yaml", "dagster.yaml"):
-        shutil.copy(ROOT / name, project)
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("TRUTO_BASE_URL", stand.server.base_url)
-    monkeypatch.setenv("TRUTO_API_TOKEN", stand.server.token)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
-    stand.write_settings("truto:\n  retry_attempts: 1\n")
+    enter_project(stand, tmp_path, monkeypatch)
     stand.put(A, groups_of(30), RETYPED, integration="okta")
     stand.put(B, groups_of(30), [], integration="jira")
     assert main(["sync"]) == 0

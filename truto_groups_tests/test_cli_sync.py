@@ -6,7 +6,6 @@ Most tests call the command in this process; those on signals and kills run it i
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,18 @@ from truto_groups.cli import main
 from truto_groups.defs.local import open_instance
 from truto_groups.defs.runs import find_in_flight, range_tags
 from truto_groups.sandbox import Request, Response
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D, Stand, group, groups_of, serve_body
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    A,
+    B,
+    C,
+    D,
+    Stand,
+    enter_project,
+    group,
+    groups_of,
+    serve_body,
+)
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60
@@ -80,16 +90,7 @@ def provide_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Command]:
-    project = tmp_path / "project"
-    project.mkdir()
-    for name in ("workspace.yaml", "dagster.yaml"):
-        shutil.copy(ROOT / name, project)
-    monkeypatch.chdir(project)
-    monkeypatch.setenv("TRUTO_BASE_URL", stand.server.base_url)
-    monkeypatch.setenv("TRUTO_API_TOKEN", stand.server.token)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
-    stand.write_settings("truto:\n  retry_attempts: 1\n")
+    project = enter_project(stand, tmp_path, monkeypatch)
     before = signal.getsignal(signal.SIGTERM)
     yield Command(stand, project, capsys)
     signal.signal(signal.SIGTERM, before)

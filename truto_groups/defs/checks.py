@@ -5,12 +5,15 @@ drift/'s and the warehouse's; here they become results.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
 import yaml
 
 from truto_groups import contract
+from truto_groups.accounts import KnownAccount
 from truto_groups.defs.metadata import show_duration, table_of
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
 from truto_groups.drift.findings import Finding
@@ -40,14 +43,35 @@ ACCEPT_OP = "accept"
 _ACCEPT = "Launch the job accept_drift with this account if what it sends is right."
 
 Row = Mapping[str, Any]
-Judge = Callable[[Session, Connection], dg.AssetCheckResult]
 
 
-def _judge_contract(session: Session, connection: Connection) -> dg.AssetCheckResult:
+@dataclass(frozen=True)
+class _Tables:
+    """What the checks of one evaluation read, each of it once."""
+
+    connection: Connection
+
+    @cached_property
+    def accounts(self) -> list[KnownAccount]:
+        return read_known_accounts(self.connection)
+
+    @cached_property
+    def audits(self) -> list[LastAudit]:
+        return read_last_audits(self.connection)
+
+    @cached_property
+    def waiting(self) -> list[Waiting]:
+        return read_waiting(self.connection)
+
+
+Judge = Callable[[Session, _Tables], dg.AssetCheckResult]
+
+
+def _judge_contract(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     rows: list[Row] = []
     is_held_back = False
-    known = {account.id: account for account in read_known_accounts(connection)}
-    for audit in read_last_audits(connection):
+    known = {account.id: account for account in tables.accounts}
+    for audit in tables.audits:
         limit = session.settings_for(known[audit.integrated_account_id]).unmapped_limit
         problems = list(_find_contract_problems(audit, unmapped_limit=limit))
         rows += [_row(audit, problem=what, advice=advice) for what, advice in problems]
@@ -56,7 +80,7 @@ def _judge_contract(session: Session, connection: Connection) -> dg.AssetCheckRe
         "groups_match_contract",
         rows,
         severity=_ERROR if is_held_back else _WARN,
-        waiting=read_waiting(connection) if rows else (),
+        waiting=tables.waiting if rows else (),
         passed_text="Every account's last answer fits the contract.",
         failed_text="account(s) sent what does not fit the contract",
     )
@@ -84,10 +108,10 @@ def _find_contract_problems(
         )
 
 
-def _judge_drift(session: Session, connection: Connection) -> dg.AssetCheckResult:
+def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
-    audits = read_last_audits(connection)
-    since = read_since(connection)
+    audits = tables.audits
+    since = read_since(tables.connection)
     rows: list[Row] = []
     for audit in audits:
         rows += [
@@ -118,7 +142,7 @@ def _judge_drift(session: Session, connection: Connection) -> dg.AssetCheckResul
         "no_unaccepted_drift",
         rows,
         severity=_WARN,
-        waiting=read_waiting(connection) if rows else (),
+        waiting=tables.waiting if rows else (),
         passed_text="Every account looks like what was accepted.",
         failed_text="account(s) look different from what was accepted",
         at_once=[one.message for one in united if one.severity != "information"],
@@ -134,10 +158,8 @@ def _is_told(finding: Finding) -> bool:
     return finding.severity != "information" and finding.kind != "group_types_unmapped"
 
 
-def _judge_freshness(session: Session, connection: Connection) -> dg.AssetCheckResult:
-    stale = find_stale_accounts(
-        read_known_accounts(connection), max_age_of=session.max_age_of, now=session.clock()
-    )
+def _judge_freshness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+    stale = find_stale_accounts(tables.accounts, max_age_of=session.max_age_of, now=session.clock())
     rows: list[Row] = [
         {
             "integrated_account_id": found.account.id,
@@ -161,7 +183,7 @@ def _judge_freshness(session: Session, connection: Connection) -> dg.AssetCheckR
     )
 
 
-def _judge_uniqueness(session: Session, connection: Connection) -> dg.AssetCheckResult:
+def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     rows: list[Row] = [
         {
@@ -170,7 +192,7 @@ def _judge_uniqueness(session: Session, connection: Connection) -> dg.AssetCheck
             "rows": found.row_count,
             "advice": "Something else wrote to the table. Materialize groups for this account.",
         }
-        for found in find_duplicate_ids(connection)
+        for found in find_duplicate_ids(tables.connection)
     ]
     return _result(
         "ids_are_unique",
@@ -181,22 +203,22 @@ def _judge_uniqueness(session: Session, connection: Connection) -> dg.AssetCheck
     )
 
 
-def _judge_counts(session: Session, connection: Connection) -> dg.AssetCheckResult:
+def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
-    audits = [audit for audit in read_last_audits(connection) if audit.volume != "ok"]
+    audits = [audit for audit in tables.audits if audit.volume != "ok"]
     rows = [_row(audit, problem=audit.volume_reason, advice=_ACCEPT) for audit in audits]
     is_held_back = any(not audit.is_published for audit in audits)
     return _result(
         "group_counts_are_plausible",
         rows,
         severity=_ERROR if is_held_back else _WARN,
-        waiting=read_waiting(connection) if rows else (),
+        waiting=tables.waiting if rows else (),
         passed_text="Every account has about as many groups as it used to.",
         failed_text="account(s) have an implausible number of groups",
     )
 
 
-def _judge_breakdown(session: Session, connection: Connection) -> dg.AssetCheckResult:
+def _judge_breakdown(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     rows: list[Row] = [
         {
@@ -205,7 +227,7 @@ def _judge_breakdown(session: Session, connection: Connection) -> dg.AssetCheckR
             "broken_down": found.broken_down_count,
             "advice": "Materialize group_type_breakdown for this account: it is counted anew.",
         }
-        for found in find_wrong_breakdowns(connection)
+        for found in find_wrong_breakdowns(tables.connection)
     ]
     return _result(
         "breakdown_adds_up",
@@ -287,7 +309,8 @@ def evaluate_checks(
         DatabaseError: The tables cannot be read.
     """
     with session.database.reading() as connection:
-        return [judge(session, connection) for spec, judge in _JUDGES if spec.key in selected]
+        tables = _Tables(connection)
+        return [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
 
 
 def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:

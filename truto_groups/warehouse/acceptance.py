@@ -17,14 +17,13 @@ from truto_groups.drift.findings import Finding, findings_from_json, findings_to
 from truto_groups.drift.shape import Shape
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.settings import AccountSettings
-from truto_groups.warehouse.database import Connection, Database, transaction
+from truto_groups.warehouse.database import Connection, Database, set_variables, transaction
 from truto_groups.warehouse.ledger import read_confirmations
 from truto_groups.warehouse.publishing import (
     ReplacedAccount,
     Replacement,
     release_held_back,
     replace_rows,
-    set_variables,
 )
 from truto_groups.warehouse.replaying import land_records
 from truto_groups.warehouse.staging import Staging

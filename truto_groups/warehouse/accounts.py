@@ -10,6 +10,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
+from truto_groups.warehouse.database import set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 
@@ -30,7 +31,7 @@ def write_listing(
     fields = IntegratedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
     connection.execute(statement("listed"), columns).fetchall()
-    connection.execute("SET VARIABLE now = $now", {"now": now}).fetchall()
+    set_variables(connection, now=now)
     for text in [*statements("write_listing"), statement("carry_capabilities")]:
         connection.execute(text).fetchall()
 
@@ -50,7 +51,7 @@ def forget_accounts(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
 ) -> None:
     """Drop accounts whose grace period is over; their rows must have been removed before."""
-    connection.execute("SET VARIABLE ids = $ids", {"ids": list(integrated_account_ids)}).fetchall()
+    set_variables(connection, ids=list(integrated_account_ids))
     for text in statements("forget_accounts"):
         connection.execute(text).fetchall()
 

@@ -10,6 +10,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.declared import Contract, Declared, KeptRow
+from truto_groups.warehouse.database import set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 
@@ -41,7 +42,7 @@ def write_contracts(
         "integration, unnest($kind::VARCHAR[]) AS kind",
         {"integration": [name for name, _ in told], "kind": [kind for _, kind in told]},
     ).fetchall()
-    connection.execute("SET VARIABLE now = $now", {"now": now}).fetchall()
+    set_variables(connection, now=now)
     for text in statements("write_contracts"):
         connection.execute(text).fetchall()
 

@@ -214,6 +214,12 @@ def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
+    """Set variables of the connection, which statements read with ``getvariable``."""
+    for name, value in values.items():
+        connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's message, which is enough to know it by."""
     return str(error).strip().partition("\n")[0]

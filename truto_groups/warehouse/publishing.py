@@ -12,6 +12,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.contract import NORMALIZATION_VERSION
+from truto_groups.warehouse.database import set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 
@@ -141,9 +142,3 @@ def release_held_back(
         "DELETE FROM held_back_groups WHERE integrated_account_id IN (SELECT unnest($ids))",
         {"ids": list(integrated_account_ids)},
     ).fetchall()
-
-
-def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
-    """Set variables of the connection, which statements read with ``getvariable``."""
-    for name, value in values.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()

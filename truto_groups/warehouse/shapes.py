@@ -69,7 +69,9 @@ def write_shapes(
     having = {
         row[0]
         for row in connection.execute(
-            "SELECT integrated_account_id FROM account_shapes WHERE is_baseline"
+            "SELECT integrated_account_id FROM account_shapes "
+            "WHERE is_baseline AND integrated_account_id IN (SELECT unnest($ids))",
+            {"ids": keys},
         ).fetchall()
     }
     parameters = {

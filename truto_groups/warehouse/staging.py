@@ -24,7 +24,7 @@ from truto_groups.drift.shape import LandedCounts
 from truto_groups.judging import Landed
 from truto_groups.settings import RemoteData
 from truto_groups.splitting import SplitPage, split_records
-from truto_groups.warehouse.database import connect, first_line
+from truto_groups.warehouse.database import connect, first_line, set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 logger = logging.getLogger(__name__)
@@ -62,9 +62,7 @@ class Staging:
         self.connection = connect(memory_limit=_MEMORY_LIMIT)
         self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
         self.connection.execute("SET preserve_insertion_order = false").fetchall()
-        self.connection.execute(
-            "SET VARIABLE group_types = $group_types", {"group_types": list(GROUP_TYPES)}
-        ).fetchall()
+        set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self.connection.execute(text).fetchall()
 
