@@ -140,3 +140,13 @@ def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.Monkey
     monkeypatch.delenv("TRUTO_API_TOKEN")
     assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
     assert outcomes(waiting, B) == ["published", "published"]
+
+
+def test_what_was_accepted_is_what_later_answers_are_compared_with(waiting: Stand) -> None:
+    main(["accept", "--account", A, "--reason", "the vendor numbers its groups now"])
+    waiting.put(A, [RETYPED[0] | {"name": "renamed"}, *RETYPED[1:]], integration="okta")
+    assert main(["sync", "--account", A]) == 0
+    assert outcomes(waiting, A) == ["published", "published", "published"]
+    waiting.put(A, groups_of(30), integration="okta")
+    assert main(["sync", "--account", A]) == 1
+    assert outcomes(waiting, A)[-1] == "held_back"
