@@ -19,18 +19,27 @@ from truto_groups.warehouse.overview import read_changed_accounts, read_type_cou
 OVERVIEW = dg.AssetKey("group_overview")
 
 
-@dg.asset(
-    key=OVERVIEW,
-    deps=[ACCOUNTS, BREAKDOWN, CHANGES],
-    description=(
-        "**The picture over all accounts: types by integration, the largest accounts, what "
-        "changed lately, who is stale or held back.**\n\n"
-        "It has no table: look at `overview` in the metadata of its latest materialization. The "
-        "sensor refresh_overview draws it anew after each refresh, from the database alone."
-    ),
-    group_name=GROUP_NAME,
-    owners=OWNERS,
-    kinds={"markdown"},
+# A multi_asset, because only there a backfill policy is no beta; with one, a range of accounts can
+# be launched together with what lies below them.
+@dg.multi_asset(
+    name=OVERVIEW.to_python_identifier(),
+    specs=[
+        dg.AssetSpec(
+            OVERVIEW,
+            deps=[ACCOUNTS, BREAKDOWN, CHANGES],
+            description=(
+                "**The picture over all accounts: types by integration, the largest accounts, "
+                "what changed lately, who is stale or held back.**\n\n"
+                "It has no table: look at `overview` in the metadata of its latest "
+                "materialization. The sensor refresh_overview draws it anew after each refresh, "
+                "from the database alone."
+            ),
+            group_name=GROUP_NAME,
+            owners=OWNERS,
+            kinds={"markdown"},
+        )
+    ],
+    backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def group_overview(truto: TrutoResource, duckdb: GroupsDatabase) -> dg.MaterializeResult[Any]:
     """Draw the picture."""
@@ -40,6 +49,7 @@ def group_overview(truto: TrutoResource, duckdb: GroupsDatabase) -> dg.Materiali
         raise dg.Failure(description=str(error), allow_retries=False) from None
     standings = [dg.TableRecord({"state": s, "accounts": n}) for s, n in overview.standings.items()]
     return dg.MaterializeResult(
+        asset_key=OVERVIEW,
         metadata={
             "overview": dg.MetadataValue.md(render_overview(overview)),
             "groups": overview.group_count,
@@ -51,7 +61,7 @@ def group_overview(truto: TrutoResource, duckdb: GroupsDatabase) -> dg.Materiali
             "accounts_stale": len(overview.stale),
             "accounts_held_back": len(overview.held_back),
             "accounts_changed_lately": len(overview.changes),
-        }
+        },
     )
 
 
