@@ -388,3 +388,28 @@ def test_a_replay_leaves_ledger_and_freshness_as_they_are(stand: Stand) -> None:
     before = stand.table("account_syncs"), stand.table("integrated_accounts")
     stand.replay(A)
     assert (stand.table("account_syncs"), stand.table("integrated_accounts")) == before
+
+
+def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
+    stand: Stand,
+) -> None:
+    stand.put(A, [group(n, remote_data={"seen": n, "of": "x", "gone": 1}) for n in range(4)])
+    stand.discover()
+    stand.sync(run_id="r1")
+    before = stand.table("groups")
+    stand.pass_time(hours=6)
+    stand.put(
+        A, [group(n, remote_data={"seen": n % 3, "of": "x", "gone": 1} | new(n)) for n in range(4)]
+    )
+    result = stand.sync(run_id="r2")[A]
+    assert isinstance(result, AccountResult)
+    assert result.replacement.remote_changes == {"remote_data.new": 2, "remote_data.seen": 1}
+    assert (result.replacement.touched, result.replacement.changed) == (3, 0)
+    assert stand.table("group_changes") == []
+    after = stand.table("groups")
+    assert [row["changed_at"] for row in after] == [row["changed_at"] for row in before]
+    assert [row["remote_data"] for row in after] != [row["remote_data"] for row in before]
+
+
+def new(number: int) -> dict[str, bool]:
+    return {"new": True} if number < 2 else {}
