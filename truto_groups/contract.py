@@ -27,12 +27,16 @@ UNIFIED_GROUP_FIELDS = (
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its DuckDB type and what stands in it."""
+    """One column of a table: its DuckDB type and what stands in it.
+
+    ``is_long`` says that its texts are some hundred bytes each and resemble one another.
+    """
 
     name: str
     type: str
     description: str
     is_required: bool = False
+    is_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,23 @@ class Table:
         """The names of the columns, in order."""
         return tuple(column.name for column in self.columns)
 
-    @property
-    def ddl(self) -> str:
+    def ddl(self, *, compression: str = "") -> str:
         """The statement that makes the table where it is missing.
 
         NOT NULL is the only constraint, so that a DuckDB file, MotherDuck and DuckLake all run it.
+
+        Args:
+            compression: DuckDB's method for the long columns; its own choice without.
         """
-        columns = ", ".join(
-            f"{column.name} {column.type}{' NOT NULL' if column.is_required else ''}"
-            for column in self.columns
-        )
-        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns})"
+        columns: list[str] = []
+        for column in self.columns:
+            parts = [column.name, column.type]
+            if column.is_required:
+                parts.append("NOT NULL")
+            if column.is_long and compression:
+                parts.append(f"USING COMPRESSION {compression}")
+            columns.append(" ".join(parts))
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({', '.join(columns)})"
 
 
 def _account_column() -> Column:
@@ -94,7 +104,13 @@ RAW_GROUPS = Table(
     columns=(
         _account_column(),
         Column("id", "VARCHAR", "The group's id, as text.", True),
-        Column("record", "JSON", "The unified group, exactly as received.", True),
+        Column(
+            "record",
+            "JSON",
+            "The unified group, exactly as received.",
+            is_required=True,
+            is_long=True,
+        ),
         Column("received_at", "TIMESTAMPTZ", "When this content was first received (UTC).", True),
     ),
 )
@@ -115,7 +131,12 @@ GROUPS = Table(
         Column("organization_id", "VARCHAR", "The organization (or workspace) that it belongs to."),
         Column("created_at", "TIMESTAMPTZ", "When the vendor says it was made (UTC)."),
         Column("updated_at", "TIMESTAMPTZ", "When the vendor says it was last changed (UTC)."),
-        Column("remote_data", "JSON", "The vendor's own record, as received (see settings)."),
+        Column(
+            "remote_data",
+            "JSON",
+            "The vendor's own record, as received (see settings).",
+            is_long=True,
+        ),
         Column("other_fields", "JSON", "What else the unified group carried; null when nothing."),
         Column("first_seen_at", "TIMESTAMPTZ", "When the id was first published (UTC).", True),
         Column(
@@ -208,7 +229,13 @@ HELD_BACK_GROUPS = Table(
         _account_column(),
         Column("run_id", "VARCHAR", "The run whose sync was held back.", True),
         Column("position", "BIGINT", "The record's place in the answer.", True),
-        Column("record", "JSON", "The unified group, exactly as received.", True),
+        Column(
+            "record",
+            "JSON",
+            "The unified group, exactly as received.",
+            is_required=True,
+            is_long=True,
+        ),
         Column("received_at", "TIMESTAMPTZ", "When the sync was held back (UTC).", True),
     ),
 )
@@ -225,7 +252,13 @@ ACCOUNT_SHAPES = Table(
         Column("is_baseline", "BOOLEAN", "Whether later syncs are compared with it.", True),
         Column("group_count", "BIGINT", "Groups received, each id once.", True),
         Column("digest", "VARCHAR", "Digest of the shape, counts aside.", True),
-        Column("shape", "JSON", "Paths with their JSON types and counts.", True),
+        Column(
+            "shape",
+            "JSON",
+            "Paths with their JSON types and counts.",
+            is_required=True,
+            is_long=True,
+        ),
         Column("findings", "JSON", "What the audit found: a list.", True),
         Column("volume", "VARCHAR", "Whether the count is plausible: ok, warn or hold_back.", True),
         Column("volume_reason", "VARCHAR", "Why it is not, with the numbers."),

@@ -25,7 +25,7 @@ from truto_groups.warehouse.staging import StagedPage, Staging
 
 logger = logging.getLogger(__name__)
 
-_PAGES_LANDED_TOGETHER = 40
+_PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
 _ACCOUNTS_SETTLED_TOGETHER = 250
 _BYTES_SETTLED_TOGETHER = 48 << 20

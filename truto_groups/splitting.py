@@ -80,7 +80,8 @@ def split_records(records: str, *, keep: RemoteData = "all") -> SplitPage:
 
 def _guard_depth(record: str) -> None:
     """Refuse what is nested so deep that the database's recursive functions would break on it."""
-    if record.count("{") + record.count("[") <= _DEEPEST:
+    # Each level has two brackets; most records are too short to hold so many.
+    if len(record) <= 2 * _DEEPEST or record.count("{") + record.count("[") <= _DEEPEST:
         return
     depth = 0
     for token in _BRACKETS.finditer(record):

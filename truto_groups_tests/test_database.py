@@ -4,6 +4,7 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 """
 
 import fcntl
+import json
 import subprocess
 import sys
 import time
@@ -341,6 +342,43 @@ with presence(Database(sys.argv[1]), "run/1"):
     with presence(database, "run/2"):
         assert is_present(database, "run/2")
     assert not is_present(database, "run/2")
+
+
+def read_compression(database: Database, table: str, column: str) -> set[str]:
+    segments = read_rows(
+        database,
+        f"SELECT compression FROM pragma_storage_info('{table}') "  # noqa: S608
+        "WHERE column_name = $column AND segment_type <> 'VALIDITY'",
+        column=column,
+    )
+    return {compression for (compression,) in segments}
+
+
+def test_long_texts_are_compressed_as_such_and_read_back_letter_by_letter(stand: Stand) -> None:
+    remote_data = [
+        "x" * 3_000_000,
+        {"size": 1.50, "name": "", "emoji": "\U0001f468\u200d\U0001f469"},
+        "",
+    ]
+    groups = [group(number, remote_data=value) for number, value in enumerate(remote_data)]
+    groups += groups_of(20_000)[3:]
+    stand.put(A, groups)
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
+    assert read_compression(stand.database, "groups", "remote_data") == {"ZSTD"}
+    assert read_compression(stand.database, "raw_groups", "record") == {"ZSTD"}
+    rows = stand.rows("SELECT id, record FROM raw_groups")
+    assert {row[0]: json.loads(row[1]) for row in rows} == {one["id"]: one for one in groups}
+
+
+def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
+    with duckdb.connect(stand.database.location) as older:
+        older.execute("CREATE TABLE notes AS SELECT 'kept' AS note").fetchall()
+    stand.put(A, groups_of(3))
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
+    assert stand.rows("SELECT note FROM notes") == [("kept",)]
+    assert len(stand.table("groups")) == 3
 
 
 def use_ducklake(stand: Stand) -> None:

@@ -631,6 +631,19 @@ def test_what_would_make_rows_wrong_is_held_back_before_it_is_published(
     assert held == answer
 
 
+def test_a_record_with_two_fields_of_one_name_is_held_back(stand: Stand) -> None:
+    """Readers disagree on which of the two counts."""
+    stand.put(A, groups_of(1))
+    published(stand, A)
+    before = stand.data()
+    record = '{"id": "g0", "name": "Everyone", "name": "Admins"}'
+    stand.server.intercept = serve_body(A, f'{{"result": [{record}], "next_cursor": null}}')
+    assert stand.outcomes(run_id="r2") == {A: "held_back"}
+    assert stand.data() == before
+    assert "two fields of one name" in stand.ledger(A)[-1]["error"]
+    assert stand.rows("SELECT record FROM held_back_groups") == [(record,)]
+
+
 @pytest.mark.parametrize(
     "softer",
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from truto_groups.settings import RemoteData
 from truto_groups.warehouse.staging import StagedPage, Staging
 from truto_groups_tests.stand import A, B, C, land_record
 
@@ -262,6 +263,27 @@ def test_a_page_that_cannot_be_read_concerns_its_account_alone(page: str) -> Non
 )
 def test_unusual_remote_data_is_kept_as_it_came(remote_data: str) -> None:
     assert land_record(f'{{"id":"1","remote_data":{remote_data}}}')["remote_data"] == remote_data
+
+
+@pytest.mark.parametrize(
+    ("record", "has_two"),
+    [
+        ('{"id":"1","name":"A","remote_data":{"x":1,"x":2}}', False),
+        ('{"id":"1","name":null,"description":null,"members":null}', False),
+        ('["id","id"]', False),
+        ('{"id":"1","id":"2"}', True),
+        ('{"id":"1","id":null}', True),
+        ('{"name":null,"id":"1","name":null}', True),
+        ('{"id":"1","remote_data":{},"remote_data":{}}', True),
+        ('{"id":"1","members":1,"members":2}', True),
+        ('{"id":"1","name":"A","n\\u0061me":"B"}', True),
+    ],
+)
+@pytest.mark.parametrize("keep", ["all", "nothing"])
+def test_a_record_with_two_fields_of_one_name_is_told(
+    record: str, has_two: bool, keep: RemoteData
+) -> None:
+    assert land_record(record, remote_data=keep)["has_repeated_fields"] is has_two
 
 
 def test_of_an_id_that_came_twice_the_later_copy_is_kept_and_both_are_counted() -> None:

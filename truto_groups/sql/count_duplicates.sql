@@ -3,8 +3,14 @@ SELECT integrated_account_id, count(*) AS id_count, count(*) FILTER (contents > 
 FROM (
     SELECT integrated_account_id, id, count(DISTINCT record) AS contents
     FROM staging.landed
-    WHERE integrated_account_id IN (SELECT unnest($ids)) AND id IS NOT NULL
+    -- Records are long: only those of such an id are read.
+    JOIN (
+        SELECT integrated_account_id, id
+        FROM staging.landed
+        WHERE integrated_account_id IN (SELECT unnest($ids)) AND id IS NOT NULL
+        GROUP BY ALL
+        HAVING count(*) > 1
+    ) USING (integrated_account_id, id)
     GROUP BY ALL
-    HAVING count(*) > 1
 )
 GROUP BY integrated_account_id;

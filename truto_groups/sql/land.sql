@@ -27,7 +27,12 @@ SELECT
         )
     END,
     -- Readers disagree on which of two fields of one name counts, so such a record has no meaning.
-    coalesce(len(json_keys(record)) <> len(list_distinct(json_keys(record))), FALSE)
+    -- To compare the names is dear, and needless where there are no more than fields that hold
+    -- something.
+    CASE
+        WHEN names IS NULL OR len(names) <= filled_count THEN FALSE
+        ELSE len(names) <> len(list_distinct(names))
+    END
 FROM (
     SELECT
         *,
@@ -54,7 +59,13 @@ FROM (
             SELECT
                 *,
                 fields.created_at ->> '$' AS created_text,
-                fields.updated_at ->> '$' AS updated_text
+                fields.updated_at ->> '$' AS updated_text,
+                json_keys(record) AS names,
+                (fields.id IS NOT NULL)::INT + (fields.name IS NOT NULL)::INT
+                    + (fields.group_type IS NOT NULL)::INT + (fields.description IS NOT NULL)::INT
+                    + (fields.organization IS NOT NULL)::INT + (fields.created_at IS NOT NULL)::INT
+                    + (fields.updated_at IS NOT NULL)::INT
+                    + (remote_data <> '')::INT AS filled_count
             FROM (
                 SELECT
                     *,
