@@ -198,14 +198,15 @@ sys.addaudithook(watch)
 import truto_groups.definitions
 specs = truto_groups.definitions.defs.resolve_all_asset_specs()
 names = [spec.key.to_user_string() for spec in specs]
-print(json.dumps([sorted(names), [one for one in opened if ".pyc" not in one[1]]]))
+heavy = sorted({"pandas", "numpy", "truto_groups.sandbox"} & set(sys.modules))
+print(json.dumps([sorted(names), [one for one in opened if ".pyc" not in one[1]], heavy]))
 """
 
 
 def test_definitions_load_with_an_empty_environment_and_do_nothing_at_import(
     tmp_path: Path,
 ) -> None:
-    """No network, no file, no folder, no variable: also far from any project."""
+    """No network, no file, no folder, no variable, no slow import: also far from any project."""
     environment = {"PYTHONPATH": str(ROOT), "PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", LOADS],
@@ -217,9 +218,10 @@ def test_definitions_load_with_an_empty_environment_and_do_nothing_at_import(
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    names, touched = json.loads(done.stdout)
+    names, touched, heavy = json.loads(done.stdout)
     assert set(names) == ASSETS
     assert touched == []
+    assert heavy == []
     assert list(tmp_path.iterdir()) == []
 
 

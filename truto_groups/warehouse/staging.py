@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 import msgspec
-import numpy as np
 
 from truto_groups.contract import GROUP_TYPES
 from truto_groups.drift.examples import find_example_place
@@ -210,6 +209,8 @@ class Staging:
         return landed
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
+        import numpy as np  # takes 0.1 s, which loading the definitions must not
+
         columns: dict[str, list[object]] = {
             "integrated_account_id": [],
             "position": [],
