@@ -8,6 +8,8 @@ PORT ?= 8790
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
 LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
 
@@ -50,8 +52,8 @@ format: $(STAMP) ## Put the code into shape, as `make check` wants it.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP) ## The figures on speed in docs/, measured here. BENCH_ARGS="--accounts 20 --rounds 1" is quicker.
-	@$(BIN)/python -m truto_groups_tests.benchmark $(BENCH_ARGS)
+bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here; PYTHON=python3.12 adds a peer. BENCH_ARGS=--help
+	@$(BENCH_VENV)/bin/python -m truto_groups_tests.benchmark $(BENCH_ARGS)
 
 drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 	@$(BIN)/python -m truto_groups_tests.drift_corpus.score
@@ -80,6 +82,9 @@ setup: $(STAMP) ## Only set up.
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 $(STAMP): FORCE
 endif
+ifneq ($(shell cat $(BENCH_STAMP) 2>/dev/null),$(CURDIR))
+$(BENCH_STAMP): FORCE
+endif
 
 define make_venv
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
@@ -98,4 +103,9 @@ endef
 
 $(STAMP): requirements.lock pyproject.toml
 	$(call make_venv,$(VENV))
+	@echo '$(CURDIR)' > $@
+
+$(BENCH_STAMP): requirements.lock pyproject.toml
+	$(call make_venv,$(BENCH_VENV))
+	@$(BENCH_VENV)/bin/uv pip install --quiet --python $(BENCH_VENV)/bin/python --group bench
 	@echo '$(CURDIR)' > $@

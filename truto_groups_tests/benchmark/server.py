@@ -5,6 +5,12 @@ import time
 
 from truto_groups.sandbox import GeneratedGroups, SandboxServer, make_account
 
+TOKEN = "sandbox-token"
+AT_ONCE = 16
+PAGE_SIZE = 100
+GROUPS_PATH = "/unified/user-directory/groups"
+DATABASE = "groups.duckdb"
+
 
 def make_group(index: int) -> dict[str, object]:
     """A group in the shape that Okta documents, of about 800 bytes."""
