@@ -4,7 +4,11 @@ Real: msgspec and DuckDB; a record is JSON text, as the wire brings it. Nothing 
 """
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,8 @@ import pytest
 from truto_groups.settings import RemoteData
 from truto_groups.warehouse.staging import StagedPage, Staging
 from truto_groups_tests.stand import A, B, C, land_record
+
+ROOT = Path(__file__).parents[1]
 
 
 def at(*parts: int) -> datetime:
@@ -328,3 +334,52 @@ def test_the_preview_shows_the_first_groups_as_they_came() -> None:
         staging.land([StagedPage(A, 1, f"[{records}]")])
         shown = [(row["id"], row["name"]) for row in staging.preview([A])[A]]
     assert shown == [("9", "G9"), ("8", "G8"), ("7", "G7"), ("6", "G6"), ("5", "G5")]
+
+
+SPILL = """
+import os, sys
+from pathlib import Path
+from truto_groups.warehouse.staging import StagedPage, Staging
+
+key = sys.argv[1]
+records = ",".join(
+    f'{{"id": "{n}", "name": "{key}", "remote_data": {{"text": "{key * 30}"}}}}' for n in range(500)
+)
+with Staging() as staging:
+    staging.connection.execute("SET memory_limit = '32MB'")
+    for number in range(1, 41):
+        staging.land([StagedPage(key, number, f"[{records}]")])
+    sys.stdin.readline()
+    mine = staging.connection.execute(
+        "SELECT count(*), count(*) FILTER (contains(record, $key)) FROM staging.landed",
+        {"key": key},
+    ).fetchone()
+    spilled = [path for path in Path(os.environ["TMPDIR"]).rglob("*.tmp")]
+    print(mine, len({path.parent for path in spilled}), flush=True)
+"""
+
+
+def test_runs_that_spill_at_the_same_time_never_see_the_records_of_each_other(
+    tmp_path: Path,
+) -> None:
+    """In one folder, as Dagster starts them; DuckDB names its files the same in every process."""
+    place, spill = tmp_path / "project", tmp_path / "tmp"
+    place.mkdir()
+    spill.mkdir()
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPILL, key],
+            cwd=place,
+            env={**os.environ, "TMPDIR": str(spill), "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for key in (A, B)
+    ]
+    said = [run.communicate("go on\n", timeout=120)[0].strip() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert said[0] == "(20000, 20000) 2", "both have spilled"
+    assert said[1].startswith("(20000, 20000)")
+    assert list(place.iterdir()) == []
+    assert list(spill.iterdir()) == []

@@ -12,7 +12,9 @@ import logging
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -208,14 +210,29 @@ class Database:
 
 
 def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
-    """Open a private connection in memory, in UTC, that may spill to a temporary folder."""
-    connection = duckdb.connect(config={"threads": 1})
+    """Open a private connection in memory, in UTC, that may spill to a folder of its own."""
+    connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
     if memory_limit is not None:
         connection.execute("SET memory_limit = $limit", {"limit": memory_limit}).fetchall()
     return connection
+
+
+def name_spill_folder() -> str:
+    """Name a folder that DuckDB makes when a connection spills, and removes with the connection.
+
+    No two connections may have the same one: the names of DuckDB's files in it are, so that they
+    would read what the other has written.
+    """
+    return str(Path(_make_private_folder(os.getpid()).name) / uuid.uuid4().hex)
+
+
+@cache
+def _make_private_folder(process_id: int) -> tempfile.TemporaryDirectory[str]:
+    # Where TMPDIR says, readable for this user alone, and removed when the process ends.
+    return tempfile.TemporaryDirectory(prefix=f"truto-groups-{process_id}-")
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:

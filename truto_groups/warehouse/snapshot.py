@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database, first_line
+from truto_groups.warehouse.database import Database, first_line, name_spill_folder
 
 
 def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
@@ -71,5 +71,5 @@ def _open_copy(database: Database) -> duckdb.DuckDBPyConnection:
                 shutil.copyfile(journal, copy.with_name(journal.name))
         # An open file outlives its name: the copy goes with the connection, however that ends.
         return duckdb.connect(
-            str(copy), read_only=True, config={"temp_directory": tempfile.gettempdir()}
+            str(copy), read_only=True, config={"temp_directory": name_spill_folder()}
         )
