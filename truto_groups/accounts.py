@@ -65,7 +65,7 @@ class KnownAccount:
         error_kind: Its kind of failure, or None.
         error: What went wrong then and what to do, or None.
         group_count: Groups at its last confirmed sync, or None.
-        digest: Of the answer that it confirmed, or None.
+        rows_digest: Of the answer that its rows were made of, or None.
         seconds: How long that sync took, or None.
     """
 
@@ -90,7 +90,7 @@ class KnownAccount:
     error_kind: str | None = None
     error: str | None = None
     group_count: int | None = None
-    digest: str | None = None
+    rows_digest: str | None = None
     seconds: float | None = None
 
     @property

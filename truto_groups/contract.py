@@ -301,6 +301,13 @@ ACCOUNT_STATE = Table(
         _account_column(),
         Column("wanted_at", "TIMESTAMPTZ", "When a reason to sync it soon was last seen (UTC)."),
         Column("attempted_conditions", "VARCHAR", "Settings and listing at the last attempt."),
+        Column(
+            "rows_digest",
+            "VARCHAR",
+            "Digest of the answer and the rules that the rows were made of; null when a replay or "
+            "an acceptance made them.",
+        ),
+        Column("row_count", "BIGINT", "How many groups were written; null before the first time."),
         Column("override_digest", "VARCHAR", "Digest of the account's own mapping, or null."),
         Column("override_changed_at", "TIMESTAMPTZ", "When we saw that mapping change (UTC)."),
     ),

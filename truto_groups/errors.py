@@ -6,6 +6,7 @@ becomes which exception is decided in client/.
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
+    │   └── RawRecordsError           of one account: what is kept of it is not whole
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
@@ -71,6 +72,15 @@ class DatabaseError(TrutoGroupsError):
     """
 
     kind = "database"
+
+
+class RawRecordsError(DatabaseError):
+    """The raw records that are kept of an account cannot be read back, or are not all there.
+
+    Concerns that account alone; what is published stays.
+    """
+
+    kind = "raw_records"
 
 
 class AcceptanceRefusedError(TrutoGroupsError):

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
-from truto_groups.errors import SettingsError, TrutoError, TrutoGroupsError
+from truto_groups.errors import RawRecordsError, SettingsError, TrutoError, TrutoGroupsError
 from truto_groups.listing import look_up_accounts
 from truto_groups.pipeline import PlannedSync, sync_accounts
 from truto_groups.planning import find_obstacle
@@ -90,27 +90,41 @@ def refresh_accounts(
 
 def replay_accounts(
     session: Session, keys: Sequence[str], *, run_id: str
-) -> Iterator[AccountResult]:
-    """Rebuild groups and what lies below from raw_groups, without a request."""
+) -> Iterator[AccountResult | PassedOver]:
+    """Rebuild groups and what lies below from raw_groups, without a request.
+
+    Yields:
+        One result per account; those that were never synced have nothing to rebuild from.
+
+    Raises:
+        DatabaseError: Nothing can be written.
+    """
     known = _read_known(session, keys)
     for key in keys:
         account = known.get(key)
-        if account is not None:
-            settings = session.settings_for(account)
+        if account is None or account.last_confirmed_at is None:
+            yield PassedOver(key, "It was never synced: materialize raw_groups for it.")
+            continue
+        settings = session.settings_for(account)
+        try:
             yield replay_account(
                 session.database, account, settings, run_id=run_id, clock=session.clock
             )
+        except RawRecordsError as error:
+            attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error))
+            yield AccountResult(attempt, account=account)
 
 
 def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[KnownAccount]:
     """Count the groups of accounts anew by type, without a request.
 
     Returns:
-        The accounts concerned.
+        The accounts concerned; those that were never synced are left out.
     """
     known = _read_known(session, keys)
-    rebuild_breakdowns(session.database, list(known))
-    return list(known.values())
+    synced = [account for account in known.values() if account.last_confirmed_at is not None]
+    rebuild_breakdowns(session.database, [account.id for account in synced])
+    return synced
 
 
 def _prepare(session: Session, keys: Sequence[str], *, run_id: str) -> dict[str, KnownAccount]:

@@ -168,10 +168,10 @@ class Stand:
         results = refresh_accounts(self.session(), keys or self.keys, run_id=run_id)
         return {_key(result): result for result in results}
 
-    def replay(self, *keys: str, run_id: str = "replay") -> dict[str, AccountResult]:
+    def replay(self, *keys: str, run_id: str = "replay") -> dict[str, AccountResult | PassedOver]:
         """Rebuild groups from raw records; what became of each, by its account's id."""
         results = replay_accounts(self.session(), keys or self.keys, run_id=run_id)
-        return {result.attempt.integrated_account_id: result for result in results}
+        return {_key(result): result for result in results}
 
     def outcomes(self, *keys: str, run_id: str = "run") -> dict[str, str]:
         """Refresh accounts and say only how each ended."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from truto_groups.contract import GROUPS, NORMALIZATION_VERSION
+from truto_groups.refreshing import PassedOver
 from truto_groups.warehouse.settling import AccountResult
 from truto_groups_tests.stand import START, A, B, Row, Stand, group, groups_of
 
@@ -349,9 +350,15 @@ def test_a_sync_that_is_what_was_published_releases_what_was_held_back(stand: St
 
 def test_rows_that_somebody_deleted_come_back_with_the_next_sync(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
-    stand.write("DELETE FROM groups WHERE id = 'g1'")
-    assert stand.outcomes(A, run_id="run2") == {A: "published"}
-    assert [row["id"] for row in stand.table("groups")] == ["g0", "g1", "g2"]
+    before = stand.data()
+    for table in ("groups", "raw_groups"):
+        stand.write(f"DELETE FROM {table} WHERE id = 'g1'")  # noqa: S608
+        assert stand.outcomes(A, run_id=f"without {table}") == {A: "published"}
+        assert [row["id"] for row in stand.table("groups")] == ["g0", "g1", "g2"]
+        assert stand.table("raw_groups") == [
+            {**row, "received_at": stand.now if row["id"] == "g1" else row["received_at"]}
+            for row in before["raw_groups"]
+        ]
 
 
 def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None:
@@ -360,7 +367,7 @@ def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None
     stand.sync(B, run_id="b")
     before = stand.data()
     stand.server.forget_requests()
-    stand.write("UPDATE groups SET name = 'spoilt', remote_data = NULL, normalization_version = 0")
+    stand.write("UPDATE groups SET name = 'spoilt', group_type = 'team'")
     stand.replay(A, B)
     after = stand.data()
     assert stand.server.requests == ()
@@ -376,11 +383,90 @@ def test_a_replay_under_new_rules_touches_the_rows_and_makes_no_changes(stand: S
     stand.write("UPDATE groups SET normalization_version = 0")
     before = stand.table("groups")
     result = stand.replay(A)[A]
+    assert isinstance(result, AccountResult)
     assert result.replacement.touched == 3
     assert stand.table("groups") == [
         {**row, "normalization_version": NORMALIZATION_VERSION} for row in before
     ]
     assert stand.table("group_changes") == []
+
+
+@pytest.mark.parametrize(
+    ("way", "table"), [("sync", "groups"), ("sync", "raw_groups"), ("replay", "groups")]
+)
+def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
+    stand: Stand, way: str, table: str
+) -> None:
+    sync_history(stand, groups_of(3))
+    before = stand.data()
+    stand.write(f"INSERT INTO {table} SELECT * FROM {table} WHERE id = 'g1'")  # noqa: S608
+    if way == "replay":
+        stand.replay(A)
+        assert stand.data() == before
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    assert stand.data() == before
+    assert stand.outcomes(A, run_id="r3") == {A: "unchanged"}
+
+
+def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(stand: Stand) -> None:
+    stand.put(B, groups_of(2))
+    sync_history(stand, groups_of(5))
+    stand.sync(B, run_id="b")
+    stand.write("DELETE FROM raw_groups WHERE integrated_account_id = $id AND id > 'g1'", id=A)
+    before = stand.data()
+    results = stand.replay(A, B)
+    assert stand.data() == before
+    result = results[A]
+    assert isinstance(result, AccountResult)
+    assert (result.attempt.outcome, result.attempt.error_kind) == ("failed", "raw_records")
+    assert "2 raw records are there, and 5 were published" in (result.attempt.error or "")
+    assert A in (result.attempt.error or "")
+    other = results[B]
+    assert isinstance(other, AccountResult)
+    assert other.attempt.outcome == "published"
+
+
+def test_an_account_that_was_never_synced_is_not_replayed_as_empty(stand: Stand) -> None:
+    stand.put(A, groups_of(2))
+    stand.discover()
+    assert isinstance(stand.replay(A)[A], PassedOver)
+
+
+def test_settings_that_a_replay_applied_and_took_back_are_taken_back_by_the_next_sync(
+    stand: Stand,
+) -> None:
+    """The last answer's digest says nothing of the rows that a replay has made since."""
+    sync_history(stand, groups_of(3))
+    before = stand.table("groups")
+    stand.write_settings("defaults: {remote_data: nothing}")
+    stand.replay(A)
+    assert {row["remote_data"] for row in stand.table("groups")} == {None}
+    stand.write_settings("defaults: {remote_data: all}")
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    assert stand.table("groups") == before
+
+
+def test_a_tenant_that_a_replay_applied_and_that_moved_back_is_applied_by_the_next_sync(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), tenant_id="acme")
+    stand.discover()
+    stand.sync(run_id="r1")
+    for number, tenant in enumerate(("globex", "acme")):
+        stand.put(A, groups_of(3), tenant_id=tenant)
+        stand.discover()
+        if tenant == "globex":
+            stand.replay(A)
+        else:
+            assert stand.outcomes(A, run_id=f"r{number}") == {A: "published"}
+        assert {row["tenant_id"] for row in stand.table("groups")} == {tenant}
+
+
+def test_two_equal_records_without_an_id_are_not_taken_for_none(stand: Stand) -> None:
+    """In a digest that knows no order two equal records cancel out."""
+    nameless = {"name": "No id"}
+    results = sync_history(stand, groups_of(3), [*groups_of(3), nameless, nameless])
+    assert results[1].attempt.outcome == "held_back"
 
 
 def test_a_replay_leaves_ledger_and_freshness_as_they_are(stand: Stand) -> None:

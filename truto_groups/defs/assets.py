@@ -6,7 +6,7 @@ then fails, when accounts failed: the good ones are green, the bad ones red. Wha
 refreshing.py's; what a check says is checks.py's.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -198,8 +198,9 @@ def _materialize(
         yield from _fetch(context, session, keys, tally)
         yield _changes_event(tally)
     elif GROUPS in selected:
-        for result in replay_accounts(session, keys, run_id=context.run.run_id):
-            tally.count(result)
+        for result in _tell(
+            context, replay_accounts(session, keys, run_id=context.run.run_id), tally
+        ):
             yield _event(GROUPS, result, describe_groups(result))
             yield _event(BREAKDOWN, result, describe_account(result))
         yield _changes_event(tally)
@@ -214,7 +215,20 @@ def _materialize(
 def _fetch(
     context: dg.AssetExecutionContext, session: Session, keys: Sequence[str], tally: _Tally
 ) -> Iterator[dg.AssetMaterialization]:
-    for result in refresh_accounts(session, keys, run_id=context.run.run_id):
+    results = refresh_accounts(session, keys, run_id=context.run.run_id)
+    for result in _tell(context, results, tally):
+        yield _event(RAW_GROUPS, result, describe_fetch(result))
+        yield _event(GROUPS, result, describe_groups(result))
+        yield _event(BREAKDOWN, result, describe_account(result))
+
+
+def _tell(
+    context: dg.AssetExecutionContext,
+    results: Iterable[AccountResult | PassedOver],
+    tally: _Tally,
+) -> Iterator[AccountResult]:
+    """Count and log what became of accounts, and hand on those that are materialized."""
+    for result in results:
         if isinstance(result, PassedOver):
             context.log.warning(
                 "Passed over integrated account %s. %s", result.integrated_account_id, result.reason
@@ -223,9 +237,7 @@ def _fetch(
         tally.count(result)
         attempt = result.attempt
         if attempt.outcome in _GOOD_OUTCOMES:
-            yield _event(RAW_GROUPS, result, describe_fetch(result))
-            yield _event(GROUPS, result, describe_groups(result))
-            yield _event(BREAKDOWN, result, describe_account(result))
+            yield result
         else:
             context.log.error(
                 "%s integrated account %s: %s",

@@ -3,4 +3,5 @@ SELECT
     unnest($integrated_account_id::VARCHAR[]) AS integrated_account_id,
     unnest($integration::VARCHAR[]) AS integration,
     unnest($tenant_id::VARCHAR[]) AS tenant_id,
-    unnest($is_initial::BOOLEAN[]) AS is_initial;
+    unnest($is_initial::BOOLEAN[]) AS is_initial,
+    unnest($digest::VARCHAR[]) AS digest;

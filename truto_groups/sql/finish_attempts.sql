@@ -26,5 +26,4 @@ FROM (
         unnest($error::VARCHAR[]) AS error
 ) AS a
 WHERE s.integrated_account_id = a.integrated_account_id
-    AND s.run_id = $run_id
-    AND s.finished_at IS NULL;
+    AND s.run_id = $run_id;

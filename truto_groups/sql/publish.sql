@@ -1,6 +1,26 @@
 -- Replace the rows of the accounts in batch by what was landed for them, writing only what
 -- differs. Runs inside one transaction on the attached database.
 
+-- Where somebody else wrote a row of an id twice, one of them stays to be compared.
+CREATE OR REPLACE TEMP TABLE copied AS
+SELECT integrated_account_id, id FROM groups
+WHERE integrated_account_id IN (SELECT integrated_account_id FROM batch WHERE NOT is_initial)
+GROUP BY ALL HAVING count(*) > 1
+UNION
+SELECT integrated_account_id, id FROM raw_groups
+WHERE integrated_account_id IN (SELECT integrated_account_id FROM batch WHERE NOT is_initial)
+GROUP BY ALL HAVING count(*) > 1;
+
+DELETE FROM groups WHERE rowid IN (
+    SELECT g.rowid FROM groups AS g JOIN copied USING (integrated_account_id, id)
+    QUALIFY row_number() OVER (PARTITION BY integrated_account_id, id ORDER BY g.rowid) > 1
+);
+
+DELETE FROM raw_groups WHERE rowid IN (
+    SELECT r.rowid FROM raw_groups AS r JOIN copied USING (integrated_account_id, id)
+    QUALIFY row_number() OVER (PARTITION BY integrated_account_id, id ORDER BY r.rowid) > 1
+);
+
 -- What becomes of each id: added, removed, changed, or touched when only the raw record,
 -- remote_data or the rules differ; ids that stay as they are are not here.
 CREATE OR REPLACE TEMP TABLE differences AS
@@ -52,6 +72,15 @@ compared AS (
         OR p.normalization_version <> getvariable('normalization_version')
         OR i.integration IS DISTINCT FROM p.integration
         OR i.tenant_id IS DISTINCT FROM p.tenant_id
+        -- Else only where somebody else changed a row.
+        OR i.name IS DISTINCT FROM p.name
+        OR i.group_type IS DISTINCT FROM p.group_type
+        OR i.group_type_as_received IS DISTINCT FROM p.group_type_as_received
+        OR i.description IS DISTINCT FROM p.description
+        OR i.organization_id IS DISTINCT FROM p.organization_id
+        OR i.created_at IS DISTINCT FROM p.created_at
+        OR i.updated_at IS DISTINCT FROM p.updated_at
+        OR i.other_fields IS DISTINCT FROM p.other_fields::VARCHAR
 ),
 named AS (
     SELECT
@@ -114,9 +143,7 @@ WHERE d.change = 'added' AND c.change = 'removed'
 GROUP BY ALL;
 
 DELETE FROM raw_groups
-WHERE (integrated_account_id, id) IN (
-    SELECT (integrated_account_id, id) FROM differences WHERE NOT is_added
-);
+WHERE (integrated_account_id, id) IN (SELECT (integrated_account_id, id) FROM differences);
 
 DELETE FROM groups
 WHERE (integrated_account_id, id) IN (
@@ -179,3 +206,13 @@ SELECT
 FROM differences AS d
 LEFT JOIN recreated AS r USING (integrated_account_id, name_then)
 WHERE d.change <> 'touched';
+
+UPDATE account_state AS s
+SET rows_digest = b.digest, row_count = coalesce(l.row_count, 0)
+FROM batch AS b
+LEFT JOIN (
+    SELECT integrated_account_id, count(*) AS row_count
+    FROM staging.landed
+    GROUP BY integrated_account_id
+) AS l ON l.integrated_account_id = b.integrated_account_id
+WHERE s.integrated_account_id = b.integrated_account_id;

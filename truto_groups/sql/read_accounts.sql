@@ -9,7 +9,7 @@ SELECT
     a.error_kind,
     a.error,
     c.group_count,
-    c.digest,
+    s.rows_digest,
     c.seconds
 FROM integrated_accounts AS k
 LEFT JOIN account_state AS s ON s.integrated_account_id = k.id
@@ -29,7 +29,6 @@ LEFT JOIN (
     SELECT
         integrated_account_id,
         arg_max(group_count, started_at) AS group_count,
-        arg_max_null(digest, started_at) AS digest,
         arg_max(epoch(finished_at) - epoch(started_at), started_at) AS seconds
     FROM account_syncs
     WHERE outcome IN ('published', 'unchanged')

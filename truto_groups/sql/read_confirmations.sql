@@ -1,8 +1,7 @@
-SELECT
-    integrated_account_id,
-    arg_max_null(digest, started_at) AS digest,
-    arg_max(group_count, started_at) AS group_count
-FROM account_syncs
-WHERE outcome IN ('published', 'unchanged')
-    AND integrated_account_id IN (SELECT unnest($ids))
-GROUP BY integrated_account_id;
+-- Which accounts were ever confirmed, and what their rows were last made of.
+SELECT s.integrated_account_id, any_value(t.rows_digest) AS rows_digest
+FROM account_syncs AS s
+LEFT JOIN account_state AS t ON t.integrated_account_id = s.integrated_account_id
+WHERE s.outcome IN ('published', 'unchanged')
+    AND s.integrated_account_id IN (SELECT unnest($ids))
+GROUP BY s.integrated_account_id;

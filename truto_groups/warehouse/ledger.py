@@ -49,19 +49,6 @@ class Attempt:
     conditions: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
-    """An account's last sync that ended as published or unchanged, seen from another attempt.
-
-    Attributes:
-        digest: Of what it confirmed.
-        group_count: How many groups it confirmed.
-    """
-
-    digest: str | None
-    group_count: int
-
-
 def start_attempts(
     connection: duckdb.DuckDBPyConnection,
     integrated_account_ids: Sequence[str],
@@ -126,12 +113,12 @@ def fail_killed_attempts(
 
 def read_confirmations(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
-) -> Mapping[str, Confirmation]:
-    """Read the last confirmed sync of accounts; those never confirmed are missing."""
+) -> Mapping[str, str | None]:
+    """Read which accounts were ever confirmed, with the digest of what their rows were made of."""
     rows = connection.execute(
         statement("read_confirmations"), {"ids": list(integrated_account_ids)}
     ).fetchall()
-    return {row[0]: Confirmation(digest=row[1], group_count=row[2]) for row in rows}
+    return dict(rows)
 
 
 def read_count_history(

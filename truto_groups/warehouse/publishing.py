@@ -25,12 +25,15 @@ class ReplacedAccount:
         integration: The app's kind, as a slug.
         tenant_id: The customer.
         is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``.
+        digest: Of the answer that is published; None where it is none that Truto gave just now, so
+            that no later answer is taken for the same.
     """
 
     integrated_account_id: str
     integration: str
     tenant_id: str | None
     is_initial: bool = False
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from truto_groups.accounts import KnownAccount
-from truto_groups.errors import DatabaseError
+from truto_groups.errors import RawRecordsError
 from truto_groups.settings import AccountSettings
 from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.ledger import Attempt
@@ -28,12 +28,14 @@ def replay_account(
     The raw records, the ledger and the account's freshness stay as they are: nothing was fetched.
 
     Raises:
+        RawRecordsError: Records of the account are missing. Nothing was written.
         DatabaseError: Nothing was written.
     """
     started_at = clock()
     with Staging() as staging:
         connection = staging.connection
         with database.owning(connection):
+            _guard_raw_records(connection, account.id)
             records = _iter_raw_records(connection, account.id)
             land_records(staging, account.id, records, settings=settings)
             group_count = staging.inspect([account.id])[account.id].group_count
@@ -71,17 +73,32 @@ def land_records(
     """Land records that the database kept, as if they had just been fetched.
 
     Raises:
-        DatabaseError: They cannot be read back.
+        RawRecordsError: They cannot be read back.
     """
     for number, records in enumerate(chunks, start=1):
         text = f"[{','.join(records)}]"
         page = StagedPage(integrated_account_id, number, text, settings.remote_data)
         if unreadable := staging.land([page]):
-            raise DatabaseError(
+            raise RawRecordsError(
                 f"The records kept of integrated account {integrated_account_id} cannot be read "
                 f"back: {unreadable[integrated_account_id]}.",
                 advice="Sync the account again: materialize raw_groups for it.",
             )
+
+
+def _guard_raw_records(connection: Connection, integrated_account_id: str) -> None:
+    """Refuse to take what is left of an account's records for all of them."""
+    kept, written = connection.execute(
+        "SELECT (SELECT count(*) FROM raw_groups WHERE integrated_account_id = $id), "
+        "(SELECT max(row_count) FROM account_state WHERE integrated_account_id = $id)",
+        {"id": integrated_account_id},
+    ).fetchall()[0]
+    if kept != written:
+        raise RawRecordsError(
+            f"Of integrated account {integrated_account_id} {kept:,} raw records are there, and "
+            f"{written or 0:,} were published: something else has changed raw_groups.",
+            advice="Nothing was rebuilt. Sync the account again: materialize raw_groups for it.",
+        )
 
 
 def _iter_raw_records(

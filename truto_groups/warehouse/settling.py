@@ -39,6 +39,7 @@ from truto_groups.warehouse.publishing import (
 )
 from truto_groups.warehouse.shapes import AuditedShape
 from truto_groups.warehouse.staging import Staging
+from truto_groups.warehouse.statements import statement
 
 _EXAMPLES = 20
 
@@ -118,7 +119,7 @@ def settle(
     """
     landed = staging.inspect([sync.account.id for sync in walked])
     digests = {sync.account.id: _digest(sync, landed[sync.account.id]) for sync in walked}
-    changed = [s.account.id for s in walked if s.account.digest != digests[s.account.id]]
+    changed = [s.account.id for s in walked if s.account.rows_digest != digests[s.account.id]]
     structures = staging.profile(changed)
     preview = staging.preview(list(landed))
     with database.writing(staging.connection) as connection:
@@ -131,11 +132,10 @@ def settle(
         for sync in walked:
             key = sync.account.id
             attempt = _attempt(sync, landed[key], digests[key])
-            last = confirmed.get(key)
             if key in overtaken:
                 reason = f"Run {overtaken[key]} began later and has settled a newer answer."
                 settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
-            elif last and last.digest == digests[key] and rows.get(key, 0) == last.group_count:
+            elif confirmed.get(key) == digests[key] and _has_all_rows(attempt, rows.get(key)):
                 settlement.attempts[key] = replace(attempt, outcome="unchanged")
             else:
                 settlement.attempts[key] = attempt
@@ -230,7 +230,7 @@ def _describe(
 def _write(
     connection: duckdb.DuckDBPyConnection,
     settlement: _Settlement,
-    confirmed: Mapping[str, object],
+    confirmed: Collection[str],
     *,
     run_id: str,
     now: datetime,
@@ -241,6 +241,7 @@ def _write(
             sync.account.integration,
             sync.account.tenant_id,
             is_initial=sync.account.id not in confirmed and not sync.settings.record_initial_sync,
+            digest=settlement.attempts[sync.account.id].digest,
         )
         for sync in settlement.published
     ]
@@ -280,9 +281,15 @@ def _attempt(sync: CompleteSync, landed: Landed, digest: str) -> Attempt:
 
 def _digest(sync: CompleteSync, landed: Landed) -> str:
     """Digest of all that decides about the account's rows: records, rules and listing."""
+    counts = landed.counts
     parts = (
         landed.records_digest,
         landed.group_count,
+        # Two equal records without an id leave no trace in a digest that knows no order.
+        counts.record_count,
+        counts.missing_id_count,
+        counts.duplicate_id_count,
+        counts.differing_id_count,
         NORMALIZATION_VERSION,
         sync.account.integration,
         sync.account.tenant_id,
@@ -292,10 +299,14 @@ def _digest(sync: CompleteSync, landed: Landed) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _count_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> Mapping[str, int]:
-    rows = connection.execute(
-        "SELECT integrated_account_id, count(*) FROM groups "
-        "WHERE integrated_account_id IN (SELECT unnest($ids)) GROUP BY ALL",
-        {"ids": list(keys)},
-    ).fetchall()
-    return dict(rows)
+def _count_rows(
+    connection: duckdb.DuckDBPyConnection, keys: Sequence[str]
+) -> Mapping[str, tuple[int, int]]:
+    """Count the rows of accounts in raw_groups and in groups."""
+    rows = connection.execute(statement("count_rows"), {"ids": list(keys)}).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _has_all_rows(attempt: Attempt, rows: tuple[int, int] | None) -> bool:
+    """Whether no row is missing, nor there twice, of what the attempt confirms."""
+    return (rows or (0, 0)) == (attempt.group_count, attempt.group_count)
