@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -39,6 +40,14 @@ class Ceiling:
 
     key: str
     requests: int
+
+
+class PausedTooLongError(Exception):
+    """Nothing may start for longer than the caller can wait; ``seconds`` says for how long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"paused for {seconds:.0f} s more")
+        self.seconds = seconds
 
 
 class RequestLimits:
@@ -92,37 +101,37 @@ class RequestLimits:
             self._database.close()
             self._database = None
 
-    async def wait_for(self, account: Ceiling | None, token: Ceiling) -> float:
+    async def wait_for(
+        self, account: Ceiling | None, token: Ceiling, *, longest_pause: float = inf
+    ) -> float:
         """Wait until one more request may start, and count it.
 
         Args:
             account: The ceiling of the integrated account that the request is for, if any.
             token: The ceiling of the token, over all accounts.
+            longest_pause: Seconds of a pause that are worth waiting for. Waiting for room under a
+                ceiling is ordinary and has no bound.
 
         Returns:
             The seconds that were waited because Truto had asked to slow down; waiting for room
             under a ceiling is ordinary and not in it.
 
         Raises:
+            PausedTooLongError: Nothing may start for longer than that, here or, by the word of
+                another process, since before this one.
             DatabaseError: The shared file cannot be used.
         """
         ceilings = (token,) if account is None else (account, token)
         started = self._clock()
+        until = started + longest_pause
         if not any(ceiling.requests for ceiling in ceilings):
-            await self._wait_out_pauses(ceilings)
+            await self._wait_out_pauses(ceilings, until=until)
         elif account is None:
-            await self._take_turn(ceilings, token)
+            await self._take_turn(ceilings, token, until=until)
         else:
             async with self._turn(account.key):
-                await self._take_turn(ceilings, token)
+                await self._take_turn(ceilings, token, until=until)
         return self._find_throttled(ceilings, since=started)
-
-    def find_pause(self, account: Ceiling | None, token: Ceiling) -> float:
-        """Find for how many seconds more no request may start, as far as this process knows."""
-        if not self._pauses:
-            return 0.0
-        known = [self._pauses.get(one.key, 0.0) for one in (account, token) if one is not None]
-        return max(0.0, max(known) - self._clock())
 
     def slow_down(self, ceiling: Ceiling, *, seconds: float) -> None:
         """Let no request start under a key for some seconds, then start again at half speed.
@@ -162,24 +171,35 @@ class RequestLimits:
             lock = self._turns[key] = asyncio.Lock()
         return lock
 
-    async def _take_turn(self, ceilings: tuple[Ceiling, ...], token: Ceiling) -> None:
+    async def _take_turn(
+        self, ceilings: tuple[Ceiling, ...], token: Ceiling, *, until: float
+    ) -> None:
         while True:
             async with self._turn(token.key):
                 while True:
                     wait, is_token = self._claim(ceilings, token=token)
                     if wait <= 0:
                         return
+                    self._guard_pauses(ceilings, until=until)
                     if not is_token:
                         break
                     await asyncio.sleep(wait)
             await asyncio.sleep(wait)
 
-    async def _wait_out_pauses(self, ceilings: tuple[Ceiling, ...]) -> None:
-        while self._pauses:
-            wait = max(self._pauses.get(one.key, 0.0) for one in ceilings) - self._clock()
-            if wait <= 0:
-                return
+    async def _wait_out_pauses(self, ceilings: tuple[Ceiling, ...], *, until: float) -> None:
+        while (wait := self._find_pause(ceilings)) > 0:
+            self._guard_pauses(ceilings, until=until)
             await asyncio.sleep(wait)
+
+    def _guard_pauses(self, ceilings: tuple[Ceiling, ...], *, until: float) -> None:
+        pause = self._find_pause(ceilings)
+        if self._clock() + pause > until:
+            raise PausedTooLongError(pause)
+
+    def _find_pause(self, ceilings: tuple[Ceiling, ...]) -> float:
+        """For how many seconds more nothing may start, as far as this process has seen."""
+        until = max(self._pauses.get(one.key, 0.0) for one in ceilings) if self._pauses else 0.0
+        return max(0.0, until - self._clock())
 
     def _remember_pause(self, key: str, *, until: float) -> None:
         self._pauses[key] = max(until, self._pauses.get(key, 0.0))

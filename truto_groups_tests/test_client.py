@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -41,6 +42,7 @@ from truto_groups.errors import (
     UnexpectedAnswerError,
     UnprocessableError,
 )
+from truto_groups.limits import Ceiling, RequestLimits
 from truto_groups.query import QueryValue
 from truto_groups.walks import CompleteWalk, Page, SyncStats
 
@@ -459,6 +461,28 @@ def test_others_do_not_wait_out_a_pause_beyond_the_budget_either() -> None:
     ends = ask(answer, call)
     assert asked == ["a", "b"]
     assert "was not tried" in ends[1]
+
+
+def test_a_pause_of_another_process_fails_the_request_that_cannot_wait_for_it(
+    tmp_path: Path,
+) -> None:
+    async def run() -> str:
+        path = tmp_path / "limits"
+        with RequestLimits(path) as other:
+            other.slow_down(Ceiling("token", 500), seconds=3600)
+        options = ClientOptions("https://api.example", retry_seconds=10)
+        transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"result": []}))
+        client = TrutoClient(
+            options, token="a-token", limits=RequestLimits(path), transport=transport
+        )
+        async with client:
+            with pytest.raises(RetriesExhaustedError) as error:
+                await asyncio.wait_for(client.list_integrated_accounts(), 5)
+        return error.value.message
+
+    message = asyncio.run(run())
+    assert "was not tried" in message
+    assert "asked to wait 3600 s" in message
 
 
 @pytest.mark.parametrize(

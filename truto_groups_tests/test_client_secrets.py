@@ -39,6 +39,11 @@ ECHOES: dict[str, Reply] = {
     "retried": reply_json({"message": TOKEN}, status=500),
     "throttled": reply_json({"message": TOKEN}, status=429, retry_after="0"),
     "HTML": Reply(f"<p>{TOKEN}</p>".encode(), headers={"content-type": f"text/{TOKEN}"}),
+    "cut inside the message": reply_json({"message": "x" * 495 + TOKEN}, status=403),
+    "cut inside the app's words": reply_json({"raw_response": "x" * 195 + TOKEN}, status=403),
+    "cut inside an insight": reply_json(
+        {"truto_error_insight": {"other": {"description": "x" * 195 + TOKEN}}}, status=403
+    ),
     "header": reply_json({}, status=404, x_echo=f"Bearer {TOKEN}"),
     "redirect": Reply(status=302, headers={"location": f"http://127.0.0.2/?token={TOKEN}"}),
     "redirect here": Reply(status=302, headers={"location": f"/?token={quote(TOKEN, safe='')}"}),
@@ -87,6 +92,7 @@ def test_an_echoed_token_is_in_no_error_and_no_log(
     error = caught.value
     assert_hidden(str(error), repr(error), repr(vars(error)), caplog.text)
     assert_hidden("".join(traceback.format_exception(error)))
+    assert TOKEN[:8] not in str(error)
     chained: list[BaseException] = [error]
     while (chain := chained[-1].__cause__ or chained[-1].__context__) is not None:
         chained.append(chain)

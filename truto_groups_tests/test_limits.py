@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from truto_groups.errors import DatabaseError
-from truto_groups.limits import Ceiling, RequestLimits
+from truto_groups.limits import Ceiling, PausedTooLongError, RequestLimits
 
 WINDOW = 0.3
 FREE = Ceiling("token", 0)
@@ -139,7 +139,6 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(tmp_path: Path) -> 
             throttled = await limits.wait_for(Ceiling("a", 10), token)
             assert time.monotonic() >= until
             assert throttled <= 0.31
-        assert first.find_pause(None, token) == 0.0
         first.close()
         second.close()
 
@@ -200,9 +199,27 @@ def test_slowing_one_account_leaves_the_others_alone() -> None:
         limits.slow_down(Ceiling("a", 10), seconds=100)
         token = Ceiling("token", 100)
         assert await asyncio.wait_for(limits.wait_for(Ceiling("b", 10), token), 1) == 0.0
-        assert limits.find_pause(Ceiling("a", 10), token) == 100
-        assert limits.find_pause(Ceiling("b", 10), token) == 0.0
+        with pytest.raises(PausedTooLongError, match="100 s"):
+            await limits.wait_for(Ceiling("a", 10), token, longest_pause=99)
         limits.close()
+
+    asyncio.run(run())
+
+
+def test_a_pause_that_another_process_was_told_of_is_not_waited_out_beyond_patience(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        first = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        token = Ceiling("token", 100)
+        first.slow_down(token, seconds=3600)
+        first.slow_down(Ceiling("a", 10), seconds=3600)
+        second = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        for account in (None, Ceiling("a", 10), Ceiling("b", 10)):
+            with pytest.raises(PausedTooLongError):
+                await asyncio.wait_for(second.wait_for(account, token, longest_pause=60), 5)
+        first.close()
+        second.close()
 
     asyncio.run(run())
 

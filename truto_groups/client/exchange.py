@@ -36,7 +36,7 @@ from truto_groups.errors import (
     RetriesExhaustedError,
     TrutoError,
 )
-from truto_groups.limits import Ceiling, RequestLimits
+from truto_groups.limits import Ceiling, PausedTooLongError, RequestLimits
 from truto_groups.walks import SyncStats
 
 MAX_REDIRECTS: Final = 5
@@ -137,10 +137,7 @@ class Exchange:
             TrutoError: It was refused for good; TokenRejectedError concerns every account.
             DatabaseError: The file of the ceilings cannot be used.
         """
-        pause = self._limits.find_pause(account, self._token_ceiling)
-        if pause > self._longest_attempt:
-            raise self._give_up(subject, _Setback("throttled before", pause), attempt=0, spent=0.0)
-        await self._wait_for_room(account, stats=stats)
+        await self._wait_for_room(account, subject=subject, stats=stats)
         started = time.monotonic()
         attempt = 1
         while True:
@@ -163,12 +160,29 @@ class Exchange:
             if answer.limit is not None:
                 wait -= answer.asked_seconds or 0.0
             await asyncio.sleep(wait)
-            await self._wait_for_room(account, stats=stats)
+            spent = time.monotonic() - started
+            await self._wait_for_room(
+                account, subject=subject, stats=stats, attempt=attempt, spent=spent
+            )
             stats.retry_count += 1
             attempt += 1
 
-    async def _wait_for_room(self, account: Ceiling | None, *, stats: SyncStats) -> None:
-        stats.throttled_seconds += await self._limits.wait_for(account, self._token_ceiling)
+    async def _wait_for_room(
+        self,
+        account: Ceiling | None,
+        *,
+        subject: Subject,
+        stats: SyncStats,
+        attempt: int = 0,
+        spent: float = 0.0,
+    ) -> None:
+        try:
+            stats.throttled_seconds += await self._limits.wait_for(
+                account, self._token_ceiling, longest_pause=self._policy.seconds - spent
+            )
+        except PausedTooLongError as error:
+            pause = _Setback("throttled before", error.seconds)
+            raise self._give_up(subject, pause, attempt=attempt, spent=spent) from None
 
     async def _attempt(
         self, path: str, *, subject: Subject, stats: SyncStats, account: Ceiling | None
@@ -189,7 +203,7 @@ class Exchange:
             if target is None:
                 break
             url = target
-            await self._wait_for_room(account, stats=stats)
+            await self._wait_for_room(account, subject=subject, stats=stats)
         return RedirectRefusedError(
             f"The answer to {subject} redirects elsewhere, or again and again; it was not "
             "followed, because the API token goes to the configured server only.",
@@ -223,15 +237,15 @@ class Exchange:
         self, response: httpx.Response, *, subject: Subject, account: Ceiling | None
     ) -> "_Setback | TrutoError":
         status = response.status_code
-        told = read_error_body(response.content)
+        told = read_error_body(response.content, redact=self.redact)
         if status not in HEALING_STATUSES:
-            return build_refusal(subject, status=status, told=told, redact=self.redact)
+            return build_refusal(subject, status=status, told=told)
         text = f": {told.text}" if told.text else ""
         limit = None
         if status == TOO_MANY_REQUESTS:
             limit = self._find_limit(told, account=account)
         return _Setback(
-            self.redact(f"status {status}{text}"),
+            f"status {status}{text}",
             asked_seconds=read_asked_seconds(status, response.headers, now=datetime.now(UTC)),
             limit=limit,
             is_blocked="blocked" in told.text.lower(),

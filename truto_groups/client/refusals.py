@@ -118,20 +118,26 @@ class ErrorBody:
     is_about_account: bool
 
 
-def read_error_body(body: bytes) -> ErrorBody:
-    """Read an error body; one that is no JSON object says nothing, not even an excerpt."""
+def read_error_body(body: bytes, *, redact: Callable[[str], str]) -> ErrorBody:
+    """Read an error body; one that is no JSON object says nothing, not even an excerpt.
+
+    Args:
+        body: As received.
+        redact: Takes the token out of what a server may have echoed; before anything is cut off,
+            because half a token is not known as one.
+    """
     try:
         told = msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ErrorBody(is_remote=False, text="", is_about_account=False)
     message = told.get("message")
-    text = message.strip()[:_MESSAGE_LENGTH] if isinstance(message, str) else ""
+    text = redact(message.strip())[:_MESSAGE_LENGTH] if isinstance(message, str) else ""
     is_about_account = "integrated account" in text.lower().replace("_", " ")
     if not text and told.get("raw_response"):
         raw = told["raw_response"]
         shown = raw if isinstance(raw, str) else msgspec.json.encode(raw).decode()
-        text = f"the app said {shown[:_EXCERPT_LENGTH]}"
-    insights = [text.rstrip("."), *_iter_insights(told.get("truto_error_insight"))]
+        text = f"the app said {redact(shown)[:_EXCERPT_LENGTH]}"
+    insights = [text.rstrip("."), *_iter_insights(told.get("truto_error_insight"), redact)]
     return ErrorBody(
         is_remote=told.get("truto_is_remote_error") is True,
         text="; ".join(one for one in insights if one),
@@ -139,23 +145,20 @@ def read_error_body(body: bytes) -> ErrorBody:
     )
 
 
-def build_refusal(
-    subject: Subject, *, status: int, told: ErrorBody, redact: Callable[[str], str]
-) -> TrutoError:
+def build_refusal(subject: Subject, *, status: int, told: ErrorBody) -> TrutoError:
     """Build the exception for a status that is not tried again.
 
     Args:
         subject: What was asked for.
         status: The HTTP status of the answer.
         told: Its body.
-        redact: Takes the token out of what a server may have echoed.
 
     Returns:
         The exception, to be raised by the caller.
     """
     verdict = _find_verdict(status, told)
     who = "The app behind Truto" if told.is_remote else "Truto"
-    reason = f": {redact(told.text)}." if told.text else "."
+    reason = f": {told.text}." if told.text else "."
     is_of_account = subject.integrated_account_id is not None or status == UNAUTHORIZED
     return verdict.error(
         f"{who} answered {status} to {subject}{reason}",
@@ -173,7 +176,7 @@ def _find_verdict(status: int, told: ErrorBody) -> _Verdict:
     return _REFUSED if is_refusal else _UNEXPECTED
 
 
-def _iter_insights(insight: object) -> list[str]:
+def _iter_insights(insight: object, redact: Callable[[str], str]) -> list[str]:
     if not isinstance(insight, dict):
         return []
     found: list[str] = []
@@ -181,18 +184,17 @@ def _iter_insights(insight: object) -> list[str]:
         told = cast("dict[str, object]", one) if isinstance(one, dict) else {}
         value = told.get("value")
         if key.startswith("missing_required_"):
-            found.append(
-                f"missing {key.removeprefix('missing_required_').replace('_', ' ')}: {_list(value)}"
-            )
+            what = key.removeprefix("missing_required_").replace("_", " ")
+            found.append(f"missing {what}: {_list(value, redact)}")
         elif key == "forbidden_error" and isinstance(value, dict):
             scopes = cast("dict[str, object]", value).get("missing_scopes")
-            found.append(f"missing scopes: {_list(scopes)}")
+            found.append(f"missing scopes: {_list(scopes, redact)}")
         elif key not in {"remote_error", "rate_limit_error"} and told.get("description"):
-            found.append(str(told["description"])[:_EXCERPT_LENGTH])
+            found.append(redact(str(told["description"]))[:_EXCERPT_LENGTH])
     return found
 
 
-def _list(value: object) -> str:
+def _list(value: object, redact: Callable[[str], str]) -> str:
     if isinstance(value, list):
-        return ", ".join(str(one) for one in cast("list[object]", value)) or "none named"
-    return str(value)[:_EXCERPT_LENGTH] if value else "none named"
+        return redact(", ".join(str(one) for one in cast("list[object]", value))) or "none named"
+    return redact(str(value))[:_EXCERPT_LENGTH] if value else "none named"
