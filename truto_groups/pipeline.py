@@ -176,7 +176,13 @@ class _Run:
             del self.pages[:_PAGES_LANDED_TOGETHER]
             unreadable = self.staging.land(
                 [
-                    StagedPage(key, page.number, page.records, self.begun[key].settings.remote_data)
+                    StagedPage(
+                        key,
+                        page.number,
+                        page.records,
+                        self.begun[key].settings.remote_data,
+                        page.listing,
+                    )
                     for key, page in batch
                     if key in self.begun
                 ]

@@ -34,11 +34,14 @@ class Page:
         number: From 1, in the order in which the pages of the sync were handed on.
         records: The JSON text of the array of groups, exactly as received.
         byte_count: Bytes of the answer that brought it, after decompression.
+        listing: Which of the account's listings it belongs to, from 0. Listings are walked side by
+            side, the pages of one come in order.
     """
 
     number: int
     records: str
     byte_count: int
+    listing: int = 0
 
 
 class CompleteWalk:

@@ -39,10 +39,10 @@ ECHOES: dict[str, Reply] = {
     "retried": reply_json({"message": TOKEN}, status=500),
     "throttled": reply_json({"message": TOKEN}, status=429, retry_after="0"),
     "HTML": Reply(f"<p>{TOKEN}</p>".encode(), headers={"content-type": f"text/{TOKEN}"}),
-    "cut inside the message": reply_json({"message": "x" * 495 + TOKEN}, status=403),
-    "cut inside the app's words": reply_json({"raw_response": "x" * 195 + TOKEN}, status=403),
+    "cut inside the message": reply_json({"message": "x" * 490 + TOKEN}, status=403),
+    "cut inside the app's words": reply_json({"raw_response": "x" * 185 + TOKEN}, status=403),
     "cut inside an insight": reply_json(
-        {"truto_error_insight": {"other": {"description": "x" * 195 + TOKEN}}}, status=403
+        {"truto_error_insight": {"other": {"description": "x" * 185 + TOKEN}}}, status=403
     ),
     "header": reply_json({}, status=404, x_echo=f"Bearer {TOKEN}"),
     "redirect": Reply(status=302, headers={"location": f"http://127.0.0.2/?token={TOKEN}"}),

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -581,6 +582,36 @@ def test_a_parameter_with_several_values_is_listed_once_each_and_united(stand: S
     stand.discover()
     assert stand.outcomes(run_id="r1") == {A: "published"}
     assert [row["id"] for row in stand.table("groups")] == ["g1", "g3"]
+
+
+def test_which_listing_is_answered_first_changes_nothing(stand: Stand) -> None:
+    """One group in two organizations: the last listing's copy is kept, also when it comes first."""
+    stand.put(A, [], integration="asana")
+    stand.write_settings('integrations: {asana: {query: {organization_id: ["1", "2"]}}}')
+    stand.discover()
+
+    def answer_late(late: str) -> Callable[[Request], Response | None]:
+        answered = threading.Event()
+
+        def intercept(request: Request) -> Response | None:
+            if not is_list_of(request, A):
+                return None
+            organization = request.query["organization_id"]
+            if organization == late:
+                answered.wait(5)
+                time.sleep(0.2)
+            answered.set()
+            body = {"result": [group(1, organization=organization)], "next_cursor": None}
+            return Response(status=200, body=json.dumps(body).encode())
+
+        return intercept
+
+    outcomes: list[str] = []
+    for late in ("1", "2", "1"):
+        stand.server.intercept = answer_late(late)
+        outcomes.append(stand.outcomes(run_id=f"late {late} {len(outcomes)}")[A])
+        assert [row["organization_id"] for row in stand.table("groups")] == ["2"]
+    assert outcomes == ["published", "unchanged", "unchanged"]
 
 
 # Audit before publish, partial answers: behaviours 6 and 7.

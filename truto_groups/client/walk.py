@@ -79,10 +79,12 @@ class GroupsWalk:
             SettingsError: The query asks for nothing.
         """
         listings = plan_listings(self._request.query)
-        await gather_all(self._walk_listing(query) for query in listings)
+        await gather_all(
+            self._walk_listing(query, number=number) for number, query in enumerate(listings)
+        )
         return seal_walk(page_count=self._landed_count, stats=self._stats)
 
-    async def _walk_listing(self, query: Mapping[str, QueryValue]) -> None:
+    async def _walk_listing(self, query: Mapping[str, QueryValue], *, number: int) -> None:
         query = {name: value for name, value in query.items() if name != "next_cursor"}
         own = {"integrated_account_id": self._request.integrated_account_id}
         # Ours last: nothing in a query may lead to another account or another page size.
@@ -96,7 +98,7 @@ class GroupsWalk:
             records = page.records
             if self._request.complete != "never" and (self._is_partial or page.is_partial):
                 records = await self._complete(records, query=asked, subject=subject)
-            await self._land(records, byte_count=len(answer.body))
+            await self._land(records, byte_count=len(answer.body), listing=number)
             if page.next_cursor is None:
                 return
             self._guard(page.next_cursor, seen=seen, subject=subject)
@@ -131,10 +133,10 @@ class GroupsWalk:
             reason = str(error)
         raise build_envelope_error(subject, reason, answer, redact=self._exchange.redact)
 
-    async def _land(self, records: str, *, byte_count: int) -> None:
+    async def _land(self, records: str, *, byte_count: int, listing: int) -> None:
         async with self._landing:
             self._landed_count += 1
-            page = Page(self._landed_count, records, byte_count)
+            page = Page(self._landed_count, records, byte_count, listing)
             await self._land_page(page)
         _log.debug(
             "Landed page %d of integrated account %s: %d bytes",

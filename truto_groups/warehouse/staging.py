@@ -29,7 +29,9 @@ from truto_groups.warehouse.statements import statement, statements
 logger = logging.getLogger(__name__)
 
 _MEMORY_LIMIT = "256MB"
-_POSITIONS_OF_A_PAGE = 1 << 32
+# A record's position: its listing, its page, and its place in the page.
+_POSITIONS_OF_A_LISTING = 1 << 48
+_POSITIONS_OF_A_PAGE = 1 << 24
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
 
@@ -43,12 +45,15 @@ class StagedPage:
         number: From 1, over the sync.
         records: The JSON text of the array of unified groups, as received.
         remote_data: What of ``remote_data`` is kept in ``groups``.
+        listing: Which of the account's listings it belongs to. Of an id that came in several, the
+            last one's copy is kept, whichever came in first.
     """
 
     integrated_account_id: str
     number: int
     records: str
     remote_data: RemoteData = "all"
+    listing: int = 0
 
 
 class Staging:
@@ -220,7 +225,7 @@ class Staging:
         }
         for page, split in splits:
             count = len(split.records)
-            first = page.number * _POSITIONS_OF_A_PAGE
+            first = page.listing * _POSITIONS_OF_A_LISTING + page.number * _POSITIONS_OF_A_PAGE
             columns["integrated_account_id"] += [page.integrated_account_id] * count
             columns["position"] += range(first, first + count)
             columns["record"] += split.records
