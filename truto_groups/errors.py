@@ -116,10 +116,12 @@ class DoubtfulListingError(TrutoError):
 
 
 class TokenRejectedError(TrutoError):
-    """Truto itself answered 401: the API token is wrong. No account can be synced with it."""
+    """Truto itself answered 401: the API token is wrong. No account can be synced with it.
+
+    Says nothing of the accounts: with another token they are synced at once.
+    """
 
     kind = "token_rejected"
-    is_permanent = True
 
 
 class AccountNeedsReauthError(TrutoError):

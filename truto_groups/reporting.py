@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from truto_groups.errors import find_permanent_kinds
-
 _NAMED: Final = 20
 _MAX_REASON: Final = 1000
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
@@ -48,15 +46,12 @@ class FailedAttempt:
 
     @property
     def is_known(self) -> bool:
-        """Whether it was told before: it waits for a person, and for the same reason as then.
+        """Whether it was told before: the account failed the time before, for the same reason.
 
         Numbers in the reason do not make another one: those of a held-back sync move with every
         sync.
         """
-        waits = self.outcome == "held_back" or (
-            self.outcome == "failed" and self.error_kind in find_permanent_kinds()
-        )
-        return waits and (
+        return self.outcome in ("failed", "held_back") and (
             (self.outcome, self.error_kind, _NUMBER.sub("#", self.error or ""))
             == (self.earlier_outcome, self.earlier_kind, _NUMBER.sub("#", self.earlier_error or ""))
         )

@@ -64,6 +64,47 @@ def test_a_unified_field_that_changed_its_json_type_is_breaking(field: str, stru
     assert ("type_changed", "breaking") in at(findings, field)
 
 
+ALL_OR_NOTHING = {
+    "gone": ({"x": TEXT, "y": TEXT}, {"y": TEXT}),
+    "added": ({"y": TEXT}, {"x": TEXT, "y": TEXT}),
+    "null": ({"x": TEXT, "y": TEXT}, {"x": NULL, "y": TEXT}),
+}
+
+
+@pytest.mark.parametrize(("was", "now"), ALL_OR_NOTHING.values(), ids=ALL_OR_NOTHING.keys())
+@pytest.mark.parametrize("count", [2, 3, 5, 8, 40])
+def test_what_all_records_had_and_none_has_warns_in_small_accounts_too(
+    was: Mapping[str, Any], now: Mapping[str, Any], count: int
+) -> None:
+    findings = audit(make_shape((now, count)), baseline=make_shape((was, count)))
+
+    assert [severity for _, severity in at(findings, "remote_data.x")] == ["warning"]
+
+
+@pytest.mark.parametrize(("was", "now"), ALL_OR_NOTHING.values(), ids=ALL_OR_NOTHING.keys())
+def test_one_record_is_no_witness(was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for counts in ((1, 1), (1, 3), (3, 1)):
+        findings = audit(make_shape((now, counts[1])), baseline=make_shape((was, counts[0])))
+        assert [severity for _, severity in at(findings, "remote_data.x")] == ["information"]
+
+
+def test_what_was_all_or_nothing_before_may_be_so_again() -> None:
+    had, has_not = make_shape(({"x": TEXT, "y": TEXT}, 4)), make_shape(({"y": TEXT}, 4))
+
+    findings = audit(has_not, baseline=had, history=[PastSync(has_not)])
+
+    assert [severity for _, severity in at(findings, "remote_data.x")] == ["information"]
+
+
+@pytest.mark.parametrize("field", ["created_at", "updated_at", "group_type"])
+@pytest.mark.parametrize("structure", ["BOOLEAN", {"value": TEXT}, [TEXT]])
+def test_on_a_first_sync_a_field_that_is_read_whatever_comes_breaks_nothing(
+    field: str, structure: Any
+) -> None:
+    """What is no instant becomes null, and what is no group_type becomes unmapped."""
+    assert at(audit(unified(**{field: structure}), baseline=None), field) == []
+
+
 def test_one_retyped_record_of_many_is_breaking() -> None:
     good = json.dumps({"id": TEXT, "name": TEXT})
     bad = json.dumps({"id": TEXT, "name": {"first": TEXT}})

@@ -63,7 +63,6 @@ def test_only_what_a_retry_cannot_help_is_permanent() -> None:
     permanent = {kind.kind for kind in EVERY_KIND if kind.is_permanent}
     assert permanent == {
         "settings",
-        "token_rejected",
         "account_needs_reauth",
         "bad_request",
         "forbidden",

@@ -662,6 +662,25 @@ def test_what_would_make_rows_wrong_is_held_back_before_it_is_published(
     assert held == answer
 
 
+def test_what_is_no_instant_and_no_type_is_told_on_a_first_sync_and_published(
+    stand: Stand,
+) -> None:
+    odd = {"created_at": True, "updated_at": {"at": 1}, "group_type": ["team"]}
+    stand.put(A, [group(1), group(2, **odd)])
+    stand.discover()
+    result = stand.sync(A)[A]
+    assert isinstance(result, AccountResult)
+    assert result.verdict is not None
+    assert result.attempt.outcome == "published"
+    rows = stand.rows(
+        "SELECT created_at, updated_at, group_type, group_type_as_received FROM groups "
+        "WHERE id = 'g2'"
+    )
+    assert rows == [(None, None, "unmapped", '["team"]')]
+    kinds = {finding.kind for finding in result.verdict.findings}
+    assert {"instants_unreadable", "group_types_unmapped"} <= kinds
+
+
 def test_a_record_with_two_fields_of_one_name_is_held_back(stand: Stand) -> None:
     """Readers disagree on which of the two counts."""
     stand.put(A, groups_of(1))

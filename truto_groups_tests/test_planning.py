@@ -120,7 +120,9 @@ def test_a_failure_that_no_retry_heals_waits_for_settings_listing_or_its_pace(ki
     assert due(relisted)
 
 
-@pytest.mark.parametrize("kind", ["retries_exhausted", "envelope", "pagination", "killed"])
+@pytest.mark.parametrize(
+    "kind", ["retries_exhausted", "envelope", "pagination", "killed", "token_rejected"]
+)
 def test_a_failure_that_may_heal_is_tried_again_at_the_next_tick(kind: str) -> None:
     assert due(failed(kind, hours=0.1, is_same=True))
 

@@ -30,6 +30,9 @@ from truto_groups.drift.shape import (
 SHARE_THAT_MATTERS = 0.05
 """A share of nulls that moved by less does not warn, however sure it is."""
 
+FEWEST_FOR_ALL_OR_NOTHING = 2
+"""What every record had and none has now is no chance, from so many records on."""
+
 
 @dataclass(frozen=True)
 class PastSync:
@@ -140,7 +143,7 @@ def _presence(path: Path, kind: Kind, comparison: _Comparison) -> Finding:
     witnesses = comparison.witnesses(path)
     references = [_present(shape, path) for shape in witnesses]
     observed = _present(comparison.observed, path)
-    chance = least_surprising(observed, references=references)
+    chance = _chance(observed, references)
     # Nobody can miss what was always null.
     has_had_values = any(s.seen(path).value_count for s in (comparison.observed, *witnesses))
     is_gone = kind == "field_gone"
@@ -212,7 +215,7 @@ def _find_null_findings(
     if observed.share == _valued(comparison.baseline, path).share:
         return
     references = [_valued(shape, path) for shape in comparison.witnesses(path)]
-    chance = least_surprising(observed, references=references)
+    chance = _chance(observed, references)
     shares = [reference.share for reference in references if reference.of]
     moved = min(abs(observed.share - share) for share in shares)
     is_fall = observed.share < references[0].share
@@ -236,6 +239,18 @@ def _find_null_findings(
         chance=chance,
         steps=path,
     )
+
+
+def _chance(observed: Count, references: Sequence[Count]) -> float:
+    """How surprising a share is; what turned from all to none, or none to all, is no chance."""
+    asked = [reference for reference in references if reference.of]
+    is_all_or_nothing = observed.share in (0.0, 1.0) and all(
+        reference.share == 1.0 - observed.share for reference in asked
+    )
+    fewest = min((one.of for one in (observed, *asked)), default=0)
+    if asked and is_all_or_nothing and fewest >= FEWEST_FOR_ALL_OR_NOTHING:
+        return 0.0
+    return least_surprising(observed, references=asked)
 
 
 def _present(shape: Shape, path: Path) -> Count:
