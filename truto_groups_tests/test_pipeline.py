@@ -22,6 +22,7 @@ from truto_groups.errors import SettingsError, TokenRejectedError
 from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response, Verbatim
 from truto_groups.walks import CompleteWalk, SyncStats
+from truto_groups.warehouse import staging as staging_module
 from truto_groups.warehouse.settling import AccountResult
 from truto_groups_tests.stand import (
     DATA_TABLES,
@@ -798,3 +799,34 @@ def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand
     stand.sync(A, run_id="r1")
     left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
     assert left == ["groups.duckdb", "groups.duckdb.lock", "groups.duckdb.runs"]
+
+
+LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
+
+
+def test_an_account_with_very_long_records_takes_more_memory_and_is_published(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
+    stand.put(A, LONG_RECORDS)
+    stand.put(B, groups_of(3))
+    stand.discover()
+    assert stand.outcomes(A, B) == {A: "published", B: "published"}
+    assert stand.rows("SELECT count(*) FROM raw_groups") == [(603,)]
+
+
+def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT_OF_LONG_RECORDS", "50MB")
+    stand.put(A, LONG_RECORDS)
+    stand.put(B, groups_of(3))
+    stand.discover()
+    assert stand.outcomes(A, run_id="r1") == {A: "failed"}
+    row = stand.ledger(A)[-1]
+    assert (row["outcome"], row["error_kind"]) == ("failed", "too_large")
+    assert A in row["error"]
+    assert "truto_exclude_fields" in row["error"]
+    assert stand.outcomes(B, run_id="r2") == {B: "published"}
+    assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]

@@ -117,36 +117,66 @@ def settle(
     Raises:
         DatabaseError: Nothing was written.
     """
+    try:
+        return _settle_together(staging, database, walked, failed, run_id=run_id, now=now)
+    except duckdb.OutOfMemoryException:
+        if not walked:
+            raise
+    if len(walked) == 1:
+        too_large = _fail_too_large(walked[0])
+        return _settle_together(staging, database, (), [*failed, too_large], run_id=run_id, now=now)
+    # One of them needs more memory than there is, which is no reason to publish none.
+    results = settle(staging, database, (), failed, run_id=run_id, now=now)
+    for sync in sorted(walked, key=lambda one: -one.walk.stats.byte_count):
+        results += settle(staging, database, [sync], (), run_id=run_id, now=now)
+        staging.forget([sync.account.id])
+    return results
+
+
+def _settle_together(
+    staging: Staging,
+    database: Database,
+    walked: Sequence[CompleteSync],
+    failed: Sequence[Attempt],
+    *,
+    run_id: str,
+    now: datetime,
+) -> list[AccountResult]:
     landed = staging.inspect([sync.account.id for sync in walked])
     digests = {sync.account.id: _digest(sync, landed[sync.account.id]) for sync in walked}
     changed = [s.account.id for s in walked if s.account.rows_digest != digests[s.account.id]]
     structures = staging.profile(changed)
     preview = staging.preview(list(landed))
-    with database.writing(staging.connection) as connection:
-        settlement = _Settlement()
-        keys = list(landed)
-        overtaken = find_overtaken(connection, keys, run_id=run_id)
-        confirmed = read_confirmations(connection, keys)
-        rows = _count_rows(connection, keys)
-        to_judge: list[CompleteSync] = []
-        for sync in walked:
-            key = sync.account.id
-            attempt = _attempt(sync, landed[key], digests[key])
-            if key in overtaken:
-                reason = f"Run {overtaken[key]} began later and has settled a newer answer."
-                settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
-            elif confirmed.get(key) == digests[key] and _has_all_rows(attempt, rows.get(key)):
-                settlement.attempts[key] = replace(attempt, outcome="unchanged")
-            else:
-                settlement.attempts[key] = attempt
-                to_judge.append(sync)
-        missing = [s.account.id for s in to_judge if s.account.id not in changed]
-        structures |= staging.profile(missing)
-        _judge(staging, settlement, to_judge, landed, structures)
-        replaced = _write(connection, settlement, confirmed, run_id=run_id, now=now)
-        finish_attempts(
-            connection, [*settlement.attempts.values(), *failed], run_id=run_id, now=now
-        )
+
+    def write() -> tuple[_Settlement, Mapping[str, Replacement]]:
+        with database.writing(staging.connection) as connection:
+            settlement = _Settlement()
+            keys = list(landed)
+            overtaken = find_overtaken(connection, keys, run_id=run_id)
+            confirmed = read_confirmations(connection, keys)
+            rows = _count_rows(connection, keys)
+            to_judge: list[CompleteSync] = []
+            for sync in walked:
+                key = sync.account.id
+                attempt = _attempt(sync, landed[key], digests[key])
+                if key in overtaken:
+                    reason = f"Run {overtaken[key]} began later and has settled a newer answer."
+                    settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
+                elif confirmed.get(key) == digests[key] and _has_all_rows(attempt, rows.get(key)):
+                    settlement.attempts[key] = replace(attempt, outcome="unchanged")
+                else:
+                    settlement.attempts[key] = attempt
+                    to_judge.append(sync)
+            missing = [s.account.id for s in to_judge if s.account.id not in changed]
+            profiles = {**structures, **staging.profile(missing)}
+            _judge(staging, settlement, to_judge, landed, profiles)
+            replaced = _write(connection, settlement, confirmed, run_id=run_id, now=now)
+            finish_attempts(
+                connection, [*settlement.attempts.values(), *failed], run_id=run_id, now=now
+            )
+        return settlement, replaced
+
+    settlement, replaced = staging.with_room(write)
     return [
         *(
             AccountResult(
@@ -275,6 +305,25 @@ def _attempt(sync: CompleteSync, landed: Landed, digest: str) -> Attempt:
         throttled_seconds=round(stats.throttled_seconds, 3),
         byte_count=stats.byte_count,
         digest=digest,
+        conditions=sync.account.conditions(sync.settings.digest),
+    )
+
+
+def _fail_too_large(sync: CompleteSync) -> Attempt:
+    key, stats = sync.account.id, sync.walk.stats
+    return Attempt(
+        integrated_account_id=key,
+        outcome="failed",
+        page_count=sync.walk.page_count,
+        request_count=stats.request_count,
+        retry_count=stats.retry_count,
+        throttled_seconds=round(stats.throttled_seconds, 3),
+        byte_count=stats.byte_count,
+        error_kind="too_large",
+        error=f"The groups of integrated account {key} ({stats.byte_count / 1e6:,.0f} MB) are so "
+        "long that they need more memory at once than a run takes. The rows published before stay. "
+        "Leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the account in "
+        "the settings file.",
         conditions=sync.account.conditions(sync.settings.digest),
     )
 

@@ -8,9 +8,9 @@ asking. Whether they may be published is audit's and publishing's business.
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import msgspec
@@ -26,12 +26,17 @@ from truto_groups.splitting import SplitPage, split_records
 from truto_groups.warehouse.database import connect, first_line, set_variables
 from truto_groups.warehouse.statements import statement, statements
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 _MEMORY_LIMIT = "256MB"
+# DuckDB works on 2,048 records at once, which is much where each has some hundred kilobytes.
+_MEMORY_LIMIT_OF_LONG_RECORDS = "2GB"
 # A record's position: its listing, its page, and its place in the page.
 _POSITIONS_OF_A_LISTING = 1 << 48
 _POSITIONS_OF_A_PAGE = 1 << 24
+_UNLANDABLE = (duckdb.InvalidInputException, duckdb.OutOfMemoryException)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
 
@@ -82,6 +87,26 @@ class Staging:
         """Forget everything that was landed."""
         self.connection.close()
 
+    def with_room(self, work: Callable[[], T]) -> T:
+        """Do what can be done again; once more with more memory when the usual is not enough.
+
+        Raises:
+            duckdb.OutOfMemoryException: That is not enough either.
+        """
+        try:
+            return work()
+        except duckdb.OutOfMemoryException:
+            logger.info("Records are so long that more memory is taken.")
+        self.connection.execute(
+            "SET memory_limit = $limit", {"limit": _MEMORY_LIMIT_OF_LONG_RECORDS}
+        ).fetchall()
+        try:
+            return work()
+        finally:
+            self.connection.execute(
+                "SET memory_limit = $limit", {"limit": _MEMORY_LIMIT}
+            ).fetchall()
+
     def land(self, pages: Sequence[StagedPage]) -> dict[str, str]:
         """Land pages of any accounts.
 
@@ -99,12 +124,12 @@ class Staging:
                 unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         try:
             self._insert(splits)
-        except duckdb.InvalidInputException:
+        except _UNLANDABLE:
             # One malformed record fails the whole statement: find whose it is.
             for page, split in splits:
                 try:
                     self._insert([(page, split)])
-                except duckdb.InvalidInputException as error:
+                except _UNLANDABLE as error:
                     reason = first_line(error).partition(" Input:")[0]
                     unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         return unreadable
@@ -115,8 +140,7 @@ class Staging:
         copies = self._count_copies(keys)
         if copies:
             before = self._count(keys, copies)
-            duplicated = {"ids": list(copies)}
-            self.connection.execute(statement("drop_duplicates"), duplicated).fetchall()
+            self._ask("drop_duplicates", ids=list(copies))
             after = self._count(keys, copies)
             landed = {
                 key: replace(after[key], counts=before[key].counts)
@@ -130,19 +154,14 @@ class Staging:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
         found: dict[str, list[tuple[str, int]]] = {}
         if integrated_account_ids:
-            rows = self.connection.execute(
-                statement("profile"), {"ids": list(integrated_account_ids)}
-            ).fetchall()
+            rows = self._ask("profile", ids=list(integrated_account_ids))
             for key, structure, count in rows:
                 found.setdefault(key, []).append((structure, count))
         return found
 
     def preview(self, integrated_account_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the first groups of accounts: id, name and group_type of each."""
-        rows = self.connection.execute(
-            statement("preview_landed"), {"ids": list(integrated_account_ids)}
-        ).fetchall()
-        return dict(rows)
+        return dict(self._ask("preview_landed", ids=list(integrated_account_ids)))
 
     def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
         """Find one shortened value of what a finding is about; None where nothing stands there."""
@@ -185,18 +204,17 @@ class Staging:
             ).fetchall()
 
     def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-        rows = self.connection.execute(statement("count_duplicates"), keys).fetchall()
+        rows = self._ask("count_duplicates", **keys)
         return {row[0]: (row[1], row[2]) for row in rows}
 
     def _count(
         self, keys: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
     ) -> dict[str, Landed]:
         values: dict[str, dict[str, dict[str, int]]] = {}
-        rows = self.connection.execute(statement("profile_values"), keys).fetchall()
-        for key, what, value, count in rows:
+        for key, what, value, count in self._ask("profile_values", **keys):
             values.setdefault(key, {}).setdefault(what, {})[value] = count
         landed = {key: _NOTHING for key in keys["ids"]}
-        for row in self.connection.execute(statement("count_landed"), keys).fetchall():
+        for row in self._ask("count_landed", **keys):
             key = row[0]
             counts = LandedCounts(
                 record_count=row[1],
@@ -212,6 +230,12 @@ class Staging:
                 counts, group_count=row[2], records_digest=row[8], repeated_field_count=row[7]
             )
         return landed
+
+    def _ask(self, name: str, **parameters: object) -> list[Any]:
+        """Run one of our statements, which does nothing at all when it fails."""
+        return self.with_room(
+            lambda: self.connection.execute(statement(name), parameters).fetchall()
+        )
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
         import numpy as np  # takes 0.1 s, which loading the definitions must not
@@ -239,7 +263,7 @@ class Staging:
         }
         self.connection.register("arrived", arrays)
         try:
-            self.connection.execute(statement("land")).fetchall()
+            self._ask("land")
         finally:
             with contextlib.suppress(duckdb.Error):
                 self.connection.unregister("arrived")
