@@ -12,7 +12,7 @@ import pytest
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, open_instance
-from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, enter_project, group, groups_of
+from truto_groups_tests.stand import GROUPS_PATH, A, B, C, Stand, enter_project, group, groups_of
 
 ROOT = Path(__file__).parents[1]
 RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
@@ -57,6 +57,39 @@ def test_without_a_reason_it_only_shows_what_acceptance_would_do(
     assert re.search(r"jira\s+held back\s+0\s+0\s+30\s+0", row)
     assert waiting.data() == before
     assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_an_account_is_named_by_the_beginning_of_its_id_as_for_a_sync(waiting: Stand) -> None:
+    assert main(["accept", "--account", A[:8], "--reason", "the vendor numbers its groups"]) == 0
+    assert outcomes(waiting, A) == ["published", "published"]
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_a_name_that_is_nobodys_is_refused_and_nothing_is_accepted(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = waiting.data()
+    for arguments, told in (
+        (["--account", "deadbeef"], "deadbeef: no such account; `truto-groups status` shows all."),
+        (["--account", A[:7]], f"{A[:7]}: no such account; "),
+        (["--integration", "nosuch"], "nosuch: no account of such an integration; "),
+    ):
+        capsys.readouterr()
+        assert main(["accept", *arguments]) == 1
+        assert main(["accept", "--account", B, *arguments, "--reason", "right"]) == 1
+        assert capsys.readouterr().err.count(f"truto-groups: {told}") == 2
+    assert waiting.data() == before
+    assert waiting.table("accepted_baselines") == []
+
+
+def test_a_named_account_that_does_not_wait_is_told_beside_one_that_does(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting.put(C, groups_of(3), integration="slack", tenant_id="acme")
+    assert main(["sync", "--account", C]) == 0
+    capsys.readouterr()
+    assert main(["accept", "--account", B, C]) == 0
+    assert "slack of acme (cccccccc) has nothing to accept." in capsys.readouterr().out
 
 
 def test_what_was_held_back_is_published_from_its_kept_records_without_a_request(

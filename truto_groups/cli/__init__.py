@@ -8,6 +8,7 @@ A command that does not need Dagster does not import it, because that alone take
     accept.py    accept drift and held-back syncs
     status.py    every known account
     standing.py  how an account stands and what to do about it
+    naming.py    accounts as people name them
     sandbox.py   the Truto double, alone or for a command
     terminal.py  tables, ages, paragraphs
 """
@@ -149,7 +150,14 @@ def _describe_sync(parser: argparse.ArgumentParser) -> None:
 
 
 def _describe_accept(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", metavar="ID", action="extend", nargs="+", default=[])
+    parser.add_argument(
+        "--account",
+        metavar="ID",
+        action="extend",
+        nargs="+",
+        default=[],
+        help="these integrated accounts; the first 8 characters of an id do",
+    )
     parser.add_argument(
         "--integration",
         metavar="SLUG",

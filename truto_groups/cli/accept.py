@@ -6,17 +6,21 @@ warehouse/acceptance.py's; it runs as the same Dagster job that the UI launches.
 
 import getpass
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from truto_groups.accounts import KnownAccount
+from truto_groups.cli.naming import find_account, say_account
 from truto_groups.cli.terminal import complain, count, find_width, format_table
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, in_this_process, open_instance
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
+from truto_groups.warehouse.accounts import read_known_accounts
 
 _HEADER = ("account", "integration", "state", "groups", "add", "remove", "change", "why")
 _ACCEPTED, _REFUSED = 0, 1
+_SEE_ALL = "`truto-groups status` shows all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +51,24 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
     """
     session = open_session(TrutoResource(), GroupsDatabase())
     with session.database.reading() as connection:
+        known = read_known_accounts(connection)
+        unknown = _find_unknown(wanted, known)
+        wanted = _resolve(wanted, known)
         waiting = read_waiting(
             connection,
             integrated_account_ids=wanted.integrated_account_ids,
             integrations=wanted.integrations,
         )
+    if unknown:
+        # Half of what was named is not what was meant; nothing is accepted.
+        for text in unknown:
+            complain(f"truto-groups: {text}")
+        return _REFUSED
     if not waiting:
         print("None of these accounts drifted or is held back: there is nothing to accept.")
         return _ACCEPTED if not wanted.reason else _REFUSED
+    for text in _tell_settled(wanted, known, waiting):
+        print(text)
     for line in _describe(waiting):
         print(line)
     if not wanted.reason:
@@ -80,6 +94,37 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         return _REFUSED
     print(f"Accepted {count(len(waiting), 'account')}: what they sent last is their baseline now.")
     return _ACCEPTED
+
+
+def _find_unknown(wanted: Wanted, known: Sequence[KnownAccount]) -> list[str]:
+    """One sentence for each name that is nobody's."""
+    ids = [account.id for account in known]
+    slugs = {account.integration for account in known}
+    accounts = [name for name in wanted.integrated_account_ids if find_account(name, ids) is None]
+    integrations = [name for name in wanted.integrations if name not in slugs]
+    return [
+        *(f"{name}: no such account; {_SEE_ALL}" for name in accounts),
+        *(f"{name}: no account of such an integration; {_SEE_ALL}" for name in integrations),
+    ]
+
+
+def _resolve(wanted: Wanted, known: Sequence[KnownAccount]) -> Wanted:
+    """Put whole ids for the beginnings that people type."""
+    ids = [account.id for account in known]
+    named = [find_account(name, ids) or name for name in wanted.integrated_account_ids]
+    return replace(wanted, integrated_account_ids=list(dict.fromkeys(named)))
+
+
+def _tell_settled(
+    wanted: Wanted, known: Sequence[KnownAccount], waiting: Sequence[Waiting]
+) -> list[str]:
+    """Say which of the named accounts do not wait, where others do."""
+    named = set(wanted.integrated_account_ids) - {one.integrated_account_id for one in waiting}
+    return [
+        f"{say_account(one.id, one.integration, one.tenant_id)} has nothing to accept."
+        for one in known
+        if one.id in named
+    ]
 
 
 def _describe(waiting: Sequence[Waiting]) -> list[str]:

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from truto_groups.cli.naming import SHORT_ID
 from truto_groups.cli.standing import Standing, find_standings
-from truto_groups.cli.terminal import SHORT_ID, count, find_width, format_table, show_age
+from truto_groups.cli.terminal import count, find_width, format_table, show_age
 from truto_groups.client import TrutoClient
 from truto_groups.errors import SettingsError
 from truto_groups.session import Session, read_clock

@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 
 from truto_groups.accounts import KnownAccount
+from truto_groups.cli.naming import find_account
 from truto_groups.cli.report import Listener, Refusal, SyncReport, Wish
-from truto_groups.cli.terminal import SHORT_ID
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.assets import ACCOUNTS
 from truto_groups.defs.local import (
@@ -203,21 +203,13 @@ def _choose(
         return None
     chosen: set[str] = set()
     for name in dict.fromkeys(wish.names):
-        key = _find_account(name, [account.id for account in accounts])
+        key = find_account(name, [account.id for account in accounts])
         reason = _UNKNOWN if key is None else obstacles.get(key)
         if reason is not None:
             report.refusals.append(Refusal(key or name, reason))
         elif key is not None:
             chosen.add(key)
     return frozenset(chosen)
-
-
-def _find_account(name: str, ids: Sequence[str]) -> str | None:
-    """Find an account by its id, or by a beginning of it that no other shares."""
-    if name in ids:
-        return name
-    found = [one for one in ids if len(name) >= SHORT_ID and one.startswith(name.lower())]
-    return found[0] if len(found) == 1 else None
 
 
 def _cut(keys: Sequence[str], found: PartitionRange) -> Sequence[str]:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 _GAP = "  "
 _UNLIMITED = 10_000
-SHORT_ID = 8
 
 
 def find_width() -> int:

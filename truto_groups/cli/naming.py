@@ -1,0 +1,22 @@
+"""Accounts as people name them: found by the beginning of an id, and said in a few words.
+
+Pure; what is done with an account that is found, or not, is the commands' business.
+"""
+
+from collections.abc import Sequence
+
+SHORT_ID = 8
+
+
+def find_account(name: str, ids: Sequence[str]) -> str | None:
+    """Find an account by its id, or by a beginning of it that no other shares."""
+    if name in ids:
+        return name
+    found = [one for one in ids if len(name) >= SHORT_ID and one.startswith(name.lower())]
+    return found[0] if len(found) == 1 else None
+
+
+def say_account(key: str, integration: str, tenant_id: str | None) -> str:
+    """Say which account it is: ``launchdarkly of acme (816dafc0)``."""
+    whose = f" of {tenant_id}" if tenant_id else ""
+    return f"{integration}{whose} ({key[:SHORT_ID]})"
