@@ -4,6 +4,7 @@ The sandbox, the database and the Dagster instance are real.
 """
 
 import re
+import shlex
 from pathlib import Path
 
 import dagster as dg
@@ -90,6 +91,42 @@ def test_a_named_account_that_does_not_wait_is_told_beside_one_that_does(
     capsys.readouterr()
     assert main(["accept", "--account", B, C]) == 0
     assert "slack of acme (cccccccc) has nothing to accept." in capsys.readouterr().out
+
+
+def test_all_that_changed_is_shown_with_the_worst_first_and_the_command_to_paste(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever accepts a field that was added must see the one that is gone."""
+    enter_project(stand, tmp_path, monkeypatch)
+    before = [group(n, remote_data={"a": n, "b": n, "c": n, "d": n}) for n in range(40)]
+    after = [group(n, remote_data={"d": str(n), "e": n}) for n in range(40)]
+    stand.put(A, before, after, integration="okta", tenant_id="acme")
+    assert [main(["sync"]), main(["sync", "--all"])] == [0, 0]
+    capsys.readouterr()
+
+    assert main(["accept", "--account", A]) == 0
+    out = capsys.readouterr().out
+    told = out.partition("okta of acme (aaaaaaaa):\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.partition(":")[0].strip() for line in told] == [
+        "Field is gone, `remote_data.a`",
+        "Field is gone, `remote_data.b`",
+        "Field is gone, `remote_data.c`",
+        "JSON type changed of `remote_data.d`",
+        "Field was added, `remote_data.e`",
+    ]
+    found = re.search(r'truto-groups (accept --account aaaaaaaa) --reason "…" --digest \w+$', out)
+    assert found is not None
+
+    assert main(["accept"]) == 0
+    out = capsys.readouterr().out
+    assert "  And 2 more; `truto-groups accept --account aaaaaaaa` shows all." in out
+    assert main([*shlex.split(found[0])[1:5], "seen", *shlex.split(found[0])[6:]]) == 0
+    assert outcomes(stand, A) == ["published", "published"]
+    assert main(["accept"]) == 0
+    assert "there is nothing to accept" in capsys.readouterr().out
 
 
 def test_what_was_held_back_is_published_from_its_kept_records_without_a_request(

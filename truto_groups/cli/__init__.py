@@ -9,6 +9,7 @@ A command that does not need Dagster does not import it, because that alone take
     status.py    every known account
     standing.py  how an account stands and what to do about it
     naming.py    accounts as people name them
+    waiting.py   what waits for a person to accept it
     sandbox.py   the Truto double, alone or for a command
     terminal.py  tables, ages, paragraphs
 """

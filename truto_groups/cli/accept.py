@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from truto_groups.accounts import KnownAccount
-from truto_groups.cli.naming import find_account, say_account
-from truto_groups.cli.terminal import complain, count, find_width, format_table
+from truto_groups.cli.naming import SHORT_ID, find_account, say_account
+from truto_groups.cli.terminal import complain, count, format_table
+from truto_groups.cli.waiting import accept_command, find_reasons, is_acceptable
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, in_this_process, open_instance
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 
-_HEADER = ("account", "integration", "state", "groups", "add", "remove", "change", "why")
+_HEADER = ("account", "integration", "state", "groups", "add", "remove", "change")
 _ACCEPTED, _REFUSED = 0, 1
+_MOST_OF_MANY = 3
 _SEE_ALL = "`truto-groups status` shows all."
 
 
@@ -69,12 +71,16 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         return _ACCEPTED if not wanted.reason else _REFUSED
     for text in _tell_settled(wanted, known, waiting):
         print(text)
-    for line in _describe(waiting):
+    is_named = bool(wanted.integrated_account_ids or wanted.integrations)
+    for line in _describe(waiting, most=None if is_named else _MOST_OF_MANY):
         print(line)
     if not wanted.reason:
-        print(f'To accept: add --reason "…" --digest {digest_of(waiting)}')
+        acceptable = [one for one in waiting if is_acceptable(one)]
+        if acceptable:
+            digest = digest_of(acceptable)
+            print(f"\nIf this is right: {accept_command(acceptable)} --digest {digest}")
         return _ACCEPTED
-    if not wanted.integrated_account_ids and not wanted.integrations:
+    if not is_named:
         complain("Name what to accept: --account ID or --integration SLUG.")
         return _REFUSED
     config = {
@@ -127,7 +133,8 @@ def _tell_settled(
     ]
 
 
-def _describe(waiting: Sequence[Waiting]) -> list[str]:
+def _describe(waiting: Sequence[Waiting], *, most: int | None) -> list[str]:
+    """A table of what accepting would do, then why each account waits, ``most`` reasons of each."""
     rows = [
         (
             one.integrated_account_id,
@@ -137,18 +144,19 @@ def _describe(waiting: Sequence[Waiting]) -> list[str]:
             one.would_add,
             one.would_remove,
             one.would_change,
-            _say_why(one),
         )
         for one in waiting
     ]
     right = ("groups", "add", "remove", "change")
-    return format_table(rows, header=_HEADER, right=right, width=max(find_width(), 160))
-
-
-def _say_why(one: Waiting) -> str:
-    if one.obstacle is not None:
-        return f"cannot be accepted: {one.obstacle}"
-    if one.volume_reason:
-        return one.volume_reason
-    told = [finding for finding in one.findings if finding.severity != "information"]
-    return told[0].message if told else "held back"
+    lines = format_table(rows, header=_HEADER, right=right)
+    for one in waiting:
+        key = one.integrated_account_id
+        lines += ["", f"{say_account(key, one.integration, one.tenant_id)}:"]
+        if one.obstacle is not None:
+            lines.append("  It cannot be accepted, because no rows can be made of what it sent.")
+        reasons = find_reasons(one)
+        lines += [f"  {reason}" for reason in reasons[:most]]
+        if len(reasons[:most]) < len(reasons):
+            more = f"And {len(reasons) - len(reasons[:most])} more"
+            lines.append(f"  {more}; `truto-groups accept --account {key[:SHORT_ID]}` shows all.")
+    return lines
