@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from truto_groups import read
+from truto_groups.cli.naming import say_accounts
 from truto_groups.cli.report import Listener, SyncReport, Wish
 from truto_groups.cli.sync import describe_troubles, summarize
 from truto_groups.cli.syncing import synchronize
 from truto_groups.cli.terminal import complain, count, find_width, format_table
-from truto_groups.defs.local import CheckVerdict
 from truto_groups.discovering import Discovery
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.warehouse.database import Connection
@@ -79,7 +79,7 @@ def main() -> int:
     except TrutoGroupsError as error:
         complain(f"The demo could not be run. {error}")
         return 2
-    show_verdicts(report.verdicts, width=width)
+    show_verdicts(report, width=width)
     for text in describe_troubles(report):
         complain(text)
     if missing:
@@ -121,18 +121,18 @@ def show_tables(connection: Connection, report: SyncReport, *, width: int) -> No
         )
 
 
-def show_verdicts(verdicts: Sequence[CheckVerdict], *, width: int) -> None:
+def show_verdicts(report: SyncReport, *, width: int) -> None:
     """Print what the checks said."""
     rows = [
         (
             "passed" if one.is_passed else "FAILED" if one.is_error else "warns",
             one.name,
-            one.description,
+            say_accounts(one.description, report.accounts),
         )
-        for one in verdicts
+        for one in report.verdicts
     ]
     _show("checks", rows, header=("verdict", "check", "in words"), width=width)
-    if any(not one.is_passed for one in verdicts):
+    if any(not one.is_passed for one in report.verdicts):
         print(f"\n  {_WARNINGS_ARE_MEANT}")
 
 

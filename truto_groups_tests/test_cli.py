@@ -14,7 +14,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.settings.dotenv import read_variables
-from truto_groups_tests.stand import A, B, C, D, Stand, groups_of
+from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -132,12 +132,38 @@ def test_status_as_a_table_names_accounts_and_what_to_do(known: Stand, read_outp
     assert [line.split()[0] for line in lines[2:6]] == [D, A, B, C]
     assert "none: its integration, zendesk, has no groups" in lines[5]
     assert "(stale)" in lines[3]
-    assert f"  {B} (slack): Its status is needs_reauth" in out
+    assert "(bbbbbbbb): Its status is needs_reauth" in out
     assert lines[-1] == (
         "4 accounts, 3 groups; 2 stale, 1 failed or held back at the last attempt."
     )
     assert err == ""
     del known
+
+
+def test_status_says_what_drifted_and_how_to_accept_it_and_which_types_want_a_mapping(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, read_output: Read
+) -> None:
+    """They warn in the checks, so that whoever asks for what to do must hear of them."""
+    stand.put(A, groups_of(30), [group(n, new=n) for n in range(30)], tenant_id="acme")
+    stand.put(B, [group(n, group_type="guild") for n in range(3)], integration="jumpcloud")
+    stand.put(C, groups_of(40), [], integration="slack")
+    stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=2)
+    stand.discover()
+    stand.sync()
+    stand.pass_time(minutes=1)
+    stand.sync(run_id="second")
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.chdir(stand.folder)
+
+    assert main(["status"]) == 0
+    lines = read_output()[0].partition("What to do:\n")[2].splitlines()
+    told = {line.split(": ")[0].split("(")[-1].rstrip(")"): line for line in lines if line}
+    assert told.keys() >= {A[:8], B[:8], C[:8]}
+    assert "Field was added, `new`: " in told[A[:8]]
+    assert '`truto-groups accept --account aaaaaaaa --reason "…"`' in told[A[:8]]
+    assert "Map the types in Truto, or raise `unmapped_limit`" in told[B[:8]]
+    assert "accept" not in told[B[:8]]
+    assert '`truto-groups accept --account cccccccc --reason "…"`' in told[C[:8]]
 
 
 def test_status_needs_no_token_and_no_dagster_home(known: Stand) -> None:

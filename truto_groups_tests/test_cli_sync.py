@@ -209,7 +209,7 @@ def test_an_account_that_fails_is_named_with_its_reason_and_the_others_are_publi
     assert "3 accounts: 1 failed, 2 published." in three.out
     assert three.lines[B] == "failed jira acme"
     (told,) = [line for line in three.err.splitlines() if line]
-    assert told.startswith(f"{B} (jira, acme) failed. ")
+    assert told.startswith("jira of acme (bbbbbbbb) failed. ")
     assert "JSON" in told
     assert len(three.stand.table("groups", account=A)) == 3
 
@@ -219,7 +219,23 @@ def test_an_account_that_is_held_back_ends_with_1(three: Command) -> None:
 
     assert three.sync() == 1
     assert three.lines[B].startswith("held_back jira acme")
-    assert f"{B} (jira, acme) was held back. " in three.err
+    assert "jira of acme (bbbbbbbb) was held back. " in three.err
+
+
+def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) -> None:
+    grown = [group(n, new=n) for n in range(30)]
+    command.stand.put(A, groups_of(30), grown, integration="okta", tenant_id="acme")
+    assert [command.sync(), command.sync("--all")] == [0, 0]
+
+    lines = command.out.splitlines()
+    (told,) = [line for line in lines if line.startswith("Check ")]
+    assert told.startswith("Check no_unaccepted_drift: ")
+    assert "okta of acme (aaaaaaaa)" in told
+    assert A not in told
+    assert lines[-2:] == [
+        "What to do about each account: truto-groups status",
+        'If what they send is right: truto-groups accept --account aaaaaaaa --reason "…"',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +281,7 @@ def test_accounts_in_flight_elsewhere_are_left_out_and_named(three: Command) -> 
 
     assert three.sync("--all") == 0
     assert set(three.lines) == {A, C}
-    assert f"Left to a run that covers it already: {B} (jira, acme)." in three.out
+    assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in three.out
 
 
 def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Command) -> None:

@@ -3,7 +3,9 @@
 Pure; what is done with an account that is found, or not, is the commands' business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from truto_groups.accounts import KnownAccount
 
 SHORT_ID = 8
 
@@ -20,3 +22,12 @@ def say_account(key: str, integration: str, tenant_id: str | None) -> str:
     """Say which account it is: ``launchdarkly of acme (816dafc0)``."""
     whose = f" of {tenant_id}" if tenant_id else ""
     return f"{integration}{whose} ({key[:SHORT_ID]})"
+
+
+def say_accounts(text: str, accounts: Iterable[KnownAccount]) -> str:
+    """Say the accounts that a text names by their whole ids as people know them."""
+    for account in accounts:
+        if account.id in text:
+            name = say_account(account.id, account.integration, account.tenant_id)
+            text = text.replace(account.id, name)
+    return text

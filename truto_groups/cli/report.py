@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from truto_groups.accounts import KnownAccount
 from truto_groups.defs.local import CheckVerdict
 from truto_groups.discovering import Discovery
+from truto_groups.warehouse.acceptance import Waiting
 from truto_groups.warehouse.outcomes import AccountOutcome
 
 
@@ -40,6 +41,8 @@ class SyncReport:
         run_ids: The Dagster runs.
         problems: Why a run failed, where no account tells it.
         verdicts: What the checks said after the last run.
+        waiting: What drifted or is held back, when a check failed.
+        accounts: All known accounts, as last listed.
     """
 
     refusals: list[Refusal] = field(default_factory=list[Refusal])
@@ -49,6 +52,8 @@ class SyncReport:
     run_ids: list[str] = field(default_factory=list[str])
     problems: list[str] = field(default_factory=list[str])
     verdicts: Sequence[CheckVerdict] = ()
+    waiting: Sequence[Waiting] = ()
+    accounts: Sequence[KnownAccount] = ()
 
     @property
     def failures(self) -> list[AccountOutcome]:

@@ -3,7 +3,7 @@
 Pure: known accounts, their settings and a clock reading in, plain values out.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -54,9 +54,18 @@ def find_standings(
     *,
     pace_of: Callable[[KnownAccount], Pace],
     max_age_of: Callable[[KnownAccount], timedelta | None],
+    waiting: Mapping[str, str],
     now: datetime,
 ) -> list[Standing]:
-    """Say how each known account stands, by integration and tenant."""
+    """Say how each known account stands, by integration and tenant.
+
+    Args:
+        accounts: Known accounts.
+        pace_of: Gives an account's pace.
+        max_age_of: Gives how old an account's groups may be.
+        waiting: By id, what to do about an account that drifted or is held back.
+        now: Aware UTC instant to judge by.
+    """
     known = sorted(accounts, key=lambda one: (one.integration, one.tenant_id or "", one.id))
     stale = {
         found.account.id: found.advice
@@ -65,7 +74,12 @@ def find_standings(
     standings: list[Standing] = []
     for account in known:
         obstacle = find_obstacle(account, skip=pace_of(account).skip)
-        advice = _advise(account, obstacle=obstacle, stale_advice=stale.get(account.id))
+        advice = _advise(
+            account,
+            obstacle=obstacle,
+            stale_advice=stale.get(account.id, ""),
+            drift_advice=waiting.get(account.id, ""),
+        )
         standings.append(
             Standing(
                 integrated_account_id=account.id,
@@ -87,12 +101,14 @@ def find_standings(
     return standings
 
 
-def _advise(account: KnownAccount, *, obstacle: str | None, stale_advice: str | None) -> str:
+def _advise(
+    account: KnownAccount, *, obstacle: str | None, stale_advice: str, drift_advice: str
+) -> str:
     if obstacle is not None:
         # Only a connection that broke waits for a person; the rest is as somebody wanted it.
         return obstacle if account.gone_at is None and not account.is_active else ""
     if account.outcome in ("failed", "held_back"):
-        return account.error or "Look at its last run in Dagster."
+        return f"{account.error or 'Look at its last run in Dagster.'} {drift_advice}".strip()
     if account.outcome is None:
         return "It waits for its first sync: run `truto-groups sync`, or start Dagster."
-    return stale_advice or ""
+    return f"{stale_advice} {drift_advice}".strip()

@@ -7,13 +7,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from truto_groups.cli.naming import SHORT_ID
+from truto_groups.cli.naming import SHORT_ID, say_account
 from truto_groups.cli.standing import Standing, find_standings
 from truto_groups.cli.terminal import count, find_width, format_table, show_age
+from truto_groups.cli.waiting import advise
 from truto_groups.client import TrutoClient
 from truto_groups.errors import SettingsError
 from truto_groups.session import Session, read_clock
 from truto_groups.settings import read_environment, read_settings, resolve_knobs
+from truto_groups.warehouse.acceptance import read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Database
 
@@ -27,9 +29,14 @@ def run_status(*, is_json: bool) -> int:
     session = _open_session()
     with session.database.reading() as connection:
         accounts = read_known_accounts(connection)
+        waiting = {one.integrated_account_id: advise(one) for one in read_waiting(connection)}
     now = session.clock()
     standings = find_standings(
-        accounts, pace_of=session.pace_of, max_age_of=session.max_age_of, now=now
+        accounts,
+        pace_of=session.pace_of,
+        max_age_of=session.max_age_of,
+        waiting=waiting,
+        now=now,
     )
     if is_json:
         print(json.dumps([_to_json(one) for one in standings], indent=2, ensure_ascii=False))
@@ -54,7 +61,8 @@ def describe_standings(standings: Sequence[Standing], *, now: datetime, width: i
     if waiting:
         lines += ["", "What to do:"]
     for one in waiting:
-        lines.append(f"  {one.integrated_account_id} ({one.integration}): {one.what_to_do}")
+        who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+        lines.append(f"  {who}: {one.what_to_do}")
     stale = sum(one.is_stale for one in standings)
     failed = sum(one.outcome in ("failed", "held_back") for one in standings)
     groups = sum(one.groups or 0 for one in standings)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from truto_groups.accounts import KnownAccount
+from truto_groups.cli.naming import say_account, say_accounts
 from truto_groups.cli.report import Listener, SyncReport, Wish
 from truto_groups.cli.syncing import synchronize
 from truto_groups.cli.terminal import complain, count
+from truto_groups.cli.waiting import accept_command, is_acceptable
 from truto_groups.discovering import Discovery
 from truto_groups.warehouse.outcomes import AccountOutcome
 
@@ -22,9 +24,8 @@ def run_sync(wish: Wish, *, is_verbose: bool = False) -> int:
         print(f"Left to a run that covers it already: {_name(account)}.")
     if len(report.in_flight) > _NAMED:
         print(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
-    for verdict in report.verdicts:
-        if not verdict.is_passed:
-            print(f"Check {verdict.name}: {verdict.description}")
+    for text in describe_checks(report):
+        print(text)
     for text in describe_troubles(report):
         complain(text)
     return report.exit_code
@@ -61,12 +62,24 @@ def summarize(report: SyncReport) -> str:
     return f"{count(len(outcomes), 'account')}: {', '.join(parts).replace('_', ' ')}."
 
 
+def describe_checks(report: SyncReport) -> list[str]:
+    """One line for each check that failed, and then what to do about them."""
+    failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
+    told = [f"Check {one.name}: {say_accounts(one.description, report.accounts)}" for one in failed]
+    if failed:
+        told.append("What to do about each account: truto-groups status")
+    acceptable = [one for one in report.waiting if is_acceptable(one)]
+    if acceptable:
+        told.append(f"If what they send is right: {accept_command(acceptable)}")
+    return told
+
+
 def describe_troubles(report: SyncReport) -> list[str]:
     """One paragraph for each account that failed, and for what no account tells."""
     told = [f"{one.name} cannot be synced. {one.reason}" for one in report.refusals]
     for one in report.failures:
         verb = "was held back" if one.outcome == "held_back" else "failed"
-        who = f"{one.integrated_account_id} ({one.integration}, {one.tenant_id or 'no tenant'})"
+        who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
         told.append(f"{who} {verb}. {one.error or ''}".strip())
     told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
     if len(report.unreached) > _NAMED:
@@ -85,4 +98,4 @@ def _tell_begin(account_count: int) -> None:
 
 
 def _name(account: KnownAccount) -> str:
-    return f"{account.id} ({account.integration}, {account.tenant_id or 'no tenant'})"
+    return say_account(account.id, account.integration, account.tenant_id)

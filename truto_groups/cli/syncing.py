@@ -37,6 +37,7 @@ from truto_groups.planning import (
     plan_ranges,
 )
 from truto_groups.session import Session
+from truto_groups.warehouse.acceptance import read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.outcomes import read_outcomes
 
@@ -67,7 +68,11 @@ def synchronize(
         found = _discover(session, instance)
         listener.discovered(found)
         sync = _Sync(session, instance, tags, listener, is_verbose=is_verbose)
+        sync.report.accounts = found.accounts
         sync.run(_choose(session, found.accounts, wish, report=sync.report))
+        if any(not verdict.is_passed for verdict in sync.report.verdicts):
+            with session.database.reading() as connection:
+                sync.report.waiting = read_waiting(connection)
         return sync.report
 
 
