@@ -12,11 +12,10 @@ from typing import Any
 
 from truto_groups import read
 from truto_groups.cli.naming import say_accounts
-from truto_groups.cli.report import Listener, SyncReport, Wish
-from truto_groups.cli.sync import describe_troubles, summarize
+from truto_groups.cli.report import Census, Listener, SyncReport, Wish
+from truto_groups.cli.sync import describe_census, describe_troubles, summarize
 from truto_groups.cli.syncing import synchronize
 from truto_groups.cli.terminal import complain, count, find_width, format_table
-from truto_groups.discovering import Discovery
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.warehouse.database import Connection
 
@@ -160,11 +159,11 @@ def _show(
         print(f"  {line}")
 
 
-def _tell_discovery(found: Discovery) -> None:
-    integrations = len({account.integration for account in found.accounts})
+def _tell_discovery(census: Census) -> None:
+    integrations = len({account.integration for account in census.found.accounts})
     print(
-        f"The sandbox lists {count(found.listed_count, 'connected app')} of "
-        f"{count(integrations, 'integration')}.",
+        f"The sandbox lists {count(census.found.listed_count, 'connected app')} of "
+        f"{count(integrations, 'integration')}: {describe_census(census)}.",
         flush=True,
     )
 

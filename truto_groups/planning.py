@@ -84,23 +84,30 @@ def is_wanted(account: KnownAccount) -> bool:
 
 
 def is_due(account: KnownAccount, *, pace: Pace, now: datetime, next_tick: timedelta) -> bool:
-    """Whether the account must be synced now.
+    """Whether the account must be synced now."""
+    due_at = find_due_at(account, pace=pace, next_tick=next_tick)
+    return due_at is not None and due_at <= now
 
-    It is when it was never confirmed, or so long ago that ``refresh_every`` would pass before the
-    next tick. A failure that no retry heals, and a sync that waits for a person, are tried again
-    when settings or listing change, else every ``refresh_every``.
+
+def find_due_at(account: KnownAccount, *, pace: Pace, next_tick: timedelta) -> datetime | None:
+    """Since or from when the account must be synced; None when it cannot be.
+
+    At once when it was never confirmed, else so early that ``refresh_every`` does not pass before
+    the next tick. A failure that no retry heals, and a sync that waits for a person, are tried
+    again when settings or listing change, else every ``refresh_every``.
     """
     if not is_syncable(account, skip=pace.skip):
-        return False
+        return None
     if is_wanted(account):
-        return True
-    latest = now + next_tick - pace.refresh_every
+        return account.wanted_at
     waits = account.outcome == "held_back" or (
         account.outcome == "failed" and account.error_kind in find_permanent_kinds()
     )
-    if waits and account.attempted_conditions == account.conditions(pace.digest):
-        return account.attempted_at is None or account.attempted_at <= latest
-    return account.last_confirmed_at is None or account.last_confirmed_at <= latest
+    is_same = account.attempted_conditions == account.conditions(pace.digest)
+    tried_at = account.attempted_at if waits and is_same else account.last_confirmed_at
+    if tried_at is None:
+        return account.first_listed_at
+    return tried_at + pace.refresh_every - next_tick
 
 
 def may_be_early(account: KnownAccount, *, pace: Pace, now: datetime) -> bool:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -110,7 +111,10 @@ def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_d
     three: Command,
 ) -> None:
     assert three.sync() == 0
-    assert "Truto lists 4 accounts, 3 new." in three.out
+    assert (
+        "Truto lists 4 accounts, 3 new: 3 to keep in sync, "
+        "1 to be reconnected (slack of acme (dddddddd))." in three.out
+    )
     assert "3 accounts: 3 published." in three.out
     assert three.lines == {
         A: "published okta acme 3 groups first sync",
@@ -121,7 +125,10 @@ def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_d
     assert len(three.stand.table("groups")) == 5
 
     assert three.sync() == 0
-    assert "Nothing is due." in three.out
+    # Six hours after they were confirmed, but so early that these do not pass before a next tick.
+    (first,) = three.stand.rows("SELECT min(last_confirmed_at) FROM integrated_accounts")[0]
+    due_at = first.astimezone(UTC) + timedelta(hours=6) - timedelta(minutes=10)
+    assert f"Nothing is due before {due_at:%Y-%m-%d %H:%M} UTC." in three.out
     assert [run.status for run in three.runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
@@ -181,6 +188,7 @@ def test_named_accounts_that_do_not_touch_leave_the_one_between_alone(three: Com
 
     assert three.sync("--account", first[:8], last) == 0
     assert set(three.lines) == {first, last}
+    assert re.findall("Syncing .*", three.out) == ["Syncing 2 accounts …"]
     ranges = [run.tags["dagster/asset_partition_range_start"] for run in three.runs()[1:]]
     assert sorted(ranges) == sorted([first, last])
     assert between not in ranges

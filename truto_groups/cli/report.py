@@ -3,8 +3,9 @@
 How it is done is syncing.py's, how it is printed sync.py's and the demo's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.defs.local import CheckVerdict
@@ -43,6 +44,7 @@ class SyncReport:
         verdicts: What the checks said after the last run.
         waiting: What drifted or is held back, when a check failed.
         accounts: All known accounts, as last listed.
+        due_at: When the next account is due, where nothing was; None when none ever is.
     """
 
     refusals: list[Refusal] = field(default_factory=list[Refusal])
@@ -54,6 +56,7 @@ class SyncReport:
     verdicts: Sequence[CheckVerdict] = ()
     waiting: Sequence[Waiting] = ()
     accounts: Sequence[KnownAccount] = ()
+    due_at: datetime | None = None
 
     @property
     def failures(self) -> list[AccountOutcome]:
@@ -69,9 +72,24 @@ class SyncReport:
 
 
 @dataclass(frozen=True)
+class Census:
+    """Which of the listed accounts are kept in sync, and which are not.
+
+    Attributes:
+        found: What the listing means.
+        synced: How many are kept in sync.
+        idle: Those that are not, by why.
+    """
+
+    found: Discovery
+    synced: int
+    idle: Mapping[str, Sequence[KnownAccount]]
+
+
+@dataclass(frozen=True)
 class Listener:
     """Who is told while it goes on; each does nothing unless given."""
 
-    discovered: Callable[[Discovery], None] = lambda found: None
+    discovered: Callable[[Census], None] = lambda census: None
     begun: Callable[[int], None] = lambda account_count: None
     settled: Callable[[Sequence[AccountOutcome]], None] = lambda outcomes: None

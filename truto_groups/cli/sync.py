@@ -1,18 +1,19 @@
 """``truto-groups sync``: refresh accounts now, and print what became of each."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import say_account, say_accounts
-from truto_groups.cli.report import Listener, SyncReport, Wish
+from truto_groups.cli.report import Census, Listener, SyncReport, Wish
 from truto_groups.cli.syncing import synchronize
 from truto_groups.cli.terminal import complain, count
 from truto_groups.cli.waiting import accept_command, is_acceptable
-from truto_groups.discovering import Discovery
 from truto_groups.warehouse.outcomes import AccountOutcome
 
 _NAMED = 20
+_NAMED_WHY = 3
 
 
 def run_sync(wish: Wish, *, is_verbose: bool = False) -> int:
@@ -56,7 +57,10 @@ def describe_changes(one: AccountOutcome) -> str:
 def summarize(report: SyncReport) -> str:
     """Say in one line how many accounts ended how."""
     if not report.outcomes:
-        return "Nothing is due." if report.exit_code == 0 else "Nothing was synced."
+        if report.exit_code != 0:
+            return "Nothing was synced."
+        due = f" before {report.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if report.due_at else ""
+        return f"Nothing is due{due}."
     outcomes = [one.outcome for one in report.outcomes]
     parts = [f"{outcomes.count(kind):,} {kind}" for kind in dict.fromkeys(sorted(outcomes))]
     return f"{count(len(outcomes), 'account')}: {', '.join(parts).replace('_', ' ')}."
@@ -87,10 +91,23 @@ def describe_troubles(report: SyncReport) -> list[str]:
     return [*told, *report.problems]
 
 
-def _tell_discovery(found: Discovery) -> None:
+def describe_census(census: Census) -> str:
+    """Say how many accounts are kept in sync, and which are not and why."""
+    parts = [f"{census.synced:,} to keep in sync"]
+    for why, accounts in census.idle.items():
+        names = [_name(account) for account in accounts[:_NAMED_WHY]]
+        more = len(accounts) - len(names)
+        named = ", ".join([*names, f"{more:,} more"] if more else names)
+        parts.append(f"{len(accounts):,} {why} ({named})")
+    return ", ".join(parts)
+
+
+def _tell_discovery(census: Census) -> None:
+    found = census.found
     new = f", {len(found.added_keys):,} new" if found.added_keys else ""
     gone = f", {len(found.gone):,} gone" if found.gone else ""
-    print(f"Truto lists {count(found.listed_count, 'account')}{new}{gone}.", flush=True)
+    listed = count(found.listed_count, "account")
+    print(f"Truto lists {listed}{new}{gone}: {describe_census(census)}.", flush=True)
 
 
 def _tell_begin(account_count: int) -> None:

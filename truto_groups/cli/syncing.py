@@ -6,14 +6,14 @@ history and checks land in the same instance. What is printed of it is the calle
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import find_account
-from truto_groups.cli.report import Listener, Refusal, SyncReport, Wish
+from truto_groups.cli.report import Census, Listener, Refusal, SyncReport, Wish
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.assets import ACCOUNTS
 from truto_groups.defs.local import (
@@ -30,6 +30,7 @@ from truto_groups.discovering import Discovery, discover
 from truto_groups.planning import (
     PartitionRange,
     Turn,
+    find_due_at,
     find_obstacle,
     is_due,
     is_syncable,
@@ -66,7 +67,7 @@ def synchronize(
         in_this_process(instance, session.database) as tags,
     ):
         found = _discover(session, instance)
-        listener.discovered(found)
+        listener.discovered(_take_census(session, found))
         sync = _Sync(session, instance, tags, listener, is_verbose=is_verbose)
         sync.report.accounts = found.accounts
         sync.run(_choose(session, found.accounts, wish, report=sync.report))
@@ -102,11 +103,18 @@ class _Sync:
             ]
             ranges = self._plan(known.values(), keys, busy | self.tried, wanted)
             if not ranges:
+                self.report.due_at = self._find_next_due_at(known.values())
                 return
-            for one in ranges:
-                covered = [known[key] for key in _cut(keys, one) if key in known]
-                covered = [account for account in covered if self._is_syncable(account)]
-                self.listener.begun(len(covered))
+            covers = [
+                [
+                    known[key]
+                    for key in _cut(keys, one)
+                    if key in known and self._is_syncable(known[key])
+                ]
+                for one in ranges
+            ]
+            self.listener.begun(sum(len(covered) for covered in covers))
+            for one, covered in zip(ranges, covers, strict=True):
                 self.tried |= {account.id for account in covered}
                 finished = refresh_range(
                     definitions, self.instance, one, tags=self.tags, is_verbose=self.is_verbose
@@ -161,6 +169,15 @@ class _Sync:
         with self.session.database.reading() as connection:
             return {account.id: account for account in read_known_accounts(connection)}
 
+    def _find_next_due_at(self, known: Iterable[KnownAccount]) -> datetime | None:
+        dues = [
+            find_due_at(account, pace=self.session.pace_of(account), next_tick=_NEXT_TICK)
+            for account in known
+        ]
+        # What is due already is in flight, and told as such.
+        now = self.session.clock()
+        return min((due_at for due_at in dues if due_at and due_at > now), default=None)
+
     def _is_syncable(self, account: KnownAccount) -> bool:
         return is_syncable(account, skip=self.session.pace_of(account).skip)
 
@@ -188,6 +205,19 @@ def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:
         dg.AssetMaterialization(ACCOUNTS, metadata=describe_listing(found.accounts))
     )
     return found
+
+
+def _take_census(session: Session, found: Discovery) -> Census:
+    """Sort out who is listed and yet not synced."""
+    idle: dict[str, list[KnownAccount]] = {}
+    listed = [account for account in found.accounts if account.gone_at is None]
+    for account in listed:
+        skip = session.pace_of(account).skip
+        if not is_syncable(account, skip=skip):
+            no_groups = account.supports_groups is False
+            why = "skipped" if skip else "without groups" if no_groups else "to be reconnected"
+            idle.setdefault(why, []).append(account)
+    return Census(found, len(listed) - sum(map(len, idle.values())), idle)
 
 
 def _choose(
