@@ -56,6 +56,22 @@ def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[st
         process.communicate()
 
 
+def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alone(
+    database: Database,
+) -> None:
+    with duckdb.connect(database.location) as other:
+        other.execute("CREATE TABLE groups (id INTEGER, members INTEGER)")
+
+    with pytest.raises(DatabaseError, match="holds a table groups that is not ours") as caught:
+        put_property(database, "a")
+
+    with pytest.raises(DatabaseError, match="holds a table groups that is not ours"):
+        read_properties(database)
+    assert caught.value.advice == "Set TRUTO_GROUPS_DATABASE to another file."
+    with duckdb.connect(database.location) as other:
+        assert other.execute("SHOW TABLES").fetchall() == [("groups",)]
+
+
 WRITER = """
 import sys, time
 from truto_groups.warehouse.database import Database

@@ -123,6 +123,7 @@ class Database:
                 self._locked(exclusive=False),
                 self._attached(connection, is_read_only=self.is_file),
             ):
+                self._refuse_strangers(connection)
                 yield connection
         except duckdb.IOException as error:
             raise self._explain(error) from error
@@ -187,12 +188,32 @@ class Database:
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self._is_prepared:
             return
+        self._refuse_strangers(connection)
         for table in TABLES:
             ddl = table.ddl(compression=_FILE_COMPRESSION if self.is_file else "")
             connection.execute(ddl).fetchall()
         for text in statements("groups_as_of"):
             connection.execute(text).fetchall()
         self._is_prepared = True
+
+    def _refuse_strangers(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Leave a database alone in which another program has a table of one of our names."""
+        if self._is_prepared:
+            return
+        found: dict[str, set[str]] = {}
+        for table_name, column_name in connection.execute(
+            "FROM duckdb_columns() SELECT table_name, column_name "
+            "WHERE database_name = current_database() AND schema_name = current_schema()"
+        ).fetchall():
+            found.setdefault(table_name, set()).add(column_name)
+        for table in TABLES:
+            columns = {column.name for column in table.columns}
+            if not columns <= found.get(table.name, columns):
+                raise DatabaseError(
+                    f"{self.location} holds a table {table.name} that is not ours, or that "
+                    "another version of ours has made.",
+                    advice="Set TRUTO_GROUPS_DATABASE to another file.",
+                )
 
     def _explain(self, error: duckdb.Error) -> DatabaseError:
         text = first_line(error)
