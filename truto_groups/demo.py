@@ -5,6 +5,8 @@ says, and what it shows is made by the same code as everywhere.
 """
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +90,7 @@ def main() -> int:
         )
     code = report.exit_code or int(missing > 0)
     if code == 0:
-        _tell_next()
+        _tell_next(report)
     return code
 
 
@@ -172,16 +174,35 @@ def _tell_begin(account_count: int) -> None:
     print(f"Syncing {count(account_count, 'account')} through Dagster …", flush=True)
 
 
-def _tell_next() -> None:
+def _tell_next(report: SyncReport) -> None:
+    database = _say_path(Path(os.environ["TRUTO_GROUPS_DATABASE"]))
+    home = _say_path(Path(os.environ["DAGSTER_HOME"]))
+    programs = _say_path(Path(sys.executable).parent)
+    is_first = any(one.is_first for one in report.outcomes)
+    again = (
+        "time passes in the sandbox: see what changes"
+        if is_first
+        else "nothing more happens in the sandbox; it begins anew after\n"
+        f"                      rm -r {home} {database}*"
+    )
     print(
+        f"\nThe tables are in {database}. In pandas:\n\n"
+        f"  TRUTO_GROUPS_DATABASE={database} {programs}/python -c \\\n"
+        "    'from truto_groups import read; print(read.groups())'\n"
         "\nWhat next\n\n"
-        "  make demo           time has passed in the sandbox: see what changed\n"
+        f"  make demo           {again}\n"
         "  make ui             the same tables, partitions and checks in Dagster\n"
-        "  TRUTO_API_TOKEN=… .venv/bin/truto-groups sync\n"
+        f"  TRUTO_API_TOKEN=… {programs}/truto-groups sync\n"
         "                      the groups of your own connected apps, in data/truto_groups.duckdb\n"
         "  TRUTO_API_TOKEN=… make ui\n"
         "                      the same, kept fresh"
     )
+
+
+def _say_path(path: Path) -> str:
+    """A path as one would type it here."""
+    cwd = Path.cwd()
+    return shlex.quote(str(path.relative_to(cwd) if path.is_relative_to(cwd) else path))
 
 
 if __name__ == "__main__":

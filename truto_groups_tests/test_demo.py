@@ -43,7 +43,26 @@ def test_the_demo_publishes_every_active_account_and_then_shows_what_changed(
     second = run_demo(tmp_path, port=port)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert "time passes in the sandbox: see what changes" in first.stdout
+    assert "nothing more happens in the sandbox" in second.stdout
+    assert f"The tables are in data/sandbox-{port}.duckdb." in first.stdout
+    command = re.search(r"^  TRUTO_GROUPS_DATABASE=.*\\\n.*$", first.stdout, re.MULTILINE)
+    assert command is not None
+    pasted = subprocess.run(
+        ["sh", "-c", command[0]],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "rows x 16 columns" in pasted.stdout
     assert "19 accounts: 19 published." in first.stdout
+    assert (
+        "19 to keep in sync, 1 to be reconnected (onelogin of initech (d4f5a8b0)), "
+        "1 without groups (zendesk of acme (f8d41637))." in first.stdout
+    )
+    assert "launchdarkly of acme (816dafc0)" in second.stdout.partition("no_unaccepted_drift")[2]
     assert "group_changes" not in first.stdout
     for told in ("Platform", "department", "every_account_is_fresh", "make ui", "TRUTO_API_TOKEN"):
         assert told in first.stdout
