@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 # The sandbox's port in `make demo` and `make ui`, which show the same tables.
 PORT ?= 8790
+# Dagster's port in `make ui`.
+UI_PORT ?= 3000
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -19,6 +21,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A .env file in the folder that Dagster is started in wins over variables that are set, and would
 # send what runs on the sandbox to the tables of your own.
 FROM_SANDBOX_HOME := sh -c 'cd "$$DAGSTER_HOME" && exec "$$@"' sh
+UI_URL = http://127.0.0.1:$(UI_PORT), in some 20 seconds. Stop it with Ctrl-C.
+# Dagster's own lines of each tick would drown what somebody should act on.
+UI_OPTIONS = --port $(UI_PORT) --log-level warning
 # An activated environment must not be taken for ours.
 unexport VIRTUAL_ENV
 
@@ -29,15 +34,20 @@ unexport VIRTUAL_ENV
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed.
+demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed. PORT=8790
 	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.demo
 
-ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env).
+ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env). UI_PORT=3000 PORT=8790
+	@! $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", $(UI_PORT)))' 2>/dev/null || { \
+		echo "Port $(UI_PORT) is taken. If Dagster runs there already, use it: a second daemon on the same" \
+			"history would request everything twice. Else take another: make ui UI_PORT=$$(($(UI_PORT) + 1))" >&2; exit 1; }
 	@if [ -n "$$TRUTO_API_TOKEN" ] || grep -Eqs '^ *(export +)?TRUTO_API_TOKEN *= *[^ #]' .env; then \
-		exec $(BIN)/dg dev -w workspace.yaml; \
+		echo "Dagster on Truto: $(UI_URL)"; \
+		exec $(BIN)/dg dev -w workspace.yaml $(UI_OPTIONS); \
 	else \
+		echo "Dagster on the sandbox (no token set): $(UI_URL)"; \
 		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(FROM_SANDBOX_HOME) \
-			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml'; \
+			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
 test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.

@@ -1,0 +1,42 @@
+"""The Makefile, where no environment needs to be set up for it."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_ui_is_refused_where_its_port_is_taken(tmp_path: Path) -> None:
+    """Dagster would take the next port, and a second daemon would work on the same history."""
+    programs = tmp_path / "venv" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
+    for name in ("dg", "truto-groups"):
+        (programs / name).write_text('#!/bin/sh\necho started "$@"\n')
+        (programs / name).chmod(0o755)
+    stamp = tmp_path / "venv" / ".installed"
+    stamp.write_text(str(ROOT))
+
+    def make_ui(port: int) -> subprocess.CompletedProcess[str]:
+        call = ["make", "--no-print-directory", "-o", str(stamp), "ui", f"UI_PORT={port}"]
+        return subprocess.run(
+            [*call, f"VENV={tmp_path / 'venv'}", "PORT=8799"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        taken = make_ui(port)
+    free = make_ui(port)
+
+    assert taken.returncode == 2
+    assert f"Port {port} is taken." in taken.stderr
+    assert f"make ui UI_PORT={port + 1}" in taken.stderr
+    assert "started" not in taken.stdout
+    assert f": http://127.0.0.1:{port}, " in free.stdout
+    assert f"workspace.yaml --port {port} --log-level warning" in free.stdout
