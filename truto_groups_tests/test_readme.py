@@ -1,5 +1,6 @@
 """The README says what the code does: names, defaults, commands and columns. Nothing is faked."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,13 @@ import yaml
 
 from truto_groups import contract
 from truto_groups.definitions import defs
+from truto_groups.reporting import (
+    CheckState,
+    FailedAttempt,
+    FailedRun,
+    tell_check_change,
+    tell_failed_run,
+)
 from truto_groups.settings import EffectiveKnobs, read_settings
 from truto_groups_tests.readme_tables import README, ROOT, TABLES, put_into, render_tables
 
@@ -29,7 +37,7 @@ def test_every_asset_check_job_schedule_and_sensor_is_named() -> None:
     names |= {key.name for key in repository.asset_graph.asset_check_keys}
     names |= {schedule.name for schedule in repository.schedule_defs}
     names |= {sensor.name for sensor in repository.sensor_defs}
-    names |= {"refresh_groups", "accept_drift"}
+    names |= {name for name in repository.job_names if not name.startswith("__")}
     assert names - NAMES == set()
 
 
@@ -84,6 +92,27 @@ def test_every_variable_is_in_the_example_of_the_environment() -> None:
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     variables = {name for name in NAMES if re.fullmatch(r"TRUTO_[A-Z_]+", name)}
     assert variables == set(re.findall(r"^#?(TRUTO_[A-Z_]+)=", example, re.MULTILINE))
+
+
+def test_every_call_of_dagster_names_the_definitions() -> None:
+    """Unlike dg, it does not find them in the project: without -m it ends with a usage error."""
+    calls = re.findall(r"^    (dagster asset materialize .*)", TEXT, re.MULTILINE)
+    assert calls
+    assert all(" -m truto_groups.definitions " in call for call in calls)
+
+
+def test_the_examples_of_what_is_posted_are_as_it_is_posted() -> None:
+    attempt = FailedAttempt("id", "okta", "acme", "failed", "kind", "error")
+    failed = tell_failed_run(FailedRun("5d1f", "refresh_groups", ""), [attempt])
+    check = CheckState("every_account_is_fresh", "groups", "error", "…", "5d1f")
+    turned = tell_check_change(check, before="passed")
+    assert failed is not None
+    assert turned is not None
+    text = (ROOT / "docs" / "webhook.md").read_text(encoding="utf-8")
+    first, second = map(json.loads, re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    assert list(first) == list(failed)
+    assert [list(account) for account in first["accounts"]] == [list(failed["accounts"][0])]
+    assert second == {**turned, "run_id": "5d1f…"}
 
 
 def test_every_linked_file_exists() -> None:
