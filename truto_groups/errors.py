@@ -27,7 +27,7 @@ becomes which exception is decided in client/.
         └── CompletionError           ┘
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
 
@@ -59,10 +59,15 @@ class TrutoGroupsError(Exception):
 
 
 class SettingsError(TrutoGroupsError):
-    """A variable or the settings file is missing or wrong. A retry cannot help."""
+    """A variable or the settings file is missing or wrong. A retry cannot help.
+
+    Attributes:
+        mistakes: Each mistake with what would be right, where the message tells several.
+    """
 
     kind = "settings"
     is_permanent = True
+    mistakes: Sequence[str] = ()
 
 
 class DatabaseError(TrutoGroupsError):

@@ -230,6 +230,20 @@ def test_status_on_a_settings_file_with_a_mistake_names_the_line(
     assert "Did you mean refresh_every?" in err
 
 
+def test_several_mistakes_in_a_settings_file_have_a_line_each(
+    known: Stand, read_output: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known.write_settings("defaults:\n  refresh_evry: 6h\n  max_age: -1\n  skip: 3\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(known.settings_path))
+
+    assert main(["status"]) == 2
+    title, *lines = read_output()[1].splitlines()
+    assert title == "truto-groups: 3 mistakes in the settings:"
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"  ({number}) {known.settings_path}:{number + 1}" for number in (1, 2, 3)
+    ]
+
+
 def test_the_dotenv_of_a_project_says_only_what_is_not_set(tmp_path: Path) -> None:
     (tmp_path / "workspace.yaml").touch()
     (tmp_path / ".env").write_text("TRUTO_API_TOKEN=\nONE=file\nexport TWO='of file'\nEMPTY=file\n")

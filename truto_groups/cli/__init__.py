@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from truto_groups.cli.terminal import complain
-from truto_groups.errors import TrutoGroupsError
+from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.sandbox.server import DEFAULT_PORT
 from truto_groups.settings.dotenv import read_variables
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except TrutoGroupsError as error:
-        complain(f"truto-groups: {error}")
+        complain(f"truto-groups: {_describe(error)}")
         return _NOTHING_DONE
     except KeyboardInterrupt:
         complain("Interrupted. What was published stays; the rest is tried the next time.")
@@ -221,6 +221,14 @@ def _sandbox(options: argparse.Namespace) -> int:
     from truto_groups.cli.sandbox import run_sandbox
 
     return run_sandbox(port=options.port, command=options.command)
+
+
+def _describe(error: TrutoGroupsError) -> str:
+    """A paragraph; of several mistakes in the settings, a line for each."""
+    if not isinstance(error, SettingsError) or not error.mistakes:
+        return str(error)
+    title = error.message.partition(": ")[0]
+    return "\n  ".join([f"{title}:", *error.mistakes, *([error.advice] if error.advice else [])])
 
 
 def _describe_unexpected(error: Exception) -> str:

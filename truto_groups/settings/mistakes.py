@@ -42,15 +42,17 @@ def make_error(mistakes: Iterable[Mistake], *, source: str) -> SettingsError:
     ordered = sorted(set(mistakes), key=lambda mistake: (mistake.line, spell_path(mistake.path)))
     if len(ordered) == 1:
         return SettingsError(f"{_place(ordered[0], source)}.", advice=_stop(ordered[0].right))
-    told = " ".join(
+    told = [
         f"({number}) {_place(mistake, source)}. {_stop(mistake.right)}"
         for number, mistake in enumerate(ordered[:_MOST_TOLD], start=1)
-    )
+    ]
     more = len(ordered) - _MOST_TOLD
-    return SettingsError(
-        f"{len(ordered)} mistakes in the settings: {told}",
+    error = SettingsError(
+        f"{len(ordered)} mistakes in the settings: {' '.join(told)}",
         advice=f"And {more} more, told once these are mended." if more > 0 else "",
     )
+    error.mistakes = told
+    return error
 
 
 def spell_path(path: KeyPath) -> str:
