@@ -226,6 +226,16 @@ def test_in_a_project_the_home_has_its_configuration_but_not_its_storage(tmp_pat
     assert config["concurrency"] == project["concurrency"]
 
 
+def test_outside_of_a_project_it_says_where_it_puts_things(port: int, tmp_path: Path) -> None:
+    outside = run(port, "true", cwd=tmp_path)
+    (tmp_path / "workspace.yaml").touch()
+    inside = run(port, "true", cwd=tmp_path)
+
+    told = f"tables and history go to {tmp_path / 'data'} and {tmp_path / '.dagster'}."
+    assert told in outside.stderr
+    assert told not in inside.stderr
+
+
 def test_outside_of_a_project_nothing_is_told_to_anyone(tmp_path: Path) -> None:
     place = prepare_place(8790, cwd=tmp_path)
 

@@ -68,19 +68,25 @@ def run_sandbox(*, port: int, command: Sequence[str]) -> int:
         SettingsError: The port is taken by something else, or the folders cannot be written.
     """
     place = prepare_place(port, cwd=Path.cwd())
+    if place.project is None:
+        complain(
+            f"{Path.cwd()} is in no project: tables and history go to {place.database.parent} and "
+            f"{place.home.parent}."
+        )
     with _serving(place) as is_ours:
         if command:
             origin = "" if is_ours else ", which another process serves"
             complain(f"Sandbox of Truto at {place.variables['TRUTO_BASE_URL']}{origin}.")
             return run_command(command, environ={**os.environ, **place.variables})
-        for line in describe_place(place):
-            print(line, flush=True)
-        if not is_ours:
-            complain("Another process serves this sandbox already; the variables hold for it too.")
-            return 0
-        complain("Serving the sandbox of Truto. Stop it with Ctrl-C.")
         stopped = threading.Event()
+        # Before a word is out: who reads that it serves may stop it at once.
         with _handling(lambda number, frame: stopped.set()):
+            for line in describe_place(place):
+                print(line, flush=True)
+            if not is_ours:
+                complain("Another process serves this sandbox; the variables hold for it too.")
+                return 0
+            complain("Serving the sandbox of Truto. Stop it with Ctrl-C.")
             stopped.wait()
     return 0
 
