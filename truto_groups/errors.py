@@ -49,7 +49,7 @@ class TrutoGroupsError(Exception):
         """Say what was wrong, and what to do about it."""
         self.message = _flatten(message)
         self.advice = _flatten(advice)
-        super().__init__(f"{self.message} {self.advice}".strip())
+        super().__init__(f"{_stop(self.message)} {self.advice}" if self.advice else self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle with every attribute."""
@@ -238,6 +238,11 @@ def find_permanent_kinds() -> frozenset[str]:
             yield from walk(below)
 
     return frozenset(found.kind for found in walk(TrutoGroupsError) if found.is_permanent)
+
+
+def _stop(text: str) -> str:
+    # What a library or the system says comes without a full stop, and a sentence follows.
+    return f"{text}." if text[-1:].isalnum() or text.endswith(("'", '"', ")")) else text
 
 
 def _flatten(text: str) -> str:

@@ -62,6 +62,9 @@ def groups_as_of(
     Args:
         instant: Aware, or taken as UTC; a date is its beginning.
         connection: Where to read; a look of its own when not given.
+
+    Raises:
+        ValueError: A text is no instant in ISO 8601.
     """
     return _frame(
         "FROM groups_as_of($instant::TIMESTAMPTZ) ORDER BY integration, integrated_account_id, id",
@@ -120,7 +123,13 @@ def _frame(text: str, connection: "Connection | None" = None, **parameters: obje
 def _as_utc(instant: datetime | date | str) -> str:
     """Write an instant so that DuckDB reads it the same everywhere."""
     if isinstance(instant, str):
-        instant = datetime.fromisoformat(instant)
+        try:
+            instant = datetime.fromisoformat(instant)
+        except ValueError:
+            raise ValueError(
+                f"{instant!r} is no instant. Give a datetime, a date, or ISO 8601 such as "
+                "'2026-11-01' or '2026-11-01T08:30:00Z'."
+            ) from None
     if not isinstance(instant, datetime):
         instant = datetime(instant.year, instant.month, instant.day, tzinfo=UTC)
     if instant.tzinfo is None:

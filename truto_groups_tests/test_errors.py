@@ -33,6 +33,12 @@ def test_an_error_is_one_paragraph_of_message_and_advice() -> None:
     assert (error.message, error.advice) == ("The file is wrong.", "Mend it.")
 
 
+def test_what_the_system_says_gets_its_full_stop_before_the_advice() -> None:
+    error = TrutoGroupsError("It cannot be read: Is a directory", advice="Name a file.")
+
+    assert str(error) == "It cannot be read: Is a directory. Name a file."
+
+
 def test_an_error_without_advice_is_its_message() -> None:
     assert str(DatabaseError("It is held.")) == "It is held."
 

@@ -70,6 +70,11 @@ def test_groups_come_with_their_values(filled: Stand) -> None:
     assert frame.loc["g0", "first_seen_at"] == pd.Timestamp("2026-03-01T12:00:00Z")
 
 
+def test_a_text_that_is_no_instant_is_told_with_one_that_is() -> None:
+    with pytest.raises(ValueError, match=r"'yesterday' is no instant\. .*'2026-11-01'"):
+        read.groups_as_of("yesterday")
+
+
 @pytest.mark.parametrize(
     "instant",
     [

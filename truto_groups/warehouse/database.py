@@ -144,7 +144,7 @@ class Database:
         except OSError as error:
             raise DatabaseError(
                 f"The lock file {path} cannot be written: {error.strerror}.",
-                advice="Set TRUTO_GROUPS_DATABASE to a folder that this user may write.",
+                advice="Set TRUTO_GROUPS_DATABASE to a file in a folder that this user may write.",
             ) from error
         try:
             _take(descriptor, exclusive=exclusive)
