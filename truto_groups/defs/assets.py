@@ -12,6 +12,9 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as _Target,
+)
 
 from truto_groups import contract
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
@@ -47,6 +50,7 @@ BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
 CHANGES = dg.AssetKey(contract.GROUP_CHANGES.name)
 
 _NAMED_IN_A_FAILURE = 20
+_OUTPUTS = {spec.key: spec.get_python_identifier() for spec in CHECK_SPECS}
 _GOOD_OUTCOMES = ("published", "unchanged", "skipped")
 # Of the asset, whichever account came last; accounts have the check every_account_is_fresh.
 _FRESHNESS = dg.FreshnessPolicy.time_window(
@@ -157,7 +161,7 @@ def refreshed_groups(
     if checks and session is not None and (is_readable or problem is None):
         try:
             for result in evaluate_checks(session, checks):
-                yield _check_event(result, selected=context.selected_asset_check_keys)
+                yield from _check_events(context, result)
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None or tally.failures:
@@ -171,21 +175,31 @@ def _find_checks(context: dg.AssetExecutionContext) -> Collection[dg.AssetCheckK
     return context.selected_asset_check_keys
 
 
-def _check_event(
-    result: dg.AssetCheckResult, *, selected: Collection[dg.AssetCheckKey]
-) -> dg.AssetCheckResult | dg.AssetCheckEvaluation:
-    """A check that was not selected has no output to stand in: it is recorded as an event."""
-    asset, name = result.asset_key, result.check_name
-    if asset is None or name is None or dg.AssetCheckKey(asset, name) in selected:
-        return result
-    return dg.AssetCheckEvaluation(
-        asset_key=asset,
-        check_name=name,
+def _check_events(
+    context: dg.AssetExecutionContext, result: dg.AssetCheckResult
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """A result as an event about the asset's newest materialization, whichever account's it is.
+
+    Of a run over one partition Dagster would make it about that partition's own last one; where
+    the account failed that is an old one, and the UI would show the check as not evaluated.
+    """
+    key = dg.AssetCheckKey(result.asset_key or GROUPS, str(result.check_name))
+    newest = context.instance.fetch_materializations(key.asset_key, limit=1).records
+    yield dg.AssetCheckEvaluation(
+        asset_key=key.asset_key,
+        check_name=key.name,
         passed=result.passed,
         metadata=result.metadata,
+        target_materialization_data=_Target(
+            storage_id=newest[0].storage_id, run_id=newest[0].run_id, timestamp=newest[0].timestamp
+        )
+        if newest
+        else None,
         severity=result.severity,
         description=result.description,
     )
+    if key in context.selected_asset_check_keys:
+        yield dg.Output(None, output_name=_OUTPUTS[key])
 
 
 def _materialize(

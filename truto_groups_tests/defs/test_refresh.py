@@ -4,6 +4,7 @@ Real: HTTP on loopback, DuckDB in a file, a Dagster instance on SQLite, processe
 Faults are injected on the server's side.
 """
 
+import asyncio
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.loader import LoadingContextForTest
 
 from truto_groups.defs.runs import range_tags
 from truto_groups.sandbox import Request, Response, make_account
@@ -207,6 +209,58 @@ def test_the_checks_are_evaluated_in_the_same_run_also_when_accounts_failed(
         "groups_match_contract",
         "no_unaccepted_drift",
     }
+
+
+def shown_checks(project: Project) -> dict[str, str]:
+    """The checks that the asset's page shows, with their state; the others are "not evaluated"."""
+    definition = project.definitions.resolve_asset_graph()
+    keys = [key for key in definition.asset_check_keys if key.name in CHECKS]
+    storage = project.instance.event_log_storage
+    return {
+        key.name: record.status.name
+        for key, record in storage.get_latest_asset_check_execution_by_key(keys).items()
+        if asyncio.run(
+            record.targets_latest_materialization(LoadingContextForTest(project.instance))
+        )
+    }
+
+
+def fail_account(project: Project, key: str) -> None:
+    project.server.intercept = serve_body(key, {"message": "Resource is gone"}, status=404)
+
+
+def hold_back_account(project: Project, key: str) -> None:
+    put(project, key, [*groups_of(3), {**group(1), "id": None}])
+
+
+@pytest.mark.parametrize("spoil", [fail_account, hold_back_account])
+def test_the_checks_stay_shown_after_one_account_s_run_failed(project: Project, spoil: Any) -> None:
+    """The newest materialization of the asset is another account's."""
+    connect(project, A, B)
+    project.run("refresh_groups", partition_key=A)
+    project.run("refresh_groups", partition_key=B)
+    assert set(shown_checks(project)) == CHECKS
+
+    spoil(project, A)
+    assert not project.run("refresh_groups", partition_key=A).success
+
+    assert set(shown_checks(project)) == CHECKS
+
+
+def test_the_checks_are_shown_after_every_kind_of_run(project: Project) -> None:
+    connect(project, A, B)
+    assert project.refresh().success
+    assert shown_checks(project) == dict.fromkeys(CHECKS, "SUCCEEDED")
+    select(project, "groups", "group_type_breakdown", key=A)
+    assert set(shown_checks(project)) == CHECKS
+    project.run("evaluate_checks")
+    assert set(shown_checks(project)) == CHECKS
+    select(project, "raw_groups", key=A)  # whose checks are not planned
+    assert set(shown_checks(project)) == CHECKS
+    hold_back_account(project, B)
+    assert not project.refresh().success
+    assert set(shown_checks(project)) == CHECKS
+    assert shown_checks(project)["groups_match_contract"] == "FAILED"
 
 
 def test_a_fetch_records_everything_and_evaluates_the_checks_whatever_was_selected(
