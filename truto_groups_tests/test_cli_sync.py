@@ -18,6 +18,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_type
 
 from truto_groups.cli import main
 from truto_groups.defs.local import open_instance
@@ -290,6 +293,39 @@ def test_accounts_in_flight_elsewhere_are_left_out_and_named(three: Command) -> 
     assert three.sync("--all") == 0
     assert set(three.lines) == {A, C}
     assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in three.out
+
+
+def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(three: Command) -> None:
+    """The job's page asks by this tag, the timeline by the origin; both are of workspace.yaml."""
+    three.sync()
+    (location,) = yaml.safe_load((three.project / "workspace.yaml").read_text())["load_from"]
+    name = location["python_module"]["location_name"]
+
+    with open_instance(cwd=three.project) as instance:
+        on_page = dg.RunsFilter(
+            job_name="refresh_groups", tags={REPOSITORY_LABEL_TAG: f"__repository__@{name}"}
+        )
+        (run,) = instance.get_runs(on_page)
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == name
+    assert run.remote_job_origin.job_name == "refresh_groups"
+    shown = {key for key in run.tags if get_tag_type(key) is not TagType.HIDDEN}
+    assert not [key for key in shown if "truto_groups" in key]
+
+
+def test_a_sync_that_died_is_not_run_again_by_a_daemon(three: Command) -> None:
+    """The daemon may live on another machine, with another database."""
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        process.kill()
+        process.communicate()
+    three.sync()
+
+    with open_instance(cwd=three.project) as instance:
+        assert instance.run_retries_enabled
+        (dead,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert not auto_reexecution_should_retry_run(instance, dead, None)
 
 
 def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Command) -> None:

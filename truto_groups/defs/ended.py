@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
+from truto_groups.defs.runs import PROCESS_TAG
 
 ENDINGS = (
     dg.DagsterEventType.RUN_SUCCESS,
@@ -70,8 +71,12 @@ def find_ended(
         return Ended([], after)
     records = context.instance.get_runs(dg.RunsFilter(run_ids=list({found[one] for one in ids})))
     here = _find_location(context)
-    # A run in process belongs to no location: it is one of ours, of a person or of cron.
-    runs = {run.run_id: run for run in records if here in (None, run.tags.get(_LOCATION, here))}
+    # A run in process is one of ours, of a person or of cron, whatever this location is called.
+    runs = {
+        run.run_id: run
+        for run in records
+        if here in (None, run.tags.get(_LOCATION, here)) or PROCESS_TAG in run.tags
+    }
     return Ended([runs[found[one]] for one in ids if found[one] in runs], ids[-1])
 
 

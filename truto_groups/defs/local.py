@@ -14,10 +14,17 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
 from truto_groups.defs.checks import ACCEPT_OP
-from truto_groups.defs.runs import range_tags
+from truto_groups.defs.runs import PROCESS_TAG, range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.planning import PartitionRange
 from truto_groups.settings import find_project
@@ -26,9 +33,13 @@ from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_present, presence
 
 _HOME = "DAGSTER_HOME"
-# Whose process a run lives in, and who can tell whether that process is still there.
-_PROCESS = "truto_groups/process"
-_PLACE = "truto_groups/place"
+# Who can tell whether the process of a run is still there. The UI hides tags that begin so.
+_PLACE_TAG = ".dagster/truto_groups_place"
+# Where the UI looks for the runs of a job: as workspace.yaml and Dagster name it.
+_REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("truto_groups"), "__repository__")
+# A run of this process is not run again by a daemon, which may live on another machine: whoever
+# called the command calls it again.
+_NO_RETRIES = {"dagster/max_retries": "0"}
 _ALIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -102,12 +113,12 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
         DatabaseError: Nothing can be written beside the database.
     """
     place = f"{platform.node()}:{database.companion}"
-    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE, tags={_PLACE: place})):
-        if not is_present(database, run.tags.get(_PROCESS, "")):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE, tags={_PLACE_TAG: place})):
+        if not is_present(database, run.tags.get(PROCESS_TAG, "")):
             instance.report_run_failed(run, "The process of `truto-groups sync` was killed.")
     process = f"process-{uuid.uuid4()}"
     with presence(database, process):
-        yield {_PLACE: place, _PROCESS: process}
+        yield {_PLACE_TAG: place, PROCESS_TAG: process, **_NO_RETRIES}
 
 
 def refresh_range(
@@ -151,12 +162,14 @@ def _run(
 ) -> FinishedRun:
     level = "DEBUG" if is_verbose else "CRITICAL"
     loggers = {"console": {"config": {"log_level": level}}}
-    result = job.execute_in_process(
-        instance=instance,
-        tags=tags,
+    # Not job.execute_in_process: its run has no origin, and the UI lists it under no job.
+    run = instance.create_run_for_job(
+        job,
         run_config={"loggers": loggers, "ops": ops or {}},
-        raise_on_error=False,
+        tags={**job.run_tags, **tags},
+        remote_job_origin=RemoteJobOrigin(_REPOSITORY, job.name),
     )
+    result = execute_run(InMemoryJob(job), run, instance)
     verdicts = [
         CheckVerdict(
             name=one.check_name,
@@ -203,7 +216,7 @@ def _anchor(value: Any, *, project: Path) -> Any:
     }
 
 
-def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+def _is_interrupted(result: dg.JobExecutionResult) -> bool:
     # Dagster turns Ctrl-C into a failure of the step, and does not pass it on.
     errors = [one.step_failure_data.error for one in result.all_events if one.is_step_failure]
     return any(error and error.cls_name in _INTERRUPTIONS for error in errors) or any(
@@ -211,7 +224,7 @@ def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     )
 
 
-def _find_problem(result: dg.ExecuteInProcessResult) -> str:
+def _find_problem(result: dg.JobExecutionResult) -> str:
     """Say in one paragraph why a run failed; the accounts that failed are told apart from it."""
     for event in result.all_events:
         if event.is_step_failure:

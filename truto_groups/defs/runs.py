@@ -7,6 +7,9 @@ from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from truto_groups import contract
 
+PROCESS_TAG = ".dagster/truto_groups_process"
+"""Which process a run lives in that was started without a daemon; the UI hides such tags."""
+
 _PARTITION = "dagster/partition"
 _FIRST = "dagster/asset_partition_range_start"
 _LAST = "dagster/asset_partition_range_end"
