@@ -295,6 +295,48 @@ def test_accounts_in_flight_elsewhere_are_left_out_and_named(three: Command) -> 
     assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in three.out
 
 
+def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(three: Command) -> None:
+    three.sync()
+    with open_instance(cwd=three.project) as instance:
+        instance.add_run(
+            dg.DagsterRun(
+                job_name="refresh_groups",
+                status=dg.DagsterRunStatus.STARTED,
+                tags=range_tags(B, B),
+            )
+        )
+    three.stand.write(
+        "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 25 HOURS"
+    )
+
+    assert three.sync() == 1
+    assert f"{B} (jira, acme) is stale" in three.err
+
+
+def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
+    three: Command,
+) -> None:
+    """`dagster asset materialize`, which knows nothing of how this command tells its own runs."""
+    three.sync()
+    three.stand.write("UPDATE integrated_accounts SET last_confirmed_at = '2026-01-01'")
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "raw_groups"]
+    with groups_withheld(three) as asked:
+        process = subprocess.Popen(
+            [*command, "-m", "truto_groups.definitions", "--partition", B],
+            cwd=three.project,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert asked.wait(SECONDS)
+        process.kill()
+        process.wait()
+
+    assert three.sync() == 0
+    assert set(three.lines) == {A, B, C}
+    assert [run.status.value for run in three.runs()][-2:] == ["FAILURE", "SUCCESS"]
+
+
 def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(three: Command) -> None:
     """The job's page asks by this tag, the timeline by the origin; both are of workspace.yaml."""
     three.sync()

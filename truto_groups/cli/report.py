@@ -10,6 +10,7 @@ from datetime import datetime
 from truto_groups.accounts import KnownAccount
 from truto_groups.defs.local import CheckVerdict
 from truto_groups.discovering import Discovery
+from truto_groups.freshness import StaleAccount
 from truto_groups.warehouse.acceptance import Waiting
 from truto_groups.warehouse.outcomes import AccountOutcome
 
@@ -37,6 +38,7 @@ class SyncReport:
     Attributes:
         refusals: Named accounts that cannot be synced.
         in_flight: Accounts left to a run that covers them already.
+        overdue: Those of them that are stale.
         unreached: Accounts that were to be synced and were not, or not to the end.
         outcomes: What became of those that were tried.
         run_ids: The Dagster runs.
@@ -49,6 +51,7 @@ class SyncReport:
 
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     in_flight: list[KnownAccount] = field(default_factory=list[KnownAccount])
+    overdue: list[StaleAccount] = field(default_factory=list[StaleAccount])
     unreached: list[KnownAccount] = field(default_factory=list[KnownAccount])
     outcomes: list[AccountOutcome] = field(default_factory=list[AccountOutcome])
     run_ids: list[str] = field(default_factory=list[str])
@@ -68,7 +71,8 @@ class SyncReport:
         """0 when all went well, 2 when nothing could be done, else 1."""
         if self.problems and not self.outcomes:
             return 2
-        return int(bool(self.refusals or self.unreached or self.failures or self.problems))
+        bad = (self.refusals, self.unreached, self.failures, self.problems, self.overdue)
+        return int(any(bad))
 
 
 @dataclass(frozen=True)

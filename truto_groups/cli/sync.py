@@ -88,6 +88,11 @@ def describe_troubles(report: SyncReport) -> list[str]:
     told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
     if len(report.unreached) > _NAMED:
         told.append(f"{len(report.unreached) - _NAMED:,} more were not reached.")
+    told += [
+        f"{_name(one.account)} is stale and was left to a run that covers it. See that run in "
+        "Dagster; if nobody executes it any more, terminate it there."
+        for one in report.overdue[:_NAMED]
+    ]
     return [*told, *report.problems]
 
 

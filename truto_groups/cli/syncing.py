@@ -27,6 +27,7 @@ from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.runs import find_in_flight
 from truto_groups.discovering import Discovery, discover
+from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import (
     PartitionRange,
     Turn,
@@ -101,6 +102,11 @@ class _Sync:
                 for account in known.values()
                 if account.id in busy - self.tried and self._is_wanted(account, wanted)
             ]
+            self.report.overdue = find_stale_accounts(
+                self.report.in_flight,
+                max_age_of=self.session.max_age_of,
+                now=self.session.clock(),
+            )
             ranges = self._plan(known.values(), keys, busy | self.tried, wanted)
             if not ranges:
                 self.report.due_at = self._find_next_due_at(known.values())

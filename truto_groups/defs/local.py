@@ -24,7 +24,7 @@ from dagster._core.remote_origin import (
 )
 
 from truto_groups.defs.checks import ACCEPT_OP
-from truto_groups.defs.runs import PROCESS_TAG, range_tags
+from truto_groups.defs.runs import PROCESS_TAG, end_abandoned_runs, range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.planning import PartitionRange
 from truto_groups.settings import find_project
@@ -116,6 +116,7 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE, tags={_PLACE_TAG: place})):
         if not is_present(database, run.tags.get(PROCESS_TAG, "")):
             instance.report_run_failed(run, "The process of `truto-groups sync` was killed.")
+    end_abandoned_runs(instance, database)
     process = f"process-{uuid.uuid4()}"
     with presence(database, process):
         yield {_PLACE_TAG: place, PROCESS_TAG: process, **_NO_RETRIES}

@@ -1,11 +1,18 @@
-"""Which accounts a queued or running run, or a requested backfill, covers."""
+"""Which accounts a queued or running run, or a requested backfill, covers.
 
+And which runs nobody executes any more: Dagster takes them for running, for ever where no daemon
+watches them.
+"""
+
+import time
 from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from truto_groups import contract
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.presence import is_abandoned
 
 PROCESS_TAG = ".dagster/truto_groups_process"
 """Which process a run lives in that was started without a daemon; the UI hides such tags."""
@@ -26,6 +33,8 @@ _UNFINISHED_RUNS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_STARTING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
+_STARTED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 _UNFINISHED_BACKFILLS = [
     BulkActionStatus.REQUESTED,
     BulkActionStatus.CANCELING,
@@ -38,11 +47,24 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {_FIRST: first, _LAST: last}
 
 
+def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
+    """Report as failed the runs whose process on this machine was killed while it refreshed.
+
+    Dagster itself sees that only of processes that its own code server started.
+    """
+    for run in instance.get_runs(dg.RunsFilter(statuses=list(_STARTED))):
+        if is_abandoned(database, run.run_id):
+            instance.report_run_failed(run, "The process of the run was killed.")
+
+
 def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) -> set[str]:
     """Find the accounts that need not be requested and must not be removed."""
     position = {key: index for index, key in enumerate(partition_keys)}
     in_flight: set[str] = set()
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED_RUNS)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED_RUNS)):
+        run = record.dagster_run
+        if _is_overdue(instance, record):
+            continue
         # Of a run in this process the selection is empty: the whole job.
         if run.asset_selection and not _ASSETS & set(run.asset_selection):
             continue
@@ -59,3 +81,15 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
                 if asset_key in _ASSETS:
                     in_flight.update(subset.get_partition_keys())
     return in_flight
+
+
+def _is_overdue(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
+    """Whether a run takes longer than the instance lets any run take, if a daemon watched it."""
+    if not instance.run_monitoring_enabled:
+        return False
+    status, now = record.dagster_run.status, time.time()
+    if status in _STARTING:
+        waited = now - record.create_timestamp.timestamp()
+        return 0 < instance.run_monitoring_start_timeout_seconds < waited
+    longest = instance.run_monitoring_max_runtime_seconds
+    return status in _STARTED and 0 < longest < now - (record.start_time or now)

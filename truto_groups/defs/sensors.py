@@ -10,7 +10,7 @@ from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.metadata import describe_listing
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.runs import find_in_flight, range_tags
+from truto_groups.defs.runs import end_abandoned_runs, find_in_flight, range_tags
 from truto_groups.discovering import discover
 from truto_groups.planning import plan_wanted_ranges
 
@@ -29,6 +29,7 @@ def discover_integrated_accounts(
     """Keep accounts, partitions and syncs in step with Truto."""
     session = open_session(truto, duckdb)
     keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
+    end_abandoned_runs(context.instance, session.database)
     in_flight = find_in_flight(context.instance, keys)
     found = discover(
         session, partition_keys=keys, in_flight=in_flight, run_id="discover_integrated_accounts"

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import platform
 from collections.abc import Generator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def presence(database: Database, run_id: str) -> Generator[None]:
         ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+        # Written under the lock: a file that names its machine has been locked.
+        os.pwrite(descriptor, _this_machine(), 0)
         yield
     finally:
         path.unlink(missing_ok=True)
@@ -48,6 +51,23 @@ def is_present(database: Database, run_id: str) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def is_abandoned(database: Database, run_id: str) -> bool:
+    """Whether a process of this machine was present as the run and is gone without taking leave.
+
+    Nothing is concluded from a file that is not there: the run may not have come so far, may be
+    through with its accounts, or may live on another machine, beside another file.
+    """
+    try:
+        machine = _path(database, run_id).read_bytes()
+    except OSError:
+        return False
+    return machine == _this_machine() and not is_present(database, run_id)
+
+
+def _this_machine() -> bytes:
+    return platform.node().encode()
 
 
 def _path(database: Database, run_id: str) -> Path:

@@ -4,8 +4,12 @@ Real: HTTP on loopback, DuckDB in a file, a Dagster instance on SQLite with its 
 Days pass by moving instants in the database.
 """
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -241,6 +245,103 @@ def test_an_account_in_flight_is_not_requested_again(project: Project) -> None:
     assert tick(project) == []
     project.instance.report_run_failed(one)
     assert tick(project) == [(C, C)]
+
+
+PRESENT = """
+import sys, time
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.presence import presence
+with presence(Database(sys.argv[1]), sys.argv[2]):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def started_run(project: Project, key: str) -> Iterator[dg.DagsterRun]:
+    """A run over one account whose process is killed when the block ends."""
+    run = project.instance.add_run(
+        dg.DagsterRun(
+            job_name="refresh_groups",
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"dagster/partition": key},
+        )
+    )
+    command = [sys.executable, "-c", PRESENT, project.database.location, run.run_id]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        yield run
+        process.kill()
+
+
+def status_of(project: Project, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    found = project.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+def test_a_run_that_was_killed_while_it_refreshed_is_ended_by_the_next_tick(
+    project: Project,
+) -> None:
+    settled(project, A, B)
+    with started_run(project, A) as run:
+        tick(project)
+        assert status_of(project, run) is dg.DagsterRunStatus.STARTED
+        assert find_in_flight(project.instance, keys_of(project)) == {A}
+
+    tick(project)
+
+    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
+    assert find_in_flight(project.instance, keys_of(project)) == set()
+
+
+def test_a_run_of_another_machine_is_not_taken_for_killed(project: Project) -> None:
+    """A lock on a shared disk may not be seen from here."""
+    settled(project, A, B)
+    with started_run(project, A) as run:
+        pass
+    (file,) = project.folder.glob("*.runs/*")
+    file.write_text("another-machine")
+    unknown = project.instance.add_run(
+        dg.DagsterRun(
+            job_name="refresh_groups",
+            status=dg.DagsterRunStatus.STARTED,
+            tags={"dagster/partition": B},
+        )
+    )
+
+    tick(project)
+
+    assert status_of(project, run) is dg.DagsterRunStatus.STARTED
+    assert status_of(project, unknown) is dg.DagsterRunStatus.STARTED
+    assert find_in_flight(project.instance, keys_of(project)) == {A, B}
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "not watched"])
+def test_a_run_is_in_flight_no_longer_than_the_instance_lets_it_run(is_watched: bool) -> None:
+    """Where no daemon runs, nobody ends what was killed before it had begun to refresh."""
+    limits = {"enabled": is_watched, "start_timeout_seconds": 1, "max_runtime_seconds": 1}
+    with dg.instance_for_test(overrides={"run_monitoring": limits}) as instance:
+        _, began = (
+            instance.add_run(
+                dg.DagsterRun(
+                    job_name="refresh_groups",
+                    status=dg.DagsterRunStatus.NOT_STARTED,
+                    tags={"dagster/partition": key},
+                )
+            )
+            for key in (A, B)
+        )
+        instance.report_dagster_event(
+            dg.DagsterEvent(dg.DagsterEventType.PIPELINE_START.value, began.job_name),
+            began.run_id,
+        )
+        assert find_in_flight(instance, [A, B]) == {A, B}
+        time.sleep(1.2)
+
+        assert find_in_flight(instance, [A, B]) == (set() if is_watched else {A, B})
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")  # of Dagster's own
