@@ -50,6 +50,7 @@ class _Tables:
     """What the checks of one evaluation read, each of it once."""
 
     connection: Connection
+    session: Session
 
     @cached_property
     def accounts(self) -> list[KnownAccount]:
@@ -57,7 +58,11 @@ class _Tables:
 
     @cached_property
     def audits(self) -> list[LastAudit]:
-        return read_last_audits(self.connection)
+        private = {a.id for a in self.accounts if self.session.settings_for(a).private_values}
+        return [
+            audit.without_values() if audit.integrated_account_id in private else audit
+            for audit in read_last_audits(self.connection)
+        ]
 
     @cached_property
     def waiting(self) -> list[Waiting]:
@@ -103,7 +108,7 @@ def _find_contract_problems(
         types = ", ".join(sorted(counts.group_types)[:_NAMED_IN_A_DESCRIPTION])
         yield (
             f"{counts.unmapped_count:,} of {counts.record_count:,} groups have a type that is not "
-            f"mapped ({types}).",
+            f"mapped{f' ({types})' if types else ''}.",
             "Map the types in Truto, or raise unmapped_limit in the settings file.",
         )
 
@@ -309,7 +314,7 @@ def evaluate_checks(
         DatabaseError: The tables cannot be read.
     """
     with session.database.reading() as connection:
-        tables = _Tables(connection)
+        tables = _Tables(connection, session)
         return [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
 
 

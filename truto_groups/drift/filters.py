@@ -4,7 +4,7 @@ Compares what the settings ask for with what the integration's ``meta`` knows an
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -55,6 +55,16 @@ class ToldFilter:
     kind: Literal["contradicted", "not_declared"]
     record_count: int
     message: str
+
+    def without_values(self) -> "ToldFilter":
+        """The same without an example of what came."""
+        if self.kind != "contradicted":
+            return self
+        message = (
+            f"The settings ask for `{self.parameter}`, but groups came that it rules out: the"
+            " filter was ignored. Take it out, or ask for it in remote_query."
+        )
+        return replace(self, message=message)
 
 
 def find_contradicted_filters(

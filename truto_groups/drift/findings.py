@@ -89,6 +89,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         where = f"`{self.path}`" if self.path else "a record"
         return f"{_title(self.kind)} {where}: was {self.was or 'nothing'}, is {self.now}."
 
+    def without_values(self) -> "Finding":
+        """The same without anything that an account sent as a value; types and counts stay."""
+        if self.kind != "new_group_type":
+            return self
+        now = f"another in {self.record_count:,} of {self.of:,}"
+        return msgspec.structs.replace(self, was="other types", now=now)
+
     @property
     def advice(self) -> str:
         """What to do about it."""

@@ -39,7 +39,7 @@ def replay_account(
             records = _iter_raw_records(connection, account.id)
             land_records(staging, account.id, records, settings=settings)
             group_count = staging.inspect([account.id])[account.id].group_count
-            preview = staging.preview([account.id])
+            preview = staging.preview([] if settings.private_values else [account.id])
             now = clock()
             with transaction(connection):
                 replaced = replace_rows(

@@ -4,7 +4,7 @@ All functions work on a connection that Database.writing or .reading gave.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
@@ -54,6 +54,16 @@ class LastAudit:
     examples: Mapping[str, str]
     told_filters: Sequence[ToldFilter]
     circumstances: Circumstances
+
+    def without_values(self) -> "LastAudit":
+        """The same without anything that the account sent as a value."""
+        return replace(
+            self,
+            findings=[finding.without_values() for finding in self.findings],
+            counts=msgspec.structs.replace(self.counts, group_types={}),
+            examples={},
+            told_filters=[told.without_values() for told in self.told_filters],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class AccountResult:
         account: The account; None when all that is known stands in the attempt.
         seconds: From the attempt's begin to its commit.
         replacement: What was written.
-        preview: The first groups: id, name and group_type of each.
+        preview: The first groups: id, name and group_type of each; none of a private account.
         verdict: What the audit said; None when there was nothing to audit.
     """
 
@@ -146,7 +146,7 @@ def _settle_together(
     digests = {sync.account.id: _digest(sync, landed[sync.account.id]) for sync in walked}
     changed = [s.account.id for s in walked if s.account.rows_digest != digests[s.account.id]]
     structures = staging.profile(changed)
-    preview = staging.preview(list(landed))
+    preview = staging.preview([s.account.id for s in walked if not s.settings.private_values])
 
     def write() -> tuple[_Settlement, Mapping[str, Replacement]]:
         with database.writing(staging.connection) as connection:

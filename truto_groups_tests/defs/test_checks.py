@@ -4,7 +4,6 @@ Real: HTTP, DuckDB, the syncs that lead there; the checks are asked directly, be
 does with their results is test_refresh.py's. The clock is the test's.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -343,15 +342,26 @@ def test_a_gone_account_fails_no_check(stand: Stand) -> None:
     assert [result.check_name for result in results if not result.passed] == []
 
 
-def test_what_a_check_shows_holds_no_remote_data_of_private_accounts(stand: Stand) -> None:
-    stand.write_settings("defaults: {private_values: true}")
-    secret = [group(n, remote_data={"id": f"g{n}", "size": "s3cret-value"}) for n in range(20)]
+@pytest.mark.parametrize("is_private_from_the_beginning", [True, False])
+def test_what_a_check_shows_of_a_private_account_holds_no_value_that_it_sent(
+    stand: Stand, is_private_from_the_beginning: bool
+) -> None:
+    settings = "defaults: {query: {group_type: [team]}, private_values: %s}"
+    stand.write_settings(settings % str(is_private_from_the_beginning).lower())
+    secret = [
+        group(n, group_type="s3cret-type" if n else "team", remote_data={"size": "s3cret-value"})
+        for n in range(20)
+    ]
     stand.put(A, secret)
     stand.sync(run_id="r1")
-    result = check(stand, "no_unaccepted_drift")
-    assert failing(result) == [A]
-    shown = json.dumps([dict(row) for row in rows_of(result)]) + str(result.metadata)
-    assert "s3cret-value" not in shown
+    stand.write_settings(settings % "true")
+    drift, fit = (check(stand, name) for name in ("no_unaccepted_drift", "groups_match_contract"))
+    assert failing(drift) == failing(fit) == [A]
+    changes = {row["change"] for row in rows_of(drift)}
+    assert changes >= {"new_group_type", "type_changed", "filter contradicted"}
+    assert "19 of 20 groups have a type" in rows_of(fit)[0]["problem"]
+    for result in (drift, fit):
+        assert "s3cret" not in f"{[dict(row) for row in rows_of(result)]} {result}"
 
 
 def test_a_hundred_failing_accounts_are_counted_and_the_table_stays_bounded(stand: Stand) -> None:

@@ -145,6 +145,27 @@ def test_a_run_over_many_accounts_records_each_as_a_partition_with_its_own_metad
     assert [row["name"] for row in shown_rows(preview)] == ["Group 0", "Group 1", "Group 2"]
 
 
+def test_no_value_that_a_private_account_sent_is_in_any_event(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = project.folder / "truto_groups.yaml"
+    settings.write_text("defaults: {private_values: true}\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settings))
+    put(project, A, [group(n, f"s3cret {n}", description="s3cret") for n in range(20)])
+    project.discover()
+    results = [project.refresh()]
+    put(project, A, [group(n, f"s3cret {n}", group_type="s3cret") for n in range(20)])
+    results.append(project.refresh())
+    results.append(select(project, "groups", "group_type_breakdown", key=A))
+    put(project, A, [group(n, f"s3cret {n}") | {"id": None} for n in range(20)])
+    results.append(project.refresh())
+    assert [result.success for result in results] == [True, True, True, False]
+    for result in results:
+        entries = project.instance.all_logs(result.run_id)
+        assert entries
+        assert not [entry for entry in entries if "s3cret" in entry.to_json()]
+
+
 def test_one_account_in_one_run_leaves_the_others_alone(project: Project) -> None:
     connect(project, A, B)
     result = project.run("refresh_groups", partition_key=B)
