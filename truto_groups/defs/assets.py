@@ -23,6 +23,7 @@ from truto_groups.defs.metadata import (
     describe_fetch,
     describe_groups,
     describe_listing,
+    describe_skipped,
     describe_table,
     table_of,
 )
@@ -50,8 +51,8 @@ BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
 CHANGES = dg.AssetKey(contract.GROUP_CHANGES.name)
 
 _NAMED_IN_A_FAILURE = 20
+_VERBS = {"held_back": "Held back", "skipped": "Skipped"}
 _OUTPUTS = {spec.key: spec.get_python_identifier() for spec in CHECK_SPECS}
-_GOOD_OUTCOMES = ("published", "unchanged", "skipped")
 # Of the asset, whichever account came last; accounts have the check every_account_is_fresh.
 _FRESHNESS = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=24), warn_window=timedelta(hours=12)
@@ -128,7 +129,7 @@ class _Tally:
     def count(self, result: AccountResult) -> None:
         """Count what became of one account."""
         attempt = result.attempt
-        if attempt.outcome not in _GOOD_OUTCOMES:
+        if not result.is_good:
             self.failures[attempt.integrated_account_id] = attempt.error or attempt.outcome
         self.published += attempt.outcome == "published"
         self.unchanged += attempt.outcome == "unchanged"
@@ -231,6 +232,10 @@ def _fetch(
 ) -> Iterator[dg.AssetMaterialization]:
     results = refresh_accounts(session, keys, run_id=context.run.run_id)
     for result in _tell(context, results, tally):
+        if result.attempt.outcome == "skipped":
+            for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
+                yield _event(asset, result, describe_skipped(result))
+            continue
         yield _event(RAW_GROUPS, result, describe_fetch(result))
         yield _event(GROUPS, result, describe_groups(result))
         yield _event(BREAKDOWN, result, describe_account(result))
@@ -250,12 +255,12 @@ def _tell(
             continue
         tally.count(result)
         attempt = result.attempt
-        if attempt.outcome in _GOOD_OUTCOMES:
+        if result.is_good:
             yield result
         else:
             context.log.error(
                 "%s integrated account %s: %s",
-                "Held back" if attempt.outcome == "held_back" else "Failed",
+                _VERBS.get(attempt.outcome, "Failed"),
                 attempt.integrated_account_id,
                 attempt.error,
             )
@@ -265,11 +270,15 @@ def _event(
     asset: dg.AssetKey, result: AccountResult, metadata: dict[str, Any]
 ) -> dg.AssetMaterialization:
     attempt = result.attempt
+    # The digest of an answer that was skipped is of nothing that the tables hold.
+    version: dict[str, str] = {}
+    if attempt.digest and attempt.outcome != "skipped":
+        version["dagster/data_version"] = attempt.digest
     return dg.AssetMaterialization(
         asset,
         partition=attempt.integrated_account_id,
         metadata=metadata,
-        tags={"dagster/data_version": attempt.digest} if attempt.digest else None,
+        tags=version or None,
     )
 
 

@@ -128,6 +128,17 @@ def describe_groups(result: AccountResult) -> dict[str, Any]:
     return metadata
 
 
+def describe_skipped(result: AccountResult) -> dict[str, Any]:
+    """Why an answer was not published; what it held is not what the tables hold."""
+    attempt = result.attempt
+    return {
+        **describe_account(result),
+        "outcome": attempt.outcome,
+        "reason": attempt.error or "",
+        "seconds": round(result.seconds or 0.0, 3),
+    }
+
+
 def describe_listing(accounts: Sequence[KnownAccount]) -> dict[str, Any]:
     """Which accounts a listing left us with."""
     present = [account for account in accounts if account.gone_at is None]

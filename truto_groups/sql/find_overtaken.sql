@@ -1,5 +1,8 @@
 -- A run whose answer is newer than this one's: it began later and has been settled.
-SELECT other.integrated_account_id, arg_max(other.run_id, other.started_at) AS run_id
+SELECT
+    other.integrated_account_id,
+    arg_max(other.run_id, other.started_at) AS run_id,
+    arg_max(other.outcome, other.started_at) AS outcome
 FROM account_syncs AS other
 JOIN account_syncs AS mine
     ON mine.integrated_account_id = other.integrated_account_id

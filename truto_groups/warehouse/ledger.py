@@ -49,6 +49,19 @@ class Attempt:
     conditions: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaking:
+    """A newer answer that another run has settled, seen from an attempt that it overtook.
+
+    Attributes:
+        run_id: The other run.
+        outcome: How that ended.
+    """
+
+    run_id: str
+    outcome: Outcome
+
+
 def start_attempts(
     connection: duckdb.DuckDBPyConnection,
     integrated_account_ids: Sequence[str],
@@ -133,13 +146,13 @@ def read_count_history(
 
 def find_overtaken(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], *, run_id: str
-) -> Mapping[str, str]:
+) -> Mapping[str, Overtaking]:
     """Find the accounts for which another run has already settled a newer answer.
 
     Returns:
-        The other run's id by integrated account id.
+        The newest such answer by integrated account id.
     """
     rows = connection.execute(
         statement("find_overtaken"), {"ids": list(integrated_account_ids), "run_id": run_id}
     ).fetchall()
-    return dict(rows)
+    return {row[0]: Overtaking(run_id=row[1], outcome=row[2]) for row in rows}

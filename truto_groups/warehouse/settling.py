@@ -25,6 +25,7 @@ from truto_groups.warehouse.contracts import read_declared_parameters
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.ledger import (
     Attempt,
+    Overtaking,
     find_overtaken,
     finish_attempts,
     read_confirmations,
@@ -72,6 +73,7 @@ class AccountResult:
         replacement: What was written.
         preview: The first groups: id, name and group_type of each; none of a private account.
         verdict: What the audit said; None when there was nothing to audit.
+        overtaken_by: The newer answer because of which it was skipped.
     """
 
     attempt: Attempt
@@ -80,6 +82,14 @@ class AccountResult:
     replacement: Replacement = field(default_factory=Replacement)
     preview: Sequence[Mapping[str, Any]] = ()
     verdict: Verdict | None = None
+    overtaken_by: Overtaking | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the account's rows are the newest answer, of this run or of another."""
+        if self.overtaken_by is not None:
+            return self.overtaken_by.outcome != "held_back"
+        return self.attempt.outcome in ("published", "unchanged")
 
 
 @dataclass
@@ -160,7 +170,7 @@ def _settle_together(
                 key = sync.account.id
                 attempt = _attempt(sync, landed[key], digests[key])
                 if key in overtaken:
-                    reason = f"Run {overtaken[key]} began later and has settled a newer answer."
+                    reason = _say_overtaken(overtaken[key])
                     settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
                 elif confirmed.get(key) == digests[key] and _has_all_rows(attempt, rows.get(key)):
                     settlement.attempts[key] = replace(attempt, outcome="unchanged")
@@ -186,11 +196,18 @@ def _settle_together(
                 replacement=replaced.get(sync.account.id, Replacement()),
                 preview=preview.get(sync.account.id, ()),
                 verdict=_verdict_of(settlement, sync.account.id),
+                overtaken_by=overtaken.get(sync.account.id),
             )
             for sync in walked
         ),
         *(AccountResult(attempt) for attempt in failed),
     ]
+
+
+def _say_overtaken(newer: Overtaking) -> str:
+    if newer.outcome == "held_back":
+        return f"Run {newer.run_id} began later, and its newer answer was held back."
+    return f"Run {newer.run_id} began later and has settled a newer answer."
 
 
 def _verdict_of(settlement: _Settlement, key: str) -> Verdict | None:

@@ -446,19 +446,68 @@ def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
     assert read_data(project.database) == before
 
 
-def test_a_newer_answer_of_another_run_leaves_a_partition_green(project: Project) -> None:
-    connect(project, A)
-    project.refresh()
+def overtake(project: Project, outcome: str) -> None:
+    """Another run began later, and has settled its answer."""
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
-        "now() + INTERVAL 1 HOUR AS started_at) FROM account_syncs"
+        "now() + INTERVAL 1 HOUR AS started_at, $outcome AS outcome) FROM account_syncs",
+        outcome=outcome,
     )
+
+
+@pytest.mark.parametrize("outcome", ["published", "unchanged"])
+def test_a_newer_answer_of_another_run_leaves_a_partition_green(
+    project: Project, outcome: str
+) -> None:
+    connect(project, A)
+    project.refresh()
+    overtake(project, outcome)
     put(project, A, groups_of(4))
     result = project.refresh()
     assert result.success
     assert statuses(project, "groups", A) == {A: "MATERIALIZED"}
-    assert metadata_of(result, "raw_groups", A)["outcome"] == "skipped"
     assert len(project.table("groups")) == 3
+    for asset in PARTITIONED:
+        metadata = metadata_of(result, asset, A)
+        assert metadata["outcome"] == "skipped"
+        assert "Run newer" in metadata["reason"]
+
+
+def test_an_answer_that_was_skipped_shows_nothing_of_itself(project: Project) -> None:
+    connect(project, A)
+    project.refresh()
+    overtake(project, "published")
+    put(project, A, [group(0, "Refused"), *groups_of(3)])
+    result = project.refresh()
+    for asset in PARTITIONED:
+        metadata = metadata_of(result, asset, A)
+        assert not {"dagster/partition_row_count", "preview", "digest"} & set(metadata)
+    events = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.partition == A
+    ]
+    assert len(events) == len(PARTITIONED)
+    assert not [event for event in events if "dagster/data_version" in (event.tags or {})]
+    assert "Refused" not in str(events)
+
+
+def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
+    project: Project,
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    hold_back_account(project, A)
+    assert not project.refresh().success
+    overtake(project, "held_back")
+    put(project, A, groups_of(4))
+    result = project.refresh()
+    assert not result.success
+    assert materialized(result)["groups"] == [B]
+    assert statuses(project, "groups", A, B) == {A: "FAILED", B: "MATERIALIZED"}
+    assert f"- {A}: Run newer began later, and its newer answer was held back." in failure_text(
+        result
+    )
 
 
 def test_listing_by_hand_keeps_the_table_and_leaves_the_partitions_alone(project: Project) -> None:
