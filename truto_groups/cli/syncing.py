@@ -15,17 +15,16 @@ from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import find_account
 from truto_groups.cli.report import Census, Listener, Refusal, SyncReport, Wish
 from truto_groups.definitions import build_definitions
-from truto_groups.defs.assets import ACCOUNTS
 from truto_groups.defs.local import (
     FinishedRun,
     in_this_process,
     open_instance,
     refresh_range,
 )
-from truto_groups.defs.metadata import describe_listing
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.runs import find_in_flight
+from truto_groups.defs.versions import listing_event
 from truto_groups.discovering import Discovery, discover
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import (
@@ -207,9 +206,7 @@ def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:
         instance.add_dynamic_partitions(_PARTITIONS, list(found.added_keys))
     for key in found.removed_keys:
         instance.delete_dynamic_partition(_PARTITIONS, key)
-    instance.report_runless_asset_event(
-        dg.AssetMaterialization(ACCOUNTS, metadata=describe_listing(found.accounts))
-    )
+    instance.report_runless_asset_event(listing_event(found.accounts))
     return found
 
 

@@ -7,6 +7,7 @@ What accepting does is warehouse/acceptance.py's.
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import dagster as dg
@@ -16,6 +17,7 @@ from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.versions import provenance_tags
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.settings import AccountSettings
@@ -69,8 +71,9 @@ def accept_drift_step(
             run_id=context.run.run_id,
             now=session.clock(),
         )
+        provenance = provenance_tags(context.instance, run_id=context.run.run_id)
         for one in accepted:
-            _log_materializations(context, one, acceptance)
+            _log_materializations(context, one, acceptance, provenance)
         results = evaluate_checks(session, [spec.key for spec in CHECK_SPECS])
     except TrutoGroupsError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
@@ -98,7 +101,10 @@ def _settings_for(session: Session, one: Waiting) -> AccountSettings:
 
 
 def _log_materializations(
-    context: dg.OpExecutionContext, accepted: AcceptedAccount, acceptance: Acceptance
+    context: dg.OpExecutionContext,
+    accepted: AcceptedAccount,
+    acceptance: Acceptance,
+    provenance: Mapping[str, str],
 ) -> None:
     one = accepted.waiting
     if one.is_published:
@@ -116,7 +122,10 @@ def _log_materializations(
     for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
         context.log_event(
             dg.AssetMaterialization(
-                asset, partition=one.integrated_account_id, metadata=dict(metadata)
+                asset,
+                partition=one.integrated_account_id,
+                metadata=dict(metadata),
+                tags=provenance if asset == RAW_GROUPS else None,
             )
         )
 

@@ -6,7 +6,7 @@ then fails, when accounts failed: the good ones are green, the bad ones red. Wha
 refreshing.py's; what a check says is checks.py's.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from truto_groups.defs.metadata import (
 )
 from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.discovering import discover
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.refreshing import (
@@ -44,7 +45,6 @@ GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
 KINDS = {"duckdb", "truto"}
 
-ACCOUNTS = dg.AssetKey(contract.INTEGRATED_ACCOUNTS.name)
 RAW_GROUPS = dg.AssetKey(contract.RAW_GROUPS.name)
 GROUPS = dg.AssetKey(contract.GROUPS.name)
 BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
@@ -231,12 +231,13 @@ def _fetch(
     context: dg.AssetExecutionContext, session: Session, keys: Sequence[str], tally: _Tally
 ) -> Iterator[dg.AssetMaterialization]:
     results = refresh_accounts(session, keys, run_id=context.run.run_id)
+    provenance = provenance_tags(context.instance, run_id=context.run.run_id)
     for result in _tell(context, results, tally):
         if result.attempt.outcome == "skipped":
             for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
                 yield _event(asset, result, describe_skipped(result))
             continue
-        yield _event(RAW_GROUPS, result, describe_fetch(result))
+        yield _event(RAW_GROUPS, result, describe_fetch(result), tags=provenance)
         yield _event(GROUPS, result, describe_groups(result))
         yield _event(BREAKDOWN, result, describe_account(result))
 
@@ -267,7 +268,11 @@ def _tell(
 
 
 def _event(
-    asset: dg.AssetKey, result: AccountResult, metadata: dict[str, Any]
+    asset: dg.AssetKey,
+    result: AccountResult,
+    metadata: dict[str, Any],
+    *,
+    tags: Mapping[str, str] | None = None,
 ) -> dg.AssetMaterialization:
     attempt = result.attempt
     # The digest of an answer that was skipped is of nothing that the tables hold.
@@ -278,7 +283,7 @@ def _event(
         asset,
         partition=attempt.integrated_account_id,
         metadata=metadata,
-        tags=version or None,
+        tags={**version, **(tags or {})},
     )
 
 
@@ -336,4 +341,6 @@ def integrated_accounts(
         )
     except TrutoGroupsError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from None
-    return dg.MaterializeResult(metadata=describe_listing(found.accounts))
+    return dg.MaterializeResult(
+        metadata=describe_listing(found.accounts), data_version=version_of(found.accounts)
+    )

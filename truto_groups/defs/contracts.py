@@ -20,9 +20,10 @@ from truto_groups.contracting import (
     review_contracts,
 )
 from truto_groups.declared import Change, ContractChange
-from truto_groups.defs.assets import ACCOUNTS, GROUP_NAME, KINDS, OWNERS
+from truto_groups.defs.assets import GROUP_NAME, KINDS, OWNERS
 from truto_groups.defs.metadata import describe_table, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.versions import ACCOUNTS
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.warehouse.contracts import read_contracts

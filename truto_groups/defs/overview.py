@@ -7,8 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from truto_groups.defs.assets import ACCOUNTS, BREAKDOWN, CHANGES, GROUP_NAME, OWNERS
+from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUP_NAME, OWNERS
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.versions import ACCOUNTS
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.overview import LATELY, Overview, render_overview

@@ -5,12 +5,11 @@
 
 import dagster as dg
 
-from truto_groups.defs.assets import ACCOUNTS
 from truto_groups.defs.jobs import refresh_groups
-from truto_groups.defs.metadata import describe_listing
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.runs import end_abandoned_runs, find_in_flight, range_tags
+from truto_groups.defs.versions import listing_event
 from truto_groups.discovering import discover
 from truto_groups.planning import plan_wanted_ranges
 
@@ -47,5 +46,5 @@ def discover_integrated_accounts(
     return dg.SensorResult(
         run_requests=[dg.RunRequest(tags=range_tags(one.first, one.last)) for one in ranges],
         dynamic_partitions_requests=requests,
-        asset_events=[dg.AssetMaterialization(ACCOUNTS, metadata=describe_listing(found.accounts))],
+        asset_events=[listing_event(found.accounts)],
     )

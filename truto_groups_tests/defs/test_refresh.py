@@ -18,6 +18,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from truto_groups.defs.runs import range_tags
@@ -374,6 +375,50 @@ def test_a_check_that_cannot_run_raises_and_neither_passes_nor_fails(project: Pr
     assert not result.success
     assert result.get_asset_check_evaluations() == []
     assert "no database" in failure_text(result)
+
+
+def stale_causes(project: Project, *keys: str) -> dict[str, list[str]]:
+    """Why the UI shows partitions as out of sync, by asset and account; empty when in sync."""
+    resolver = CachingStaleStatusResolver(
+        project.instance,
+        project.definitions.resolve_asset_graph(),
+        LoadingContextForTest(project.instance),
+    )
+    found = {
+        f"{asset} {key}": [
+            f"{cause.reason}: {cause.dependency_asset_key}"
+            for cause in resolver.get_stale_causes(dg.AssetKey(asset), key)
+        ]
+        for asset in PARTITIONED
+        for key in keys
+    }
+    return {name: causes for name, causes in found.items() if causes}
+
+
+def list_again(project: Project) -> None:
+    """A tick of discovery, whose event the daemon reports."""
+    (event,) = project.tick("discover_integrated_accounts").asset_events
+    project.instance.report_runless_asset_event(event)
+
+
+def test_a_listing_that_found_nothing_new_leaves_every_partition_in_sync(project: Project) -> None:
+    connect(project, A, B)
+    list_again(project)
+    assert project.refresh().success
+    assert stale_causes(project, A, B) == {}
+
+    list_again(project)
+    assert stale_causes(project, A, B) == {}
+    project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    )
+    assert stale_causes(project, A, B) == {}
+
+    put(project, B, groups_of(3), tenant_id="globex")
+    list_again(project)
+    assert set(stale_causes(project, A, B)) == {f"raw_groups {A}", f"raw_groups {B}"}
+    project.refresh()
+    assert stale_causes(project, A, B) == {}
 
 
 def test_an_account_that_cannot_be_synced_is_passed_over_and_shows_as_it_did(
