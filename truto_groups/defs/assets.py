@@ -209,6 +209,12 @@ def _materialize(
     selected = context.selected_asset_keys
     has_partitions = context.has_partition_key or context.has_partition_key_range
     keys = list(context.partition_keys) if has_partitions else []
+    if {RAW_GROUPS, GROUPS, BREAKDOWN} & selected and not keys:
+        raise TrutoGroupsError(
+            "No integrated account is selected: the run has no partition, or its range is empty.",
+            advice="Launch it with the partition of an account or with a range of them; "
+            "refresh_groups_schedule and `truto-groups sync` do so for what is due.",
+        )
     if RAW_GROUPS in selected:
         yield from _fetch(context, session, keys, tally)
         yield _changes_event(tally)

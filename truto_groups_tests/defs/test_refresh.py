@@ -355,6 +355,21 @@ def test_group_changes_alone_need_no_partition_and_no_request(project: Project) 
     assert read_data(project.database) == before
 
 
+@pytest.mark.parametrize("tags", [{}, range_tags(B, A)], ids=["no partition", "an empty range"])
+def test_a_run_over_no_account_fails_and_says_how_to_name_one(
+    project: Project, tags: dict[str, str]
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    project.server.forget_requests()
+    for selection in (None, [dg.AssetKey("raw_groups")]):
+        result = project.run("refresh_groups", asset_selection=selection, tags=tags)
+        assert not result.success
+        assert "No integrated account is selected" in failure_text(result)
+        assert check_names(result) == CHECKS
+    assert project.server.requests == ()
+
+
 def test_checks_alone_need_no_partition_no_request_and_no_token(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
