@@ -206,6 +206,18 @@ def test_the_job_refuses_when_nothing_waits(waiting: Stand) -> None:
     assert "nothing to accept" in run.problem
 
 
+@pytest.mark.parametrize("name", ["reason", "accepted_by"])
+def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
+    waiting: Stand, name: str
+) -> None:
+    config = {"integrated_account_ids": [A], "reason": "r", "accepted_by": "ann"} | {name: " "}
+    with open_instance(cwd=Path.cwd()) as instance:
+        run = accept_here(build_definitions(), instance, config, tags={})
+    assert not run.is_success
+    assert f"{name} must be filled in" in run.problem
+    assert waiting.table("accepted_baselines") == []
+
+
 def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRUTO_API_TOKEN")
     assert main(["accept", "--account", B, "--reason", "emptied"]) == 0

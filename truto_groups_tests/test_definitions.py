@@ -114,6 +114,23 @@ def test_every_check_is_there_and_says_what_to_do() -> None:
         assert len(graph.get(key).description or "") > 30
 
 
+def test_the_launchpad_opens_accept_drift_with_all_that_is_to_be_filled_in() -> None:
+    job = defs.resolve_job_def("accept_drift")
+    assert job.run_config == {
+        "ops": {
+            "accept": {
+                "config": {
+                    "integrated_account_ids": [],
+                    "integrations": [],
+                    "reason": "",
+                    "accepted_by": "",
+                    "digest": "",
+                }
+            }
+        }
+    }
+
+
 def test_every_job_schedule_and_sensor_is_there_and_on_by_default() -> None:
     repository = defs.get_repository_def()
     assert set(repository.job_names) >= JOBS

@@ -47,6 +47,15 @@ class AcceptDriftConfig(dg.Config):
     )
 
 
+_EMPTY: dict[str, Any] = {
+    "integrated_account_ids": [],
+    "integrations": [],
+    "reason": "",
+    "accepted_by": "",
+    "digest": "",
+}
+
+
 @dg.op(name=ACCEPT_OP)
 def accept_drift_step(
     context: dg.OpExecutionContext,
@@ -62,6 +71,12 @@ def accept_drift_step(
         accepted_by=config.accepted_by,
         digest=config.digest,
     )
+    empty = [name for name in ("reason", "accepted_by") if not getattr(config, name).strip()]
+    if empty:
+        raise dg.Failure(
+            f"{' and '.join(empty)} must be filled in: they are kept with the baseline.",
+            allow_retries=False,
+        )
     try:
         session = open_session(truto, duckdb)
         accepted = accept(
@@ -86,7 +101,9 @@ def accept_drift_step(
 @dg.job(
     description="Accept what accounts send now: it becomes their baseline, and a sync that was "
     "held back is published from its kept records, without fetching. The checks show what it "
-    "would do and the configuration to paste here.",
+    "would do and the configuration to paste here; reason and accepted_by are yours to fill in.",
+    # What the launchpad opens with.
+    config={"ops": {ACCEPT_OP: {"config": _EMPTY}}},
     tags={"dagster/max_retries": "0"},
 )
 def accept_drift() -> None:

@@ -329,8 +329,8 @@ def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
             ACCEPT_OP: {
                 "config": {
                     "integrated_account_ids": [one.integrated_account_id for one in acceptable],
-                    "reason": "why it is right",
-                    "accepted_by": "your name",
+                    "reason": "",
+                    "accepted_by": "",
                     "digest": digest,
                 }
             }
@@ -352,10 +352,11 @@ def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
     ]
     return {
         "accepting_would": table_of(rows),
-        "to_accept": dg.MetadataValue.md(
-            "Launch the job **accept_drift** with this configuration (leave out accounts that are "
-            f"not right, and the digest with them):\n\n```yaml\n{text}```"
+        "how_to_accept": (
+            "Launch the job accept_drift with the configuration of to_accept: fill in reason and "
+            "accepted_by, and leave out accounts that are not right, and the digest with them."
         ),
+        "to_accept": dg.MetadataValue.md(f"```yaml\n{text}```"),
         "digest": digest,
     }
 

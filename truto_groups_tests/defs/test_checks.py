@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.errors import DatabaseError
@@ -158,6 +159,23 @@ def test_drift_is_told_with_an_example_since_when_and_whose_it_is(stand: Stand) 
     assert str(row["example"]).startswith('"size ')
     assert row["since"] == first.isoformat(timespec="seconds")
     assert row["whose"] == "The vendor's own data changed."
+
+
+def test_the_configuration_to_accept_can_be_copied_as_it_is(stand: Stand) -> None:
+    stand.put(A, [])
+    stand.sync(A, run_id="r1")
+    metadata = check(stand, "group_counts_are_plausible").metadata
+    fenced = str(metadata["to_accept"].value)
+    assert fenced.startswith("```yaml\n")
+    assert fenced.endswith("```")
+    config = yaml.safe_load(fenced.removeprefix("```yaml\n").removesuffix("```"))
+    assert set(config["ops"]["accept"]["config"]) == {
+        "integrated_account_ids",
+        "reason",
+        "accepted_by",
+        "digest",
+    }
+    assert "reason and accepted_by" in str(metadata["how_to_accept"].value)
 
 
 def test_the_same_drift_of_many_accounts_stands_once_at_the_top(stand: Stand) -> None:
