@@ -79,7 +79,7 @@ def _spec(
 SPECS = [
     _spec(
         contract.RAW_GROUPS,
-        "**One row per unified group, exactly as Truto sent it.**\n\n"
+        "One row per unified group, exactly as Truto sent it.\n\n"
         "One partition per integrated account. Materializing it fetches the account from Truto, "
         "whole, and publishes groups, breakdown and changes with it. A materialized partition "
         "without rows is an account that has no groups.",
@@ -88,7 +88,7 @@ SPECS = [
     ),
     _spec(
         contract.GROUPS,
-        "**One row per group, team or department of an integrated account.**\n\n"
+        "One row per group, team or department of an integrated account.\n\n"
         "Materialized with raw_groups it is fetched; without, it is rebuilt from raw_groups and "
         "no request is sent. How fresh an account is stands in "
         "integrated_accounts.last_confirmed_at, because an account without groups has no rows.",
@@ -97,7 +97,7 @@ SPECS = [
     ),
     _spec(
         contract.GROUP_TYPE_BREAKDOWN,
-        "**How many groups of which type an integrated account has.**\n\n"
+        "How many groups of which type an integrated account has.\n\n"
         "One row per type that occurs; an account without groups has none. Materialized alone it "
         "is counted anew from groups.",
         deps=[GROUPS],
@@ -105,7 +105,7 @@ SPECS = [
     ),
     _spec(
         contract.GROUP_CHANGES,
-        "**What was added, removed and changed between two published syncs, field by field.**\n\n"
+        "What was added, removed and changed between two published syncs, field by field.\n\n"
         "Over all accounts. The first sync of an account is a beginning and makes no rows; "
         "syncing the same data again adds none. `groups_as_of(instant)` gives the groups as they "
         "were. Written with every publication; materialized alone it only says what it holds.",
@@ -326,7 +326,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
 @dg.asset(
     key=ACCOUNTS,
     description=(
-        "**One row per integrated account, as Truto last listed it.**\n\n"
+        "One row per integrated account, as Truto last listed it.\n\n"
         "The sensor discover_integrated_accounts keeps it, and the partitions, in step. "
         "Materialized by hand it lists the accounts too, but leaves the partitions alone."
     ),

@@ -58,8 +58,8 @@ CONTRACT_CHECK_SPECS = [
         dg.AssetSpec(
             CONTRACTS,
             description=(
-                "**One row per field or query parameter that Truto's meta declares for an "
-                "integration in use.**\n\n"
+                "One row per field or query parameter that Truto's meta declares for an "
+                "integration in use.\n\n"
                 "With its history: what was declared otherwise before has its own row, which ends "
                 "with gone_at. Asked once a day; an integration whose question failed keeps its "
                 "rows."

@@ -29,8 +29,8 @@ OVERVIEW = dg.AssetKey("group_overview")
             OVERVIEW,
             deps=[ACCOUNTS, BREAKDOWN, CHANGES],
             description=(
-                "**The picture over all accounts: types by integration, the largest accounts, "
-                "what changed lately, who is stale or held back.**\n\n"
+                "The picture over all accounts: types by integration, the largest accounts, "
+                "what changed lately, who is stale or held back.\n\n"
                 "It has no table: look at `overview` in the metadata of its latest "
                 "materialization. The sensor refresh_overview draws it anew after each refresh, "
                 "from the database alone."
