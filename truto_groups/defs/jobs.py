@@ -11,8 +11,9 @@ from truto_groups.defs.contracts import CONTRACT_CHECK_SPECS, CONTRACTS
 from truto_groups.defs.overview import OVERVIEW
 
 # A run over many accounts that failed in some has done its work: to run it again at once would
-# only repeat what failed. What is due is requested by the schedule.
-_NO_RETRIES = {"dagster/max_retries": "0"}
+# only repeat what failed. What is due is requested by the schedule. One whose process died has left
+# accounts red that nothing is wrong with: whether that is run again is the instance's to say.
+_NO_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
 
 refresh_groups = dg.define_asset_job(
     "refresh_groups",

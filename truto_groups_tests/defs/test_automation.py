@@ -16,6 +16,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
+from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
 
 from truto_groups.defs.partitions import integrated_accounts
@@ -28,7 +30,7 @@ from truto_groups.errors import (
     TrutoError,
 )
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
-from truto_groups_tests.defs.project import Project, open_project, put
+from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
 from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D
 
 DISCOVER = "discover_integrated_accounts"
@@ -342,6 +344,27 @@ def test_a_run_is_in_flight_no_longer_than_the_instance_lets_it_run(is_watched: 
         time.sleep(1.2)
 
         assert find_in_flight(instance, [A, B]) == (set() if is_watched else {A, B})
+
+
+@pytest.mark.parametrize("job", ["refresh_groups", "refresh_contracts", "draw_overview"])
+def test_a_run_whose_process_died_is_run_again_and_one_that_failed_by_itself_is_not(
+    job: str,
+) -> None:
+    """By the project's dagster.yaml."""
+    path = Path(__file__).parents[2] / "dagster.yaml"
+    retries = yaml.safe_load(path.read_text())["run_retries"]
+    definition = make_definitions().resolve_job_def(job)
+    with dg.instance_for_test(overrides={"run_retries": retries}) as instance:
+
+        def is_run_again(reason: RunFailureReason | None) -> bool:
+            run = instance.create_run_for_job(definition, tags=definition.run_tags)
+            instance.report_run_failed(run, "", JobFailureData(None, failure_reason=reason))
+            (failed,) = instance.get_runs(dg.RunsFilter([run.run_id]))
+            return failed.tags.get("dagster/will_retry") == "true"
+
+        assert is_run_again(None)
+        assert is_run_again(RunFailureReason.START_TIMEOUT)
+        assert not is_run_again(RunFailureReason.STEP_FAILURE)
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")  # of Dagster's own
