@@ -120,23 +120,26 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     rows: list[Row] = []
     for audit in audits:
         rows += [
-            _row(
-                audit,
-                path=finding.path,
-                change=finding.kind,
-                was=finding.was,
-                now=finding.now,
-                records=f"{finding.record_count:,} of {finding.of:,}",
-                example=audit.examples.get(finding.path),
-                since=since.get((audit.integrated_account_id, finding.kind, finding.path)),
-                whose=_say_whose(audit, finding),
-                advice=finding.advice,
-            )
+            {
+                **_who(audit),
+                "path": finding.path,
+                "change": finding.kind,
+                "was_and_is": f"{finding.was or 'nothing'} → {finding.now}",
+                "since": since.get((audit.integrated_account_id, finding.kind, finding.path)),
+                "whose": _say_whose(audit, finding),
+                "advice": finding.advice,
+                "example": audit.examples.get(finding.path),
+            }
             for finding in audit.findings
             if _is_told(finding)
         ]
         rows += [
-            _row(audit, path=told.parameter, change=f"filter {told.kind}", advice=told.message)
+            {
+                **_who(audit),
+                "path": told.parameter,
+                "change": f"filter {told.kind}",
+                "advice": told.message,
+            }
             for told in audit.told_filters
         ]
     united = unite_drift(
@@ -361,10 +364,16 @@ def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
     }
 
 
-def _row(audit: LastAudit, **more: object) -> Row:
+def _who(audit: LastAudit) -> Row:
     return {
         "integrated_account_id": audit.integrated_account_id,
         "integration": audit.integration,
+    }
+
+
+def _row(audit: LastAudit, **more: object) -> Row:
+    return {
+        **_who(audit),
         "state": "published" if audit.is_published else "held back",
         **more,
     }

@@ -137,8 +137,7 @@ def test_drift_is_a_warning_that_names_path_before_and_after_and_stays(stand: St
     assert result.severity == WARN
     (row,) = rows_of(result)
     assert row["path"] == "remote_data.size"
-    assert "number" in row["was"]
-    assert "string" in row["now"]
+    assert row["was_and_is"] == "number in 20 of 20 → string in 20 of 20"
     stand.pass_time(hours=6)
     stand.sync(run_id="r2")
     assert failing(check(stand, "no_unaccepted_drift")) == [A]
@@ -159,6 +158,28 @@ def test_drift_is_told_with_an_example_since_when_and_whose_it_is(stand: Stand) 
     assert str(row["example"]).startswith('"size ')
     assert row["since"] == first.isoformat(timespec="seconds")
     assert row["whose"] == "The vendor's own data changed."
+
+
+def test_the_table_of_drift_fits_on_a_page_and_says_what_to_do_before_the_example(
+    stand: Stand,
+) -> None:
+    stand.write_settings(f"accounts:\n  {B}:\n    query:\n      group_type: department\n")
+    stand.put(A, [group(n, remote_data={"id": f"g{n}", "size": str(n)}) for n in range(20)])
+    stand.put(B, groups_of(21))
+    stand.sync(run_id="r1")
+    table = check(stand, "no_unaccepted_drift").metadata["what_to_do"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [column.name for column in table.schema.columns] == [
+        "integrated_account_id",
+        "integration",
+        "path",
+        "change",
+        "was_and_is",
+        "since",
+        "whose",
+        "advice",
+        "example",
+    ]
 
 
 def test_the_configuration_to_accept_can_be_copied_as_it_is(stand: Stand) -> None:
