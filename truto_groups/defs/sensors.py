@@ -10,7 +10,7 @@ from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.runs import end_abandoned_runs, find_in_flight, range_tags
 from truto_groups.defs.versions import listing_event
-from truto_groups.discovering import discover
+from truto_groups.discovering import Discovery, discover
 from truto_groups.planning import plan_wanted_ranges
 
 
@@ -43,8 +43,22 @@ def discover_integrated_accounts(
         requests.append(integrated_accounts.build_add_request(list(found.added_keys)))
     if found.removed_keys:
         requests.append(integrated_accounts.build_delete_request(list(found.removed_keys)))
+    runs = [dg.RunRequest(tags=range_tags(one.first, one.last)) for one in ranges]
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(tags=range_tags(one.first, one.last)) for one in ranges],
+        run_requests=runs,
+        # Of a tick without a run Dagster shows this; without it, that the result is empty.
+        skip_reason=None if runs else _summarize(found),
         dynamic_partitions_requests=requests,
         asset_events=[listing_event(found.accounts)],
     )
+
+
+def _summarize(found: Discovery) -> str:
+    """Say in a line what a listing brought, where it brought nothing to sync."""
+    counts = {
+        "new": len(found.added_keys),
+        "gone": len(found.gone),
+        "removed": len(found.removed_keys),
+    }
+    told = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
+    return f"{found.listed_count:,} account(s) listed, {told or 'nothing new'}."

@@ -131,7 +131,20 @@ def test_a_tick_without_a_change_requests_nothing(project: Project) -> None:
     before = keys_of(project)
     assert tick(project) == []
     assert keys_of(project) == before
-    assert not project.tick(DISCOVER).dynamic_partitions_requests
+    found = project.tick(DISCOVER)
+    assert not found.dynamic_partitions_requests
+    assert found.skip_message == "2 account(s) listed, nothing new."
+    assert found.asset_events
+
+
+def test_a_tick_that_has_nothing_to_sync_says_what_it_found(project: Project) -> None:
+    settled(project, A, B, C)
+    project.server.remove_account(C)
+    assert project.tick(DISCOVER).skip_message == "2 account(s) listed, 1 gone."
+    put(project, D)
+    found = project.tick(DISCOVER)
+    assert found.skip_message is None
+    assert len(found.run_requests) == 1
 
 
 def test_a_new_account_gets_a_partition_and_is_synced_soon(project: Project) -> None:
