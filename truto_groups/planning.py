@@ -86,7 +86,11 @@ def is_wanted(account: KnownAccount) -> bool:
 def is_due(account: KnownAccount, *, pace: Pace, now: datetime, next_tick: timedelta) -> bool:
     """Whether the account must be synced now."""
     due_at = find_due_at(account, pace=pace, next_tick=next_tick)
-    return due_at is not None and due_at <= now
+    if due_at is None:
+        return False
+    # What was confirmed in the future was so by a clock that was ahead.
+    is_ahead = account.last_confirmed_at is not None and account.last_confirmed_at > now
+    return due_at <= now or is_ahead
 
 
 def find_due_at(account: KnownAccount, *, pace: Pace, next_tick: timedelta) -> datetime | None:

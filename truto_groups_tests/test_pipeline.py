@@ -19,10 +19,12 @@ import duckdb
 import pytest
 
 from truto_groups.errors import SettingsError, TokenRejectedError
+from truto_groups.planning import is_due
 from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response, Verbatim
 from truto_groups.walks import CompleteWalk, SyncStats
 from truto_groups.warehouse import staging as staging_module
+from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.settling import AccountResult
 from truto_groups_tests.stand import (
     DATA_TABLES,
@@ -293,6 +295,25 @@ def test_an_older_answer_is_skipped_when_the_newer_one_changed_nothing_or_was_he
             assert finish() == {A: "skipped"}
         assert len(stand.table("groups")) == 3
         stand.write("DELETE FROM account_syncs WHERE run_id = 'older'")
+
+
+def test_a_clock_that_was_ahead_once_keeps_no_later_answer_out(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.pass_time(days=300)
+    assert stand.outcomes(A, run_id="ahead") == {A: "published"}
+    stand.pass_time(days=-299)
+    stand.put(A, [*groups_of(3), group(4)])
+    with stand.database.reading() as connection:
+        (account,) = read_known_accounts(connection)
+    assert is_due(
+        account,
+        pace=stand.session().pace_of(account),
+        now=stand.now,
+        next_tick=timedelta(minutes=10),
+    )
+    assert stand.outcomes(A, run_id="right") == {A: "published"}
+    assert len(stand.table("groups")) == 4
 
 
 def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand) -> None:

@@ -1,4 +1,5 @@
--- A run whose answer is newer than this one's: it began later and has been settled.
+-- A run whose answer is newer than this one's: it began later and has been settled. One that began
+-- in the future was written by a clock that was ahead.
 SELECT
     other.integrated_account_id,
     arg_max(other.run_id, other.started_at) AS run_id,
@@ -7,9 +8,9 @@ FROM account_syncs AS other
 JOIN account_syncs AS mine
     ON mine.integrated_account_id = other.integrated_account_id
     AND mine.run_id = $run_id
-    AND mine.finished_at IS NULL
 WHERE other.integrated_account_id IN (SELECT unnest($ids))
     AND other.outcome IN ('published', 'unchanged', 'held_back')
     AND other.run_id <> $run_id
     AND other.started_at > mine.started_at
+    AND other.started_at <= $now
 GROUP BY other.integrated_account_id;

@@ -145,7 +145,11 @@ def read_count_history(
 
 
 def find_overtaken(
-    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], *, run_id: str
+    connection: duckdb.DuckDBPyConnection,
+    integrated_account_ids: Sequence[str],
+    *,
+    run_id: str,
+    now: datetime,
 ) -> Mapping[str, Overtaking]:
     """Find the accounts for which another run has already settled a newer answer.
 
@@ -153,6 +157,7 @@ def find_overtaken(
         The newest such answer by integrated account id.
     """
     rows = connection.execute(
-        statement("find_overtaken"), {"ids": list(integrated_account_ids), "run_id": run_id}
+        statement("find_overtaken"),
+        {"ids": list(integrated_account_ids), "run_id": run_id, "now": now},
     ).fetchall()
     return {row[0]: Overtaking(run_id=row[1], outcome=row[2]) for row in rows}

@@ -100,6 +100,7 @@ class _Settlement:
     audited: dict[str, AuditedShape] = field(default_factory=dict[str, AuditedShape])
     published: list[CompleteSync] = field(default_factory=list[CompleteSync])
     held_back: list[str] = field(default_factory=list[str])
+    overtaken: Mapping[str, Overtaking] = field(default_factory=dict[str, Overtaking])
 
 
 def settle(
@@ -160,9 +161,9 @@ def _settle_together(
 
     def write() -> tuple[_Settlement, Mapping[str, Replacement]]:
         with database.writing(staging.connection) as connection:
-            settlement = _Settlement()
             keys = list(landed)
-            overtaken = find_overtaken(connection, keys, run_id=run_id)
+            overtaken = find_overtaken(connection, keys, run_id=run_id, now=now)
+            settlement = _Settlement(overtaken=overtaken)
             confirmed = read_confirmations(connection, keys)
             rows = _count_rows(connection, keys)
             to_judge: list[CompleteSync] = []
@@ -196,7 +197,7 @@ def _settle_together(
                 replacement=replaced.get(sync.account.id, Replacement()),
                 preview=preview.get(sync.account.id, ()),
                 verdict=_verdict_of(settlement, sync.account.id),
-                overtaken_by=overtaken.get(sync.account.id),
+                overtaken_by=settlement.overtaken.get(sync.account.id),
             )
             for sync in walked
         ),
