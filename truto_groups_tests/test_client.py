@@ -806,8 +806,12 @@ ENTRY = {"model": "user-directory", "resource": "groups", "methods": ["list", "g
             {"unified": {"ticketing": {"resources": [{"name": "groups", "methods": ["list"]}]}}},
             False,
         ),
+        ({"unified": {"resources": []}}, False),
         ({"proxy": {}}, None),
         ({"unified": None}, None),
+        ({"unified": {}}, None),
+        ({"unified": {"user-directory": {}}}, None),
+        ({"unified": ["groups"]}, None),
     ],
 )
 def test_capabilities_tell_whether_there_are_groups(

@@ -75,33 +75,35 @@ def find_groups_support(capabilities: dict[str, object]) -> bool | None:
     """Find whether capabilities include List Groups of the user directory.
 
     Truto's documents disagree on their shape: a list of resources, or an object that holds them,
-    by model or not. All are understood.
+    by model or not. All are understood; what is none of them tells nothing.
 
     Returns:
-        None when there is no such section at all, so that the answer tells nothing.
+        False when resources are listed, be they none, and groups cannot be listed; None when no
+        list of resources can be made out.
     """
     unified = capabilities.get("unified")
-    if not isinstance(unified, dict | list):
-        return None
-    return any(_METHOD in methods for methods in _iter_methods(cast("object", unified), _MODEL))
+    entries = list(_iter_entries(unified, _MODEL))
+    if any(name == _RESOURCE and model == _MODEL and _METHOD in m for model, name, m in entries):
+        return True
+    return False if entries or unified in ([], {"resources": []}) else None
 
 
-def _iter_methods(node: object, model: object) -> Iterator[list[object]]:
+def _iter_entries(node: object, model: object) -> Iterator[tuple[object, object, list[object]]]:
+    """Yield model, name and methods of each resource."""
     if isinstance(node, list):
         for one in cast("list[object]", node):
-            yield from _iter_methods(one, model)
+            yield from _iter_entries(one, model)
     elif isinstance(node, dict):
         entry = cast("dict[str, object]", node)
         model = entry.get("model", model)
         name = entry.get("resource", entry.get("name"))
         methods = entry.get("methods")
-        if name == _RESOURCE and model == _MODEL and isinstance(methods, list):
-            yield [_read_name(one) for one in cast("list[object]", methods)]
+        if name is not None and isinstance(methods, list):
+            yield model, name, [_read_name(one) for one in cast("list[object]", methods)]
             return
         for key, inner in entry.items():
-            if isinstance(inner, dict | list):
-                is_model = isinstance(inner, dict) and "resources" in inner
-                yield from _iter_methods(cast("object", inner), key if is_model else model)
+            is_model = isinstance(inner, dict) and "resources" in inner
+            yield from _iter_entries(cast("object", inner), key if is_model else model)
 
 
 def _read_name(method: object) -> object:

@@ -1,0 +1,66 @@
+"""Listings as they are kept: what an answer of Truto does to accounts that are known.
+
+Real: HTTP on loopback, the client, DuckDB in a file. What goes through Dagster is in
+defs/test_automation.py.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from truto_groups.freshness import find_stale_accounts
+from truto_groups.planning import is_due
+from truto_groups.sandbox import Request, Response
+from truto_groups_tests.stand import A, B, C, Stand, groups_of
+
+WITHOUT_GROUPS = {
+    "unified": [{"model": "user-directory", "resource": "users", "methods": ["list"]}],
+}
+
+
+def answer_capabilities(stand: Stand, body: object) -> None:
+    """Answer every question for capabilities with one body."""
+
+    def intercept(request: Request) -> Response | None:
+        return Response.of_json(body) if request.path.endswith("capabilities") else None
+
+    stand.server.intercept = intercept
+
+
+@pytest.mark.parametrize(
+    "body", [{"unified": {}}, {"unified": []}, WITHOUT_GROUPS], ids=["nothing", "none", "others"]
+)
+def test_no_answer_about_an_integration_stops_accounts_whose_groups_were_listed(
+    stand: Stand, body: object
+) -> None:
+    """One account is asked for all of its integration; all would be passed over, never stale."""
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(2))
+    stand.discover()
+    assert stand.outcomes() == {A: "published", B: "published"}
+    answer_capabilities(stand, body)
+    stand.put(C, groups_of(1))
+    stand.pass_time(days=30)
+    accounts = stand.discover().accounts
+    session = stand.session()
+    assert [account.supports_groups is not False for account in accounts] == [True, True, True]
+    assert all(
+        is_due(account, pace=session.pace_of(account), now=stand.now, next_tick=timedelta(0))
+        for account in accounts
+    )
+    stale = find_stale_accounts(accounts, max_age_of=session.max_age_of, now=stand.now)
+    assert {found.account.id for found in stale} == {A, B}
+    assert stand.outcomes(run_id="later") == {A: "unchanged", B: "unchanged", C: "published"}
+
+
+def test_accounts_of_an_integration_without_groups_are_passed_over_until_one_has_some(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    answer_capabilities(stand, WITHOUT_GROUPS)
+    assert [account.supports_groups for account in stand.discover().accounts] == [False]
+    assert stand.outcomes() == {A: "passed over"}
+    answer_capabilities(stand, {"unified": {}})
+    stand.pass_time(days=1)
+    assert [account.supports_groups for account in stand.discover().accounts] == [None]
+    assert stand.outcomes() == {A: "published"}
