@@ -19,7 +19,8 @@ becomes which exception is decided in client/.
         ├── ConflictError             │
         ├── UnprocessableError        │
         ├── RequestRefusedError       │
-        ├── RedirectRefusedError      ┘
+        ├── RedirectRefusedError      │
+        ├── TooManyPagesError         ┘
         ├── UnexpectedAnswerError     ┐
         ├── RetriesExhaustedError     │
         ├── EnvelopeError             │ may be gone at the next attempt
@@ -217,9 +218,19 @@ class EnvelopeError(TrutoError):
 
 
 class PaginationError(TrutoError):
-    """The pages do not end: a cursor came twice, or there were more pages than allowed."""
+    """The pages do not end: a cursor came twice. The next sync may find it mended."""
 
     kind = "pagination"
+
+
+class TooManyPagesError(TrutoError):
+    """The account has more pages than `max_pages` allows. Another attempt asks for as many again.
+
+    Only another `max_pages` helps, or fewer groups.
+    """
+
+    kind = "too_many_pages"
+    is_permanent = True
 
 
 class CompletionError(TrutoError):

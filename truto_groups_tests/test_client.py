@@ -38,6 +38,7 @@ from truto_groups.errors import (
     RetriesExhaustedError,
     SettingsError,
     TokenRejectedError,
+    TooManyPagesError,
     TrutoError,
     UnexpectedAnswerError,
     UnprocessableError,
@@ -223,7 +224,7 @@ def test_the_listings_of_a_fan_out_are_united_and_their_pages_numbered_in_one_ro
 
 def test_the_page_limit_counts_over_all_listings() -> None:
     answer, _ = build_listing({"": {"result": []}})
-    with pytest.raises(PaginationError, match="more than the 2 pages"):
+    with pytest.raises(TooManyPagesError, match="more than the 2 pages"):
         walk(answer, query={"organization_id": ["1", "2", "3"]}, max_pages=2)
 
 

@@ -479,13 +479,13 @@ def test_pages_cannot_trick_us(stand: Stand) -> None:
     stand.put(A, groups_of(4))
     published(stand, A)
     before = stand.data()
-    chains: Sequence[tuple[Sequence[str], str]] = [
-        (["a", "a"], "a page seen before"),
-        (["a", "b", "c", "a"], "a page seen before"),
-        ([f"c{number}" for number in range(50)], "pages"),
+    chains: Sequence[tuple[Sequence[str], str, str]] = [
+        (["a", "a"], "pagination", "a page seen before"),
+        (["a", "b", "c", "a"], "pagination", "a page seen before"),
+        ([f"c{number}" for number in range(50)], "too_many_pages", "pages"),
     ]
     stand.knobs = {"max_pages": 20}
-    for cursors, word in chains:
+    for cursors, kind, word in chains:
         left = iter(cursors)
 
         def intercept(request: Request, left: Iterator[str] = left) -> Response | None:
@@ -497,9 +497,33 @@ def test_pages_cannot_trick_us(stand: Stand) -> None:
         stand.pass_time(minutes=1)
         assert stand.outcomes(run_id=f"{len(cursors)}") == {A: "failed"}
         row = stand.ledger(A)[-1]
-        assert row["error_kind"] == "pagination"
+        assert row["error_kind"] == kind
         assert word in row["error"]
     assert stand.data() == before
+
+
+def test_an_account_above_max_pages_is_tried_again_when_it_is_raised_else_at_its_pace(
+    stand: Stand,
+) -> None:
+    """Each attempt costs `max_pages` requests: thousands, every ten minutes."""
+    stand.put(A, groups_of(3))
+    stand.write_settings("defaults: {max_pages: 2}")
+    stand.knobs = {"page_size": 1}
+    stand.discover()
+    assert stand.outcomes() == {A: "failed"}
+
+    def is_tried_again(*, minutes: int) -> bool:
+        now = stand.pass_time(minutes=minutes)
+        (account,) = stand.discover().accounts
+        session = stand.session()
+        pace = session.pace_of(account)
+        return is_due(account, pace=pace, now=now, next_tick=timedelta(minutes=10))
+
+    assert not is_tried_again(minutes=10)
+    stand.write_settings("defaults: {max_pages: 3}")
+    assert is_tried_again(minutes=10)
+    stand.write_settings("defaults: {max_pages: 2}")
+    assert is_tried_again(minutes=340)
 
 
 def test_the_same_group_on_two_pages_is_kept_once_and_another_content_is_told(

@@ -21,6 +21,7 @@ from truto_groups.errors import (
     PaginationError,
     RetriesExhaustedError,
     TokenRejectedError,
+    TooManyPagesError,
     TrutoError,
 )
 from truto_groups.walks import Page, SyncStats
@@ -298,7 +299,7 @@ def test_a_partial_page_is_completed_and_the_others_are_not(
 @pytest.mark.parametrize("max_pages", [1, 3, PAGE_COUNT - 1])
 def test_more_pages_than_allowed_end_the_walk(server: ScriptedServer, max_pages: int) -> None:
     serve(server, build_chain())
-    with pytest.raises(PaginationError, match=f"more than the {max_pages} pages"):
+    with pytest.raises(TooManyPagesError, match=f"more than the {max_pages} pages"):
         walk(server, max_pages=max_pages)
     assert len(server.asked) == max_pages
 

@@ -28,6 +28,7 @@ from truto_groups.errors import (
     PaginationError,
     RetriesExhaustedError,
     TokenRejectedError,
+    TooManyPagesError,
     TrutoError,
 )
 from truto_groups.limits import Ceiling
@@ -108,7 +109,7 @@ class GroupsWalk:
         self._asked_count += 1
         subject = self._name(f"List Groups, page {self._asked_count},")
         if self._asked_count > self._request.max_pages:
-            raise PaginationError(
+            raise TooManyPagesError(
                 f"{subject} would be more than the {self._request.max_pages} pages allowed.",
                 advice="Raise `max_pages` in the settings file if the account is that large; "
                 "nothing was published.",
