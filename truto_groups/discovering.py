@@ -16,6 +16,7 @@ from truto_groups.errors import TrutoError
 from truto_groups.listing import ask_support, list_accounts
 from truto_groups.planning import is_syncable, is_wanted
 from truto_groups.session import Session
+from truto_groups.settings import find_strays
 from truto_groups.warehouse.accounts import (
     forget_accounts,
     mark_gone,
@@ -32,6 +33,9 @@ from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
 from truto_groups.warehouse.staging import Staging
 
 logger = logging.getLogger(__name__)
+
+# What was told of the settings file in this process; the sensor discovers every five minutes.
+_told: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,7 @@ def discover(
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
         contracts = read_contracts(connection)
     known = _ask(session, questions, known)
+    _warn_of_strays(session, known)
     _warn_of_missing_parameters(session, known, contracts)
     expired: list[str] = []
     if is_removing:
@@ -131,6 +136,19 @@ def _ask(
     with session.database.writing() as connection:
         write_capabilities(connection, supports, now=now)
         return read_known_accounts(connection)
+
+
+def _warn_of_strays(session: Session, known: Sequence[KnownAccount]) -> None:
+    """Tell of settings that apply to no account, once in a process."""
+    strays = find_strays(
+        session.settings,
+        account_ids={account.id for account in known},
+        integrations={account.integration for account in known},
+    )
+    for stray in strays:
+        if stray not in _told:
+            _told.add(stray)
+            logger.warning("%s", stray)
 
 
 def _warn_of_missing_parameters(

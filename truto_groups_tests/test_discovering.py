@@ -64,3 +64,18 @@ def test_accounts_of_an_integration_without_groups_are_passed_over_until_one_has
     stand.pass_time(days=1)
     assert [account.supports_groups for account in stand.discover().accounts] == [None]
     assert stand.outcomes() == {A: "published"}
+
+
+def test_settings_that_apply_to_no_account_are_told_once_in_a_process(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were ignored in silence: an account that was to be skipped was synced."""
+    stand.put(A, groups_of(1), integration="asana")
+    stand.write_settings("integrations:\n  assana:\n    skip: true\n")
+    for _ in range(2):
+        stand.discover()
+    told = [(r.name, r.levelname, r.getMessage()) for r in caplog.records]
+    line = f"{stand.settings_path}:2: integrations.assana: no listed account is of this integration"
+    assert told == [
+        ("truto_groups.discovering", "WARNING", f"{line}; did you mean asana?"),
+    ]

@@ -13,6 +13,7 @@ from truto_groups.settings import (
     read_settings,
     resolve_knobs,
 )
+from truto_groups_tests.stand import A
 
 LAYERED = """
 truto: {max_pages: 7}
@@ -29,7 +30,7 @@ integrations:
     volume: {max_rise: 3}
     query: {name: b, organization_id: ["1", "2"]}
 accounts:
-  one:
+  aaaaaaaa-0000-4000-8000-000000000001:
     refresh_every: 3h
     requests_at_once_per_account: 0
     volume: {max_fall: auto}
@@ -64,7 +65,7 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
 def test_the_narrower_wins_key_by_key_down_into_query_and_volume(tmp_path: Path) -> None:
     settings = read(tmp_path, LAYERED)
 
-    one = settings.for_account("one", "asana")
+    one = settings.for_account(A, "asana")
     assert one.refresh_every == timedelta(hours=3)
     assert one.max_age == timedelta(days=3)
     assert one.remote_data == "nothing"
@@ -77,7 +78,7 @@ def test_the_narrower_wins_key_by_key_down_into_query_and_volume(tmp_path: Path)
     assert other.volume == VolumeLimits(max_fall=0.5, max_rise=3.0, hold_back=False)
 
     assert settings.for_account("other", "okta").query == {"name": "a", "user_id": "u"}
-    assert settings.for_account("one", None).remote_data == "all"
+    assert settings.for_account(A, None).remote_data == "all"
 
 
 def test_an_integration_is_found_in_whatever_case(tmp_path: Path) -> None:
@@ -99,12 +100,12 @@ def test_a_ceiling_comes_from_the_narrowest_place_that_gives_one(tmp_path: Path)
         section=settings.truto,
     )
 
-    one = settings.for_account("one", "asana", knobs=knobs)
+    one = settings.for_account(A, "asana", knobs=knobs)
     assert one.requests_at_once_per_account == 0
     assert one.requests_per_10_seconds_per_account == 40
     assert one.max_pages == 13
     assert settings.for_account("other", "asana", knobs=knobs).requests_at_once_per_account == 11
-    assert settings.for_account("one", "asana").max_pages == 7
+    assert settings.for_account(A, "asana").max_pages == 7
     assert settings.for_account("other", "okta").requests_at_once_per_account == 4
 
 
@@ -112,8 +113,8 @@ def test_the_digest_of_an_account_does_not_depend_on_who_asks(tmp_path: Path) ->
     settings = read(tmp_path, LAYERED)
     knobs = resolve_knobs({"max_pages": 13}, section=settings.truto)
 
-    asked_by_the_run = settings.for_account("one", "asana", knobs=knobs)
-    asked_by_a_reader = settings.for_account("one", "asana")
+    asked_by_the_run = settings.for_account(A, "asana", knobs=knobs)
+    asked_by_a_reader = settings.for_account(A, "asana")
     assert asked_by_the_run.digest == asked_by_a_reader.digest
     assert asked_by_the_run.digest != settings.for_account("other", "asana").digest
     assert len(asked_by_the_run.digest) == 64
@@ -136,7 +137,7 @@ def test_what_one_account_is_given_cannot_be_changed_through_another(tmp_path: P
         ("defaults:\n  max_age: 1h\n  refresh_every: 2h", 2, "Set a max_age above 2h, or a refr"),
         ("integrations:\n  a:\n    refresh_every: 30h", 3, "integrations.a.refresh_every: max_a"),
         ("defaults: {max_age: 9h}\nintegrations:\n  a: {refresh_every: 10h}", 3, "9h (line 1) is"),
-        ("accounts:\n  a:\n    max_age: 5h", 3, "accounts.a.max_age: max_age 5h (line 3) is not"),
+        (f"accounts:\n  {A}:\n    max_age: 5h", 3, f"accounts.{A}.max_age: max_age 5h (line 3)"),
     ],
 )
 def test_a_max_age_not_above_refresh_every_is_refused_when_the_file_is_read(
@@ -155,19 +156,19 @@ def test_a_combination_that_hangs_on_the_integration_is_judged_for_the_account(
     """Only Truto knows an account's integration, so neither may the file be refused for it."""
     settings = read(
         tmp_path,
-        "integrations:\n  slow: {max_age: 4d}\naccounts:\n  a:\n    refresh_every: 2d\n",
+        f"integrations:\n  slow: {{max_age: 4d}}\naccounts:\n  {A}:\n    refresh_every: 2d\n",
     )
 
-    assert settings.for_account("a", "slow").refresh_every == timedelta(days=2)
+    assert settings.for_account(A, "slow").refresh_every == timedelta(days=2)
     with pytest.raises(SettingsError) as caught:
-        settings.for_account("a", "okta")
-    assert f"{tmp_path / 'truto_groups.yaml'}:5: accounts.a.refresh_every: " in str(caught.value)
+        settings.for_account(A, "okta")
+    assert f"{tmp_path / 'truto_groups.yaml'}:5: accounts.{A}.refresh_every: " in str(caught.value)
     assert settings.for_account("b", "okta").refresh_every == timedelta(hours=6)
 
 
 def test_an_account_that_no_integration_makes_possible_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"accounts\.a\.refresh_every"):
+    with pytest.raises(SettingsError, match=rf"accounts\.{A}\.refresh_every"):
         read(
             tmp_path,
-            "integrations:\n  slow: {max_age: 4d}\naccounts:\n  a: {refresh_every: 5d}\n",
+            f"integrations:\n  slow: {{max_age: 4d}}\naccounts:\n  {A}: {{refresh_every: 5d}}\n",
         )

@@ -9,6 +9,9 @@ import pytest
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings import DiscoverySettings, Settings, TrutoKnobs, read_settings
+from truto_groups_tests.stand import A
+
+OTHER = "90e3a2f1-1b0c-4d3e-8f5a-6b7c8d9e0f12"
 
 FULL = """
 truto:
@@ -29,7 +32,9 @@ integrations:
 accounts:
   62f44730-dd91-461e-bd6a-aedd9e0ad79d:
     skip: true
-  123: {remote_data: [profile.name, type], volume: {max_fall: auto, max_rise: 2}}
+  90e3a2f1-1b0c-4d3e-8f5a-6b7c8d9e0f12:
+    remote_data: [profile.name, type]
+    volume: {max_fall: auto, max_rise: 2}
 """
 
 
@@ -65,8 +70,8 @@ def test_a_full_file_is_read_with_every_value_typed(path: Path) -> None:
         "created_at": {"gte": "2024-01-01"},
     }
     assert settings.for_account("62f44730-dd91-461e-bd6a-aedd9e0ad79d", "okta").skip is True
-    assert settings.for_account("123", "okta").remote_data == ("profile.name", "type")
-    assert settings.for_account("123", "okta").volume.max_rise == 2.0
+    assert settings.for_account(OTHER, "okta").remote_data == ("profile.name", "type")
+    assert settings.for_account(OTHER, "okta").volume.max_rise == 2.0
 
 
 @pytest.mark.parametrize(
@@ -134,8 +139,11 @@ def test_no_file_gives_the_defaults() -> None:
         ("defaults:\n  volume: {max_raise: 2}", 2, "volume.max_raise: is not", "max_rise?"),
         ("defaults:\n  unmapped_limit: 5%", 2, "5% is not a number from 0 to 1", "Write a num"),
         ("discovery:\n  max_missing_share: 50", 2, "50 is not a number from 0 to 1", "Write"),
-        ("accounts:\n  a b:\n    skip: true", 2, "accounts.a b: is no id or name", "letters"),
-        ("accounts:\n  a:\n    max_pages: x", 3, "accounts.a.max_pages: x is not", "whole"),
+        ("accounts:\n  a b:\n    skip: true", 2, "accounts.a b: is no id of an int", "whole id"),
+        (f"accounts:\n  {A[:-1]}:\n    skip: true", 2, f"{A[:-1]}: is no id", "whole id"),
+        (f"accounts:\n  {A}:\n    max_pages: x", 3, f"accounts.{A}.max_pages: x is", "whole"),
+        ("integrations:\n  a b:\n    skip: true", 2, "a b: is no name of an int", "letters"),
+        (f"integrations:\n  {A}:\n    skip: true", 2, "the id of an account", "to accounts"),
         ("integrations:\n  Okta:\n  okta:", 3, "same integration as Okta on line 2", "Keep one"),
         ("defaults:\n  query: [a]", 2, "query: is not a mapping", "Write keys"),
         ("defaults:\n  query:\n    limit: 5", 3, "query.limit: would break", "truto.page_size"),
@@ -147,7 +155,7 @@ def test_no_file_gives_the_defaults() -> None:
         ("defaults:\n  query:\n    name:\n      - a\n      - 5", 5, "name[1]: 5 is a n", '"5"'),
         ("defaults:\n  query:\n    name:", 3, "query.name: is empty", "leave it out"),
         ("integrations:\n  a:\n    query: {limit: 5}", 3, "integrations.a.query.limit", "Leave"),
-        ("accounts:\n  a:\n    query: {limit: 5}", 3, "accounts.a.query.limit", "Leave"),
+        (f"accounts:\n  {A}:\n    query: {{limit: 5}}", 3, f"accounts.{A}.query.limit", "Leave"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_key_and_what_would_be_right(
@@ -185,8 +193,8 @@ def test_a_mistake_is_told_with_file_line_key_and_what_would_be_right(
             "page_size: is given twice, first on line 2",
             "one",
         ),
-        ("accounts:\n  a: &x {skip: true}\n  b: *x", 3, "accounts.b: repeats", "write it out"),
-        ("accounts: &x\n  b: *x", 2, "accounts.b: repeats", "write it out"),
+        ("integrations:\n  a: &x {skip: true}\n  b: *x", 3, "integrations.b: repeats", "write it"),
+        ("integrations: &x\n  b: *x", 2, "integrations.b: repeats", "write it out"),
         ("defaults:\n  <<: {skip: true}", 2, "is a merge key", "write it out"),
     ],
 )
@@ -205,7 +213,7 @@ def test_what_is_not_plain_yaml_is_told_with_its_line(
 def test_several_mistakes_are_told_at_once_in_line_order(path: Path) -> None:
     told = refuse(
         path,
-        "accounts:\n  b:\n    skip: x\n    skip: {}\n"
+        "integrations:\n  b:\n    skip: x\n    skip: {}\n"
         "defaults:\n  refresh_every: 30h\n  query: {limit: 1}\n  skip:\ntruto:\n  page_size: 0\n",
     )
 
@@ -217,10 +225,10 @@ def test_several_mistakes_are_told_at_once_in_line_order(path: Path) -> None:
 
 
 def test_a_mistake_in_a_list_hides_no_impossible_age(path: Path) -> None:
-    told = refuse(path, "defaults:\n  remote_data: [a, a]\naccounts:\n  a: {max_age: 1h}\n")
+    told = refuse(path, f"defaults:\n  remote_data: [a, a]\naccounts:\n  {A}: {{max_age: 1h}}\n")
 
     assert "defaults.remote_data[1]: a stands twice" in told
-    assert "accounts.a.max_age: max_age 1h (line 4) is not above" in told
+    assert f"accounts.{A}.max_age: max_age 1h (line 4) is not above" in told
 
 
 def test_a_long_value_is_shortened(path: Path) -> None:
@@ -305,10 +313,10 @@ def test_digests_are_the_same_in_another_process(path: Path) -> None:
     program = (
         "import pathlib, sys; from truto_groups.settings import read_settings;"
         "s = read_settings(pathlib.Path(sys.argv[1]));"
-        "print(s.digest, s.for_account('123', 'asana').digest)"
+        "print(s.digest, s.for_account(sys.argv[2], 'asana').digest)"
     )
     printed = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
+        [sys.executable, "-c", program, str(path), OTHER],
         cwd=Path(__file__).parents[1],
         env={"PYTHONHASHSEED": "7"},
         check=True,
@@ -316,4 +324,4 @@ def test_digests_are_the_same_in_another_process(path: Path) -> None:
         text=True,
     ).stdout.split()
 
-    assert printed == [settings.digest, settings.for_account("123", "asana").digest]
+    assert printed == [settings.digest, settings.for_account(OTHER, "asana").digest]

@@ -11,6 +11,7 @@ is defs/'s, and which query parameters there are is query.py's.
     sections      the settings file as a typed tree
     document      YAML with lines
     account       what holds for one account
+    strays        settings that apply to nobody
     file          reading the settings file
     environment   the variables
 """
@@ -26,6 +27,7 @@ from truto_groups.settings.environment import (
 from truto_groups.settings.file import read_settings
 from truto_groups.settings.knobs import EffectiveKnobs, TrutoKnobs, describe_knob, resolve_knobs
 from truto_groups.settings.sections import Complete, DiscoverySettings, RemoteData
+from truto_groups.settings.strays import find_strays
 
 __all__ = [
     "AccountSettings",
@@ -39,6 +41,7 @@ __all__ = [
     "VolumeLimits",
     "describe_knob",
     "find_project",
+    "find_strays",
     "format_duration",
     "parse_duration",
     "read_environment",

@@ -16,8 +16,10 @@ from truto_groups.settings.knobs import (
 )
 from truto_groups.settings.mistakes import KeyPath
 from truto_groups.settings.validators import (
+    account_id,
     duration,
     flag,
+    integration_slug,
     number,
     number_or_auto,
     one_of,
@@ -28,7 +30,8 @@ Complete = Literal["auto", "always", "never"]
 RemoteData = Literal["all", "nothing"] | tuple[str, ...]
 Duration = Annotated[timedelta, duration()]
 Flag = Annotated[bool, flag()]
-OpaqueId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]+$")]
+AccountId = Annotated[str, account_id()]
+Slug = Annotated[str, integration_slug()]
 
 
 class _Section(BaseModel):
@@ -80,8 +83,8 @@ class FileSections(_Section):
     truto: TrutoKnobs = TrutoKnobs()
     discovery: DiscoverySettings = DiscoverySettings()
     defaults: AccountSection = AccountSection()
-    integrations: dict[OpaqueId, AccountSection] = Field(default_factory=dict)
-    accounts: dict[OpaqueId, AccountSection] = Field(default_factory=dict)
+    integrations: dict[Slug, AccountSection] = Field(default_factory=dict)
+    accounts: dict[AccountId, AccountSection] = Field(default_factory=dict)
 
 
 KEY_HOMES = {

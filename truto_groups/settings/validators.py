@@ -20,6 +20,9 @@ from truto_groups.settings.mistakes import KeyPath, Mistake, shorten
 
 _REMOTE_DATA_SEGMENT = re.compile(r"[^\x00-\x1f\x7f\s\"\\*\[\]]([^\x00-\x1f\x7f\"\\*\[\]]*\S)?")
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_SLUG = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
+
 
 def whole_number(low: int, high: int) -> PlainValidator:
     """An integer within bounds; a boolean is none."""
@@ -125,6 +128,32 @@ def variable_name() -> PlainValidator:
     return PlainValidator(validate)
 
 
+def account_id() -> PlainValidator:
+    """Id of an integrated account, as a key: a UUID."""
+
+    def validate(value: object) -> str:
+        if isinstance(value, str) and _UUID.fullmatch(value):
+            return value
+        right = "Write the account's whole id, such as 62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+        raise _refuse("is no id of an integrated account", right)
+
+    return PlainValidator(validate)
+
+
+def integration_slug() -> PlainValidator:
+    """Slug of an integration, as a key."""
+
+    def validate(value: object) -> str:
+        text = value if isinstance(value, str) else ""
+        if _UUID.fullmatch(text):
+            raise _refuse("is the id of an account, not an integration", "Move it to accounts")
+        if not _SLUG.fullmatch(text):
+            raise _refuse("is no name of an integration", "Write letters, digits and _ . : - only")
+        return text
+
+    return PlainValidator(validate)
+
+
 def remote_data_paths() -> PlainValidator:
     """``all``, ``nothing``, or a list of dotted paths inside ``remote_data``."""
 
@@ -172,17 +201,18 @@ def find_mistakes(
         context = found.get("ctx", {})
         path: KeyPath = tuple(key for key in found["loc"] if key != "[key]")
         value = found["input"]
+        is_key = found["loc"][-1:] == ("[key]",)
         if "at" in context:
             path, value = (*path, context["at"]), value[context["at"]]
-        if found["type"] == "settings":
+        if is_key:  # which the path shows
+            what, right = str(context["what"]), str(context["right"])
+        elif found["type"] == "settings":
             what, right = _tell_refusal(value, context, (written or {}).get(path))
         elif found["type"] == "extra_forbidden":
             what, right = (
                 "is not known",
                 _suggest_key(str(path[-1]), models(path[:-1]), homes or {}),
             )
-        elif found["loc"][-1] == "[key]":
-            what, right = "is no id or name", "Write letters, digits and _ . : - only"
         else:
             what, right = "is not a mapping", "Write keys with their values below it"
         mistakes.append(Mistake((lines or {}).get(path, 0), path, what, right))
