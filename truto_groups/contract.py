@@ -264,7 +264,7 @@ ACCOUNT_SHAPES = Table(
         Column("volume_reason", "VARCHAR", "Why it is not, with the numbers."),
         Column("examples", "JSON", "Path to one shortened value of what drifted there.", True),
         Column("told_filters", "JSON", "Filters of the query that seem to be ignored.", True),
-        Column("settings_digest", "VARCHAR", "The account's settings then.", True),
+        Column("settings_digest", "VARCHAR", "The settings that shape an answer then.", True),
         Column("normalization_version", "INTEGER", "The rules then.", True),
     ),
 )

@@ -32,7 +32,7 @@ class Circumstances:
         is_meta_changed: What Truto's ``meta`` declares for the integration.
         is_override_changed: The account's own override of the mapping.
         is_normalization_changed: The version of our normalization.
-        is_settings_changed: The account's settings, its query among them.
+        is_settings_changed: What the account's settings ask for: its query, or `complete`.
     """
 
     is_meta_changed: bool = False

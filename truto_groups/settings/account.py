@@ -91,6 +91,11 @@ class AccountSettings:
             content = {k: v for k, v in asdict(self).items() if k != "digest"}
             object.__setattr__(self, "digest", _digest(content))
 
+    @property
+    def answer_digest(self) -> str:
+        """Hash of what decides how an answer looks; not of how often or how fast it is fetched."""
+        return _digest({"query": self.query, "complete": self.complete})
+
 
 @dataclass(frozen=True)
 class Settings:

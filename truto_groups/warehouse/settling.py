@@ -272,7 +272,7 @@ def _describe(
             declared=declared.get(sync.account.integration),
             observed=staging.observe_values(key),
         )
-    return AuditedShape(verdict, settings.digest, examples, filters)
+    return AuditedShape(verdict, settings.answer_digest, examples, filters)
 
 
 def _write(

@@ -42,7 +42,7 @@ class AuditedShape:
 
     Attributes:
         verdict: What the audit said.
-        settings_digest: Of the account's settings.
+        settings_digest: Of the settings that decide how an answer looks.
         examples: Path to one shortened value of what drifted there.
         told_filters: Filters of the account's query that seem to be ignored.
     """

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
 from truto_groups_tests.defs.project import shown_rows
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
@@ -222,6 +223,26 @@ def test_a_filter_that_was_ignored_is_told(stand: Stand) -> None:
     (row,) = [r for r in rows_of(check(stand, "no_unaccepted_drift")) if r["path"] == "group_type"]
     assert row["change"] == "filter contradicted"
     assert "20 of 20" in row["advice"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "whose"),
+    [
+        ("refresh_every: 5h, volume: {max_fall: 0.5}, private_values: true", "vendor"),
+        ("query: {name: x}", "our_settings"),
+    ],
+    ids=["pace, volume and privacy", "query"],
+)
+def test_only_settings_that_shape_an_answer_can_be_the_cause_of_drift(
+    stand: Stand, settings: str, whose: Attribution
+) -> None:
+    """Whatever was set, `our settings` was told as the cause."""
+    stand.write_settings(f"defaults: {{{settings}}}")
+    remote = {"id": "x", "size": 1, "more": True}
+    stand.put(A, [group(n, name="x", note="new", remote_data=remote) for n in range(20)])
+    stand.sync(run_id="r1")
+    rows = rows_of(check(stand, "no_unaccepted_drift"))
+    assert [row["whose"] for row in rows if row["path"] == "note"] == [ATTRIBUTION_TEXTS[whose]]
 
 
 def test_other_values_and_other_groups_are_no_drift(stand: Stand) -> None:
