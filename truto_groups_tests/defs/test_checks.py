@@ -5,6 +5,7 @@ does with their results is test_refresh.py's. The clock is the test's.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -223,6 +224,45 @@ def test_a_filter_that_was_ignored_is_told(stand: Stand) -> None:
     (row,) = [r for r in rows_of(check(stand, "no_unaccepted_drift")) if r["path"] == "group_type"]
     assert row["change"] == "filter contradicted"
     assert "20 of 20" in row["advice"]
+
+
+def since_of(stand: Stand, path: str) -> str:
+    rows = rows_of(check(stand, "no_unaccepted_drift"))
+    (since,) = {str(row["since"]) for row in rows if row["path"] == path}
+    return since
+
+
+def test_drift_is_since_its_first_sync_however_many_follow(stand: Stand) -> None:
+    """Only the newest twenty shapes of an account are kept beside."""
+    first = stand.now
+    for number in range(23):
+        more = {"later": "new"} if number >= 20 else {}
+        groups = [group(n, f"{number} {n}", note="new", **more) for n in range(20)]
+        stand.put(A, groups)
+        stand.sync(A, run_id=f"d{number}")
+        stand.pass_time(hours=1)
+    assert since_of(stand, "note") == first.isoformat(timespec="seconds")
+    later = first + timedelta(hours=20)
+    assert since_of(stand, "later") == later.isoformat(timespec="seconds")
+    shapes = stand.table("account_shapes", account=A)
+    assert len(shapes) == 22  # the baseline, the first that drifted, and twenty
+
+
+def test_drift_that_comes_back_after_it_was_accepted_is_since_it_came_back(stand: Stand) -> None:
+    def send(run_id: str, **fields: Any) -> str:
+        stand.put(A, [group(n, f"{run_id} {n}", **fields) for n in range(20)])
+        stand.pass_time(hours=1)
+        stand.sync(A, run_id=run_id)
+        return stand.now.isoformat(timespec="seconds")
+
+    send("d0", note="new")
+    send("d1")
+    stand.write(
+        "UPDATE account_shapes SET is_baseline = (run_id = 'd1') WHERE integrated_account_id = $id",
+        id=A,
+    )
+    back = send("d2", note="new")
+    assert since_of(stand, "note") == back
 
 
 @pytest.mark.parametrize(
