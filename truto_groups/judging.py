@@ -83,10 +83,10 @@ class Verdict:
             told.append(f"And {len(self.breaking) - len(told)} more.")
         if self.volume.outcome == "hold_back":
             told.append(self.volume.reason)
+        rows = "The rows published before stay" if self.volume.usual else "No rows are published"
         told.append(
-            "The rows published before stay and this sync's records wait in held_back_groups. "
-            "If they are right, launch the job accept_drift for the account; else mend the source "
-            "and sync again."
+            f"{rows}, and this sync's records wait in held_back_groups. If they are right, launch "
+            "the job accept_drift for the account; else mend the source and sync again."
         )
         return " ".join(told)
 

@@ -263,7 +263,7 @@ class _Run:
 def _unreadable(key: str, reason: str) -> EnvelopeError:
     return EnvelopeError(
         f"The groups of integrated account {key} hold something that is not valid JSON: {reason}.",
-        advice="The rows published before stay. Ask Truto's support, naming the account; the next "
+        advice="Nothing was published. Ask Truto's support, naming the account; the next "
         "sync tries again.",
         integrated_account_id=key,
     )

@@ -11,7 +11,7 @@ import pytest
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import is_due
 from truto_groups.sandbox import Request, Response
-from truto_groups_tests.stand import A, B, C, Stand, groups_of
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
 
 WITHOUT_GROUPS = {
     "unified": [{"model": "user-directory", "resource": "users", "methods": ["list"]}],
@@ -79,3 +79,34 @@ def test_settings_that_apply_to_no_account_are_told_once_in_a_process(
     assert told == [
         ("truto_groups.discovering", "WARNING", f"{line}; did you mean asana?"),
     ]
+
+
+def test_an_account_that_returns_after_its_removal_is_judged_as_a_new_one(stand: Stand) -> None:
+    """Its rows are gone, so that the number it once had protects nothing."""
+    stand.put(A, groups_of(20))
+    stand.put(B, groups_of(20))
+    stand.discover()
+    assert stand.outcomes() == {A: "published", B: "published"}
+    stand.server.remove_account(A)
+    for _ in range(2):
+        stand.pass_time(days=8)
+        stand.discover()
+    assert stand.table("groups", account=A) == []
+    stand.put(A, groups_of(2))
+    stand.put(B, groups_of(2))
+    stand.pass_time(days=1)
+    stand.discover()
+    assert stand.outcomes(run_id="back") == {A: "published", B: "held_back"}
+    assert {row["id"] for row in stand.table("groups", account=A)} == {"g0", "g1"}
+
+
+def test_a_first_sync_that_is_held_back_does_not_speak_of_rows_that_stay(stand: Stand) -> None:
+    stand.put(A, [{**group(1), "id": None}])
+    stand.put(B, groups_of(20))
+    stand.discover()
+    assert stand.outcomes() == {A: "held_back", B: "published"}
+    stand.put(B, [])
+    stand.pass_time(hours=1)
+    assert stand.outcomes(run_id="r1") == {A: "held_back", B: "held_back"}
+    assert "No rows are published" in stand.ledger(A)[-1]["error"]
+    assert "The rows published before stay" in stand.ledger(B)[-1]["error"]
