@@ -64,6 +64,7 @@ def discover(
     in_flight: Collection[str],
     run_id: str,
     is_removing: bool = True,
+    within_seconds: float | None = None,
 ) -> Discovery:
     """List all integrated accounts and keep what the listing means.
 
@@ -73,6 +74,7 @@ def discover(
         in_flight: Accounts that a queued or running run covers; these are not removed.
         run_id: Names who removed the groups of accounts that are gone, in ``group_changes``.
         is_removing: Whether accounts whose grace period is over are removed.
+        within_seconds: How long Truto may take in all; None: as long as the knobs allow.
 
     Returns:
         What to do with the partitions.
@@ -81,7 +83,8 @@ def discover(
         TrutoError: The listing failed, broke off or is doubtful; nothing was changed.
         DatabaseError: Nothing was changed.
     """
-    listed = list_accounts(session.find_client())
+    listing_seconds, asking_seconds = _share_out(within_seconds)
+    listed = list_accounts(session.find_client(), within_seconds=listing_seconds)
     now = session.clock()
     policy = session.settings.discovery
     with session.database.writing() as connection:
@@ -99,7 +102,7 @@ def discover(
         known = read_known_accounts(connection)
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
         contracts = read_contracts(connection)
-    known = _ask(session, questions, known)
+    known = _ask(session, questions, known, within_seconds=asking_seconds)
     _warn_of_strays(session, known)
     _warn_of_missing_parameters(session, known, contracts)
     expired: list[str] = []
@@ -118,14 +121,23 @@ def discover(
     )
 
 
+def _share_out(seconds: float | None) -> tuple[float | None, float | None]:
+    """Give the listing most of the time: a question that fails is asked again next time."""
+    return (None, None) if seconds is None else (seconds * 0.75, seconds * 0.25)
+
+
 def _ask(
-    session: Session, questions: Sequence[KnownAccount], known: list[KnownAccount]
+    session: Session,
+    questions: Sequence[KnownAccount],
+    known: list[KnownAccount],
+    *,
+    within_seconds: float | None,
 ) -> list[KnownAccount]:
     """Ask whether integrations list groups; a question that fails is asked again next time."""
     if not questions:
         return known
     integrations = {account.id: account.integration for account in questions}
-    answers = ask_support(session.find_client(), list(integrations))
+    answers = ask_support(session.find_client(), list(integrations), within_seconds=within_seconds)
     supports: dict[str, bool | None] = {}
     for key, answer in answers.items():
         if isinstance(answer, TrutoError):

@@ -5,12 +5,13 @@ declared.py's.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from truto_groups.accounts import IntegratedAccount
 from truto_groups.client import TrutoClient
-from truto_groups.errors import TokenRejectedError, TrutoError
+from truto_groups.errors import RetriesExhaustedError, TokenRejectedError, TrutoError
 
 T = TypeVar("T")
 OpenClient = Callable[[], TrutoClient]
@@ -18,15 +19,22 @@ OpenClient = Callable[[], TrutoClient]
 _AT_ONCE = 8
 
 
-def list_accounts(open_client: OpenClient) -> list[IntegratedAccount]:
+def list_accounts(
+    open_client: OpenClient, *, within_seconds: float | None = None
+) -> list[IntegratedAccount]:
     """List all integrated accounts of the token's environment.
+
+    Args:
+        open_client: Makes the client.
+        within_seconds: After which the listing fails, all its pages and retries together; None:
+            however long they take.
 
     Raises:
         TrutoError: The listing failed or broke off; part of it is never returned.
     """
 
     async def run() -> list[IntegratedAccount]:
-        async with open_client() as client:
+        async with open_client() as client, _limit(within_seconds, "list the integrated accounts"):
             return await client.list_integrated_accounts()
 
     return asyncio.run(run())
@@ -48,9 +56,17 @@ def look_up_accounts(
 
 
 def ask_support(
-    open_client: OpenClient, integrated_account_ids: Sequence[str]
+    open_client: OpenClient,
+    integrated_account_ids: Sequence[str],
+    *,
+    within_seconds: float | None = None,
 ) -> dict[str, bool | TrutoError | None]:
     """Ask through accounts whether their integrations list groups.
+
+    Args:
+        open_client: Makes the client.
+        integrated_account_ids: The accounts.
+        within_seconds: After which a question that is not answered has failed; None: never.
 
     Returns:
         By account: the answer, None when it does not tell, or the error.
@@ -59,7 +75,10 @@ def ask_support(
         TokenRejectedError: Truto refuses the token.
     """
     return _ask_all(
-        open_client, integrated_account_ids, lambda client, key: client.supports_groups(key)
+        open_client,
+        integrated_account_ids,
+        lambda client, key: client.supports_groups(key),
+        within_seconds=within_seconds,
     )
 
 
@@ -80,21 +99,37 @@ def _ask_all(
     open_client: OpenClient,
     keys: Sequence[str],
     ask: Callable[[TrutoClient, str], Awaitable[T]],
+    *,
+    within_seconds: float | None = None,
 ) -> dict[str, T | TrutoError]:
     async def run() -> dict[str, T | TrutoError]:
         at_once = asyncio.Semaphore(_AT_ONCE)
         async with open_client() as client:
 
             async def ask_one(key: str) -> T | TrutoError:
-                async with at_once:
-                    try:
+                try:
+                    async with _limit(within_seconds, "answer what was asked"), at_once:
                         return await ask(client, key)
-                    except TokenRejectedError:
-                        raise
-                    except TrutoError as error:
-                        return error
+                except TokenRejectedError:
+                    raise
+                except TrutoError as error:
+                    return error
 
             answers = await asyncio.gather(*(ask_one(key) for key in keys))
         return dict(zip(keys, answers, strict=True))
 
     return asyncio.run(run()) if keys else {}
+
+
+@asynccontextmanager
+async def _limit(seconds: float | None, what: str) -> AsyncGenerator[None]:
+    """End what takes longer with an error of its own."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise RetriesExhaustedError(
+            f"Truto did not {what} within {seconds:g} s, which is all the time that there was.",
+            advice="Nothing was changed; the next tick tries again, and `truto-groups sync` waits "
+            "longer. If it stays like this, look at Truto's status page.",
+        ) from None

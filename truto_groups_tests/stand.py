@@ -153,7 +153,11 @@ class Stand:
         )
 
     def discover(
-        self, *, partition_keys: Sequence[str] = (), in_flight: Sequence[str] = ()
+        self,
+        *,
+        partition_keys: Sequence[str] = (),
+        in_flight: Sequence[str] = (),
+        within_seconds: float | None = None,
     ) -> Discovery:
         """List the accounts and keep the listing."""
         return discover(
@@ -161,6 +165,7 @@ class Stand:
             partition_keys=partition_keys,
             in_flight=in_flight,
             run_id="discovery",
+            within_seconds=within_seconds,
         )
 
     def sync(self, *keys: str, run_id: str = "run") -> dict[str, AccountResult | PassedOver]:

@@ -4,10 +4,13 @@ Real: HTTP on loopback, the client, DuckDB in a file. What goes through Dagster 
 defs/test_automation.py.
 """
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
 
+from truto_groups.errors import RetriesExhaustedError
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import is_due
 from truto_groups.sandbox import Request, Response
@@ -110,3 +113,37 @@ def test_a_first_sync_that_is_held_back_does_not_speak_of_rows_that_stay(stand: 
     assert stand.outcomes(run_id="r1") == {A: "held_back", B: "held_back"}
     assert "No rows are published" in stand.ledger(A)[-1]["error"]
     assert "The rows published before stay" in stand.ledger(B)[-1]["error"]
+
+
+def keep_waiting(stand: Stand, *, suffix: str) -> threading.Event:
+    """Let requests for a path wait until the event is set."""
+    goes_on = threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        if request.path.endswith(suffix):
+            goes_on.wait(10)
+        return None
+
+    stand.server.intercept = intercept
+    return goes_on
+
+
+def test_a_listing_that_has_little_time_fails_in_time_and_says_so(stand: Stand) -> None:
+    """A tick that takes a minute is ended by Dagster, without a word of Truto."""
+    stand.put(A, groups_of(1))
+    goes_on = keep_waiting(stand, suffix="/integrated-account")
+    started = time.monotonic()
+    with pytest.raises(RetriesExhaustedError, match=r"not list the .* within 0\.3 s"):
+        stand.discover(within_seconds=0.4)
+    assert time.monotonic() - started < 5
+    goes_on.set()
+
+
+def test_a_question_that_has_little_time_is_asked_again_next_time(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    goes_on = keep_waiting(stand, suffix="/capabilities")
+    (account,) = stand.discover(within_seconds=2).accounts
+    assert account.supports_groups is None
+    goes_on.set()
+    (account,) = stand.discover(within_seconds=2).accounts
+    assert account.supports_groups is True

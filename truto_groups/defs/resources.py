@@ -4,9 +4,11 @@ A resource only gathers what was set; what a knob means is settings/'s, and no s
 because what is typed into a launchpad is stored in clear.
 """
 
+import math
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +126,15 @@ class GroupsDatabase(DuckDBResource):
             yield connection
 
 
-def open_session(truto: TrutoResource, duckdb: GroupsDatabase) -> Session:
+def open_session(
+    truto: TrutoResource, duckdb: GroupsDatabase, *, retry_seconds: float = math.inf
+) -> Session:
     """Gather what a run works with; the settings file is read now.
+
+    Args:
+        truto: How to talk to Truto.
+        duckdb: The database.
+        retry_seconds: What ``retry_seconds`` may be at most, for who has less time than a run.
 
     Raises:
         SettingsError: A variable, a field or the settings file is wrong.
@@ -133,6 +142,7 @@ def open_session(truto: TrutoResource, duckdb: GroupsDatabase) -> Session:
     environment = read_environment(os.environ, cwd=Path.cwd())
     settings = read_settings(environment.settings_path)
     knobs = truto.resolve(settings.truto)
+    knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))
     database = duckdb.open()
     companion = database.companion
     limits_path = companion.with_name(companion.name + ".limits")

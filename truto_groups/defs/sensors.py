@@ -13,6 +13,10 @@ from truto_groups.defs.versions import listing_event
 from truto_groups.discovering import Discovery, discover
 from truto_groups.planning import plan_wanted_ranges
 
+# Dagster ends a tick after 60 s (DEFAULT_SENSOR_GRPC_TIMEOUT), with an error that tells nothing of
+# Truto, while its thread goes on; the database and Dagster's storage need some of it.
+TRUTO_SECONDS = 40.0
+
 
 @dg.sensor(
     name="discover_integrated_accounts",
@@ -26,12 +30,16 @@ def discover_integrated_accounts(
     context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.SensorResult:
     """Keep accounts, partitions and syncs in step with Truto."""
-    session = open_session(truto, duckdb)
+    session = open_session(truto, duckdb, retry_seconds=TRUTO_SECONDS / 2)
     keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
     end_abandoned_runs(context.instance, session.database)
     in_flight = find_in_flight(context.instance, keys)
     found = discover(
-        session, partition_keys=keys, in_flight=in_flight, run_id="discover_integrated_accounts"
+        session,
+        partition_keys=keys,
+        in_flight=in_flight,
+        run_id="discover_integrated_accounts",
+        within_seconds=TRUTO_SECONDS,
     )
     removed = set(found.removed_keys)
     keys_then = [*(key for key in keys if key not in removed), *found.added_keys]

@@ -7,6 +7,7 @@ Days pass by moving instants in the database.
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +20,15 @@ import pytest
 import yaml
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
+from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
+from truto_groups.defs import sensors
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.runs import find_in_flight, range_tags
 from truto_groups.errors import (
     DatabaseError,
     DoubtfulListingError,
+    RetriesExhaustedError,
     SettingsError,
     TokenRejectedError,
     TrutoError,
@@ -406,6 +410,24 @@ def add_backfill(project: Project, *keys: str) -> None:
         run_config=None,
     )
     project.instance.add_backfill(backfill)
+
+
+def test_a_tick_that_truto_keeps_waiting_fails_with_its_reason_before_dagster_ends_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sensors.TRUTO_SECONDS < DEFAULT_SENSOR_GRPC_TIMEOUT - 10
+    monkeypatch.setattr(sensors, "TRUTO_SECONDS", 0.4)
+    put(project, A)
+    goes_on = threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        goes_on.wait(10)
+        return None
+
+    project.server.intercept = intercept
+    with pytest.raises(RetriesExhaustedError, match=r"within 0\.3 s"):
+        project.tick(DISCOVER)
+    goes_on.set()
 
 
 # Gone, back, removed.
