@@ -103,7 +103,7 @@ def discover(
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
         contracts = read_contracts(connection)
     known = _ask(session, questions, known, within_seconds=asking_seconds)
-    _warn_of_strays(session, known)
+    _warn_of_settings(session, known)
     _warn_of_missing_parameters(session, known, contracts)
     expired: list[str] = []
     if is_removing:
@@ -150,17 +150,19 @@ def _ask(
         return read_known_accounts(connection)
 
 
-def _warn_of_strays(session: Session, known: Sequence[KnownAccount]) -> None:
-    """Tell of settings that apply to no account, once in a process."""
+def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:
+    """Tell, once in a process, of settings that only a listing shows to be wrong."""
+    settings = session.settings
     strays = find_strays(
-        session.settings,
+        settings,
         account_ids={account.id for account in known},
         integrations={account.integration for account in known},
     )
-    for stray in strays:
-        if stray not in _told:
-            _told.add(stray)
-            logger.warning("%s", stray)
+    mistakes = [settings.find_mistake(account.id, account.integration) for account in known]
+    for told in [*strays, *(str(mistake) for mistake in mistakes if mistake)]:
+        if told not in _told:
+            _told.add(told)
+            logger.warning("%s", told)
 
 
 def _warn_of_missing_parameters(

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
-from truto_groups.errors import RawRecordsError, SettingsError, TrutoError, TrutoGroupsError
+from truto_groups.errors import RawRecordsError, TrutoError, TrutoGroupsError
 from truto_groups.listing import look_up_accounts
 from truto_groups.pipeline import PlannedSync, sync_accounts
 from truto_groups.planning import find_obstacle
@@ -67,15 +67,16 @@ def refresh_accounts(
             account = known.get(key)
             if account is None:
                 continue
-            try:
-                reason = find_obstacle(account, skip=session.settings_for(account).skip)
-                if reason is None:
-                    planned += session.plan_syncs([account])
-            except SettingsError as error:
-                yield _record_failure(session, key, error, run_id=run_id)
-                continue
+            settings = session.settings_for(account)
+            reason = find_obstacle(account, skip=settings.skip)
+            mistake = session.settings.find_mistake(account.id, account.integration)
             if reason is not None:
                 yield PassedOver(key, reason)
+            elif mistake is not None:
+                conditions = account.conditions(settings.digest)
+                yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
+            else:
+                planned += session.plan_syncs([account])
         results = sync_accounts(
             planned,
             open_client=open_client,
@@ -162,10 +163,15 @@ def _look_up(
 
 
 def _record_failure(
-    session: Session, key: str, error: TrutoGroupsError, *, run_id: str
+    session: Session,
+    key: str,
+    error: TrutoGroupsError,
+    *,
+    run_id: str,
+    conditions: str | None = None,
 ) -> AccountResult:
     """Write an attempt that failed before anything could be fetched."""
-    attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error))
+    attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error), conditions=conditions)
     now = session.clock()
     with session.database.writing() as connection:
         start_attempts(connection, [key], run_id=run_id, now=now)

@@ -12,7 +12,7 @@ import pytest
 
 from truto_groups.errors import RetriesExhaustedError
 from truto_groups.freshness import find_stale_accounts
-from truto_groups.planning import is_due
+from truto_groups.planning import PartitionRange, is_due, plan_due_ranges
 from truto_groups.sandbox import Request, Response
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
 
@@ -113,6 +113,42 @@ def test_a_first_sync_that_is_held_back_does_not_speak_of_rows_that_stay(stand: 
     assert stand.outcomes(run_id="r1") == {A: "held_back", B: "held_back"}
     assert "No rows are published" in stand.ledger(A)[-1]["error"]
     assert "The rows published before stay" in stand.ledger(B)[-1]["error"]
+
+
+def test_settings_that_an_integration_makes_impossible_stop_no_other_account(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The listing, every plan and every check ended with the mistake of one account."""
+    stand.put(A, groups_of(1), integration="gitlab")
+    stand.put(B, groups_of(1))
+    stand.discover()
+    assert stand.outcomes() == {A: "published", B: "published"}
+    stand.write_settings(
+        f"integrations: {{gitlab: {{refresh_every: 5d, max_age: 6d}}}}\n"
+        f"accounts: {{'{A}': {{max_age: 4d}}}}\n"
+    )
+    stand.pass_time(days=5)
+    accounts = stand.discover(partition_keys=[A, B]).accounts
+    session = stand.session()
+    (warning,) = caplog.messages
+    assert f"accounts.{A}.max_age" in warning
+    tick = timedelta(minutes=10)
+    plan = plan_due_ranges(
+        accounts,
+        partition_keys=[A, B],
+        in_flight=(),
+        pace_of=session.pace_of,
+        now=stand.now,
+        next_tick=tick,
+    )
+    assert plan == [PartitionRange(A, B)]
+    assert stand.outcomes(run_id="r1") == {A: "failed", B: "unchanged"}
+    assert {result.attempt.outcome for result in stand.replay(A).values()} == {"published"}
+    stand.pass_time(minutes=10)
+    account, _ = stand.discover().accounts
+    (stale,) = find_stale_accounts([account], max_age_of=session.max_age_of, now=stand.now)
+    assert "max_age 4d" in stale.advice
+    assert not is_due(account, pace=session.pace_of(account), now=stand.now, next_tick=tick)
 
 
 def keep_waiting(stand: Stand, *, suffix: str) -> threading.Event:

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from truto_groups.errors import SettingsError
 from truto_groups.query import QueryValue
 from truto_groups.settings.durations import format_duration
 from truto_groups.settings.knobs import EffectiveKnobs, TrutoKnobs, resolve_knobs
@@ -141,14 +142,10 @@ class Settings:
             knobs: The resource's, which give the ceilings that the file's account, integration and
                 defaults leave open. By default those of the file's ``truto:`` section.
 
-        Raises:
-            SettingsError: For this integration the account's ``max_age`` would not be above its
-                ``refresh_every``.
+        Returns:
+            What holds, also where :meth:`find_mistake` finds that it cannot.
         """
         layers = self._find_layers(integrated_account_id, integration)
-        mistake = _judge_ages(layers, self.lines)
-        if mistake:
-            raise make_error([mistake], source=str(self.path))
         given: dict[str, Any] = {}
         volume: dict[str, Any] = {}
         query: dict[str, Any] = {}
@@ -169,11 +166,22 @@ class Settings:
         ceilings: dict[str, Any] = {name: getattr(knobs, name) for name in open_ceilings}
         return replace(settings, **ceilings)
 
+    def find_mistake(
+        self, integrated_account_id: str, integration: str | None
+    ) -> SettingsError | None:
+        """Find what is wrong in what holds for an account of this integration.
+
+        Only Truto knows the integration, so that a ``max_age`` that is not above ``refresh_every``
+        for it cannot be refused when the file is read. It concerns this account alone.
+        """
+        mistake = _judge_ages(self._find_layers(integrated_account_id, integration), self.lines)
+        return make_error([mistake], source=str(self.path)) if mistake else None
+
     def find_impossible_ages(self) -> list[Mistake]:
         """Find the combinations of ``max_age`` and ``refresh_every`` that can never hold.
 
         An account's integration is not in the file. It is named here when no integration could
-        make its combination possible; else :meth:`for_account` judges.
+        make its combination possible; else :meth:`find_mistake` judges.
         """
         defaults: list[_Layer] = [(("defaults",), self.sections.defaults)]
         integrations: list[list[_Layer]] = [
