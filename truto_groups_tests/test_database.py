@@ -5,12 +5,14 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
@@ -337,6 +339,35 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     after = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
     assert after == before
     assert not [r for r in stand.server.requests if r.path.startswith("/unified")]
+
+
+@contextmanager
+def as_another_user() -> Iterator[None]:
+    """As nobody, where root runs the tests; from anybody else a file's mode takes rights away."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_run_of_another_user_is_told_from_a_dead_one_or_named_when_it_cannot_be() -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        database = Database(str(folder / "groups.duckdb"))
+        with presence(database, "run/1"):
+            (file,) = folder.glob("*.runs/*")
+            file.chmod(0o444)
+            with as_another_user():
+                assert is_present(database, "run/1")
+            file.chmod(0o000)
+            with as_another_user(), pytest.raises(DatabaseError, match="run/1 is alive") as caught:
+                is_present(database, "run/1")
+            assert str(file) in str(caught.value)
 
 
 def test_a_run_is_present_as_long_as_its_process_lives(database: Database) -> None:

@@ -39,11 +39,22 @@ def presence(database: Database, run_id: str) -> Generator[None]:
 
 
 def is_present(database: Database, run_id: str) -> bool:
-    """Whether a process of this machine is present as the run."""
+    """Whether a process of this machine is present as the run.
+
+    Raises:
+        DatabaseError: It cannot be told.
+    """
+    path = _path(database, run_id)
     try:
-        descriptor = os.open(_path(database, run_id), os.O_RDWR | os.O_CLOEXEC)
+        # To lock needs no right to write, which the file of another user does not give.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}, which tells whether run {run_id} is alive, cannot be read: {error.strerror}.",
+            advice="Let all users of the database read the files beside it.",
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
