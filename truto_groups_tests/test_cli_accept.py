@@ -232,3 +232,18 @@ def test_what_was_accepted_is_what_later_answers_are_compared_with(waiting: Stan
     waiting.put(A, groups_of(30), integration="okta")
     assert main(["sync", "--account", A]) == 1
     assert outcomes(waiting, A)[-1] == "held_back"
+
+
+@pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "a beginning"])
+def test_the_changes_of_a_first_sync_that_is_accepted_are_as_the_settings_say(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.write_settings(f"defaults: {{record_initial_sync: {str(is_recorded).lower()}}}\n")
+    stand.put(A, [group(n, description=["a", "list"]) for n in (1, 2)])
+    stand.discover()
+    assert stand.outcomes() == {A: "held_back"}
+    assert main(["accept", "--account", A, "--reason", "descriptions are lists"]) == 0
+    assert {row["id"] for row in stand.table("groups")} == {"g1", "g2"}
+    added = [row["id"] for row in stand.table("group_changes") if row["change"] == "added"]
+    assert sorted(added) == (["g1", "g2"] if is_recorded else [])

@@ -6,7 +6,7 @@ since, accepting refuses.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -168,15 +168,15 @@ def accept(
     with Staging() as staging, database.owning(staging.connection):
         connection = staging.connection
         waiting = _choose(connection, acceptance)
+        settings = {one.integrated_account_id: settings_for(one) for one in waiting}
         for one in waiting:
             if not one.is_published:
-                records = _iter_held_back(connection, one.integrated_account_id)
-                land_records(
-                    staging, one.integrated_account_id, records, settings=settings_for(one)
-                )
+                key = one.integrated_account_id
+                records = _iter_held_back(connection, key)
+                land_records(staging, key, records, settings=settings[key])
         staging.inspect([one.integrated_account_id for one in waiting])
         with transaction(connection):
-            return _write(connection, waiting, acceptance, run_id=run_id, now=now)
+            return _write(connection, waiting, acceptance, settings, run_id=run_id, now=now)
 
 
 def _waits(one: Waiting) -> bool:
@@ -222,6 +222,7 @@ def _write(
     connection: Connection,
     waiting: Sequence[Waiting],
     acceptance: Acceptance,
+    settings: Mapping[str, AccountSettings],
     *,
     run_id: str,
     now: datetime,
@@ -233,7 +234,8 @@ def _write(
             one.integrated_account_id,
             one.integration,
             one.tenant_id,
-            is_initial=one.integrated_account_id not in confirmed,
+            is_initial=one.integrated_account_id not in confirmed
+            and not settings[one.integrated_account_id].record_initial_sync,
         )
         for one in waiting
         if not one.is_published
