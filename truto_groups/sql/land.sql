@@ -53,8 +53,8 @@ FROM (
             *,
             staging.instant_parts(created_text) AS created_parts,
             staging.instant_parts(updated_text) AS updated_parts,
-            staging.epoch_text(fields.created_at, created_text) AS created_epoch,
-            staging.epoch_text(fields.updated_at, updated_text) AS updated_epoch
+            staging.epoch_text(created_text) AS created_epoch,
+            staging.epoch_text(updated_text) AS updated_epoch
         FROM (
             SELECT
                 *,

@@ -39,13 +39,15 @@ CREATE MACRO staging.parts_as_text(p) AS (
     )
 );
 
--- Digits that are an epoch: a JSON number, or a text of digits that does not read as a date and
--- time written without separators.
-CREATE MACRO staging.epoch_text(field, text) AS (
+-- Digits that are an epoch, of a number or a text: those that do not read as a date and time written
+-- without separators, to the hour or the minute. Of the seconds until 2030 none does, and of the
+-- milliseconds some of 1976.
+CREATE MACRO staging.epoch_text(text) AS (
     CASE
         WHEN NOT regexp_full_match(text, '\d{9,13}(\.\d+)?|\d\.\d+[eE]\+?\d+') THEN NULL
-        WHEN json_type(field) = 'VARCHAR' AND regexp_full_match(
-            text, '(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])[0-5]\d'
+        WHEN regexp_full_match(
+            text,
+            '(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])([0-5]\d)?(\.\d+)?'
         ) THEN NULL
         ELSE text
     END
