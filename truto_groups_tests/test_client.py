@@ -45,6 +45,7 @@ from truto_groups.errors import (
 )
 from truto_groups.limits import Ceiling, RequestLimits
 from truto_groups.query import QueryValue
+from truto_groups.settings.addresses import normalize_base_url
 from truto_groups.walks import CompleteWalk, Page, SyncStats
 
 T = TypeVar("T")
@@ -874,9 +875,24 @@ def test_a_base_url_that_is_unsafe_or_no_url_is_refused(base_url: str) -> None:
         "http://localhost:1",
         "http://127.0.0.1:8790/",
         "http://127.9.9.9",
-        "http://[::1]:80",
+        "http://[::1]:8790",
         "https://proxy.example/truto/",
     ],
 )
 def test_https_and_loopback_are_accepted(base_url: str) -> None:
     assert ClientOptions(base_url).base_url == base_url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "is_this_machine"),
+    [
+        ("http://LocalHost:1", True),
+        ("http://[::1]:80", True),
+        ("https://[::ffff:127.0.0.1]", False),
+        ("HTTPS://API.truto.one:443/", False),
+    ],
+)
+def test_a_base_url_is_read_as_the_settings_read_it(base_url: str, is_this_machine: bool) -> None:
+    options = ClientOptions(base_url)
+    assert options.base_url == normalize_base_url(base_url)
+    assert options.is_loopback is is_this_machine

@@ -3,7 +3,6 @@
 Where the values come from (a resource, the environment, the settings file) is settled elsewhere.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 
 from truto_groups.errors import SettingsError
 from truto_groups.query import QueryValue
+from truto_groups.settings.addresses import is_loopback, normalize_base_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,16 @@ class ClientOptions:
 
     def __post_init__(self) -> None:
         """Refuse a base URL that is unsafe or makes no sense."""
-        object.__setattr__(self, "is_loopback", _check_base_url(self.base_url))
-        object.__setattr__(self, "base_url", self.base_url.strip().rstrip("/"))
+        try:
+            base_url = normalize_base_url(self.base_url.strip())
+        except ValueError as error:
+            raise SettingsError(
+                f"The base URL of Truto {error}.",
+                advice="Set TRUTO_BASE_URL (or base_url) to an https:// address such as "
+                "https://api.truto.one; plain http:// is for this machine only.",
+            ) from None
+        object.__setattr__(self, "base_url", base_url)
+        object.__setattr__(self, "is_loopback", is_loopback(urlsplit(base_url).hostname or ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,34 +76,3 @@ class GroupsRequest:
     requests_per_10_seconds: int = 50
     max_pages: int = 10_000
     complete: Literal["auto", "always", "never"] = "auto"
-
-
-def _check_base_url(base_url: str) -> bool:
-    advice = (
-        "Set TRUTO_BASE_URL (or base_url) to an https:// address such as https://api.truto.one."
-    )
-    try:
-        parts = urlsplit(base_url.strip())
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise SettingsError("The base URL of Truto is not a URL.", advice=advice) from None
-    if parts.username is not None or parts.query or parts.fragment:
-        raise SettingsError(
-            "The base URL of Truto carries credentials, a query or a fragment.", advice=advice
-        )
-    if parts.scheme not in {"http", "https"} or not host:
-        raise SettingsError(f"The base URL of Truto, {base_url!r}, is no URL.", advice=advice)
-    is_loopback = _is_loopback(host)
-    if parts.scheme == "http" and not is_loopback:
-        raise SettingsError(
-            f"The base URL of Truto, {base_url!r}, would send the API token in clear.",
-            advice=advice + " Plain http:// is for this machine only.",
-        )
-    return is_loopback
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
