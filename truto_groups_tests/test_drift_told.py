@@ -1,5 +1,6 @@
 """What is made of findings: united over accounts, attributed, and filters that were ignored."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import product
 
@@ -10,6 +11,7 @@ from truto_groups.drift.chance import Count, chance_of, least_surprising, tail
 from truto_groups.drift.filters import ObservedValues, find_contradicted_filters
 from truto_groups.drift.findings import Finding, Kind, Severity
 from truto_groups.drift.united import unite_drift
+from truto_groups.query import QueryValue
 
 
 def finding(
@@ -130,7 +132,7 @@ def observed(**values: dict[str, int]) -> ObservedValues:
 
 
 def told(
-    query: dict[str, object], *, declared: set[str] | None, came: ObservedValues
+    query: Mapping[str, QueryValue], *, declared: set[str] | None, came: ObservedValues
 ) -> list[tuple[str, str]]:
     found = find_contradicted_filters(query, declared=declared, observed=came)
     return [(one.parameter, one.kind) for one in found]
@@ -165,7 +167,8 @@ def test_organizations_asked_for_by_another_name_contradict_nothing() -> None:
 
 
 def test_instants_outside_of_what_was_asked_for_are_told() -> None:
-    for query in ({"gt": "2024-06-01"}, {"lte": "2024-06-01T00:00:00Z"}):
+    queries: list[dict[str, QueryValue]] = [{"gt": "2024-06-01"}, {"lte": "2024-06-01T00:00:00Z"}]
+    for query in queries:
         assert told({"updated_at": query}, declared=None, came=observed()) == [
             ("updated_at", "contradicted")
         ]

@@ -3,12 +3,12 @@
 Compares what the settings ask for with what the integration's ``meta`` knows and with what came.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-QueryValue = object
+from truto_groups.query import QueryValue
 
 # A parameter that narrows the list, and the field of the group in which that shows.
 _SHOWS_IN: Mapping[str, str] = {
@@ -138,10 +138,9 @@ def _find_contradiction(
 def _find_instant_outside(
     parameter: str, value: QueryValue, observed: ObservedValues
 ) -> ToldFilter | None:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
-    bounds: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType]
-    for operator, bound in bounds.items():
+    for operator, bound in value.items():
         limit = _instant(bound)
         came = (observed.earliest if operator in ("gt", "gte") else observed.latest).get(parameter)
         if limit is None or came is None or operator not in ("gt", "gte", "lt", "lte"):
@@ -162,13 +161,10 @@ def _wanted(value: QueryValue) -> set[str] | None:
     """The texts that a filter lets through; None when it is no list of values."""
     if isinstance(value, str | int) and not isinstance(value, bool):
         return {str(value).lower()}
-    if isinstance(value, Sequence) and not isinstance(value, bytes):
-        values: Sequence[object] = value  # pyright: ignore[reportUnknownVariableType]
-        return {str(one).lower() for one in values}
-    if isinstance(value, Mapping):
-        conditions: Mapping[object, object] = value  # pyright: ignore[reportUnknownVariableType]
-        if set(conditions) <= {"eq", "in"}:
-            return set[str]().union(*(_wanted(one) or () for one in conditions.values()))
+    if isinstance(value, list):
+        return {str(one).lower() for one in value}
+    if isinstance(value, dict) and value.keys() <= {"eq", "in"}:
+        return set[str]().union(*(_wanted(one) or () for one in value.values()))
     return None
 
 
