@@ -4,16 +4,14 @@ Text in, text out. Everything that a server may have echoed goes through here be
 """
 
 import logging
-import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote
 
 from truto_groups.errors import SettingsError
+from truto_groups.settings.environment import is_token
 
-# Printable ASCII without spaces: anything else either breaks the header or is a pasting accident.
-_TOKEN: Final = re.compile(r"[!-~]+")
 # httpcore writes the headers of every answer to its debug log, and a server may echo the token.
 _CHATTY_LOGGERS: Final = (
     "httpx",
@@ -34,7 +32,7 @@ def build_redactor(token: str) -> Callable[[str], str]:
     Raises:
         SettingsError: The token is empty or has characters that no API token has.
     """
-    if not _TOKEN.fullmatch(token):
+    if not is_token(token):
         raise SettingsError(
             "The API token of Truto is empty or holds a space, a line break or another character "
             "that no token has.",

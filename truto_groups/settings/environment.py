@@ -93,12 +93,17 @@ def read_token(environ: Mapping[str, str], *, variable: str) -> str:
             f"{variable} is not set, and without the API token Truto answers nothing.",
             advice=f"Set {variable} to a token from Truto's dashboard, or try the sandbox.",
         )
-    if not re.fullmatch(r"[!-~]+", token, re.ASCII):
+    if not is_token(token):
         raise SettingsError(
             f"{variable} holds a blank or a character that no token has.",
             advice="Copy the token again, without quotes or line breaks.",
         )
     return token
+
+
+def is_token(text: str) -> bool:
+    """Whether a text may be a token: printable ASCII without blanks, which a header can carry."""
+    return re.fullmatch(r"[!-~]+", text) is not None
 
 
 def _read(environ: Mapping[str, str], variable: str) -> str | None:
