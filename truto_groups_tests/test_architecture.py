@@ -34,6 +34,7 @@ PURE = (
     "reporting*",
     "settings*",
     "splitting*",
+    "version*",
     "walks*",
 )
 CLIENT = ("client*", "limits*")

@@ -15,7 +15,6 @@ A command that does not need Dagster does not import it, because that alone take
 """
 
 import argparse
-import importlib.metadata
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from truto_groups.cli.terminal import complain
 from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.sandbox.server import DEFAULT_PORT
 from truto_groups.settings.dotenv import read_variables
+from truto_groups.version import read_version
 
 _INTERRUPTED = 130
 _SHOWN_OF_AN_ERROR = 500
@@ -100,7 +100,7 @@ def _make_parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_read_version()}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {read_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     sync = commands.add_parser(
         "sync",
@@ -246,10 +246,3 @@ def _read_port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
         raise argparse.ArgumentTypeError(f"{text} is no port; one is a number from 1 to 65535")
     return int(text)
-
-
-def _read_version() -> str:
-    try:
-        return importlib.metadata.version("truto-groups")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -5,7 +5,6 @@ call can forget one. What a body means is the caller's; groups are never looked 
 """
 
 import asyncio
-import importlib.metadata
 import random
 import ssl
 import time
@@ -37,6 +36,7 @@ from truto_groups.errors import (
     TrutoError,
 )
 from truto_groups.limits import Ceiling, PausedTooLongError, RequestLimits
+from truto_groups.version import read_version
 from truto_groups.walks import SyncStats
 
 MAX_REDIRECTS: Final = 5
@@ -91,7 +91,7 @@ class Exchange:
             headers={
                 "Accept": "application/json",
                 "Authorization": f"Bearer {token}",
-                "User-Agent": f"truto-groups/{_read_version()}",
+                "User-Agent": f"truto-groups/{read_version()}",
             },
             follow_redirects=False,
             limits=httpx.Limits(
@@ -282,10 +282,3 @@ class Exchange:
             advice=advice,
             integrated_account_id=subject.integrated_account_id,
         )
-
-
-def _read_version() -> str:
-    try:
-        return importlib.metadata.version("truto-groups")
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"  # a checkout that nobody installed
