@@ -506,11 +506,13 @@ def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
     assert read_data(project.database) == before
 
 
-def overtake(project: Project, outcome: str) -> None:
+def overtake(project: Project, key: str, outcome: str) -> None:
     """Another run began later, and has settled its answer."""
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
-        "now() + INTERVAL 1 HOUR AS started_at, $outcome AS outcome) FROM account_syncs",
+        "now() + INTERVAL 1 HOUR AS started_at, $outcome AS outcome) FROM account_syncs "
+        "WHERE integrated_account_id = $key",
+        key=key,
         outcome=outcome,
     )
 
@@ -521,7 +523,7 @@ def test_a_newer_answer_of_another_run_leaves_a_partition_green(
 ) -> None:
     connect(project, A)
     project.refresh()
-    overtake(project, outcome)
+    overtake(project, A, outcome)
     put(project, A, groups_of(4))
     result = project.refresh()
     assert result.success
@@ -536,7 +538,7 @@ def test_a_newer_answer_of_another_run_leaves_a_partition_green(
 def test_an_answer_that_was_skipped_shows_nothing_of_itself(project: Project) -> None:
     connect(project, A)
     project.refresh()
-    overtake(project, "published")
+    overtake(project, A, "published")
     put(project, A, [group(0, "Refused"), *groups_of(3)])
     result = project.refresh()
     for asset in PARTITIONED:
@@ -559,7 +561,7 @@ def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
     project.refresh()
     hold_back_account(project, A)
     assert not project.refresh().success
-    overtake(project, "held_back")
+    overtake(project, A, "held_back")
     put(project, A, groups_of(4))
     result = project.refresh()
     assert not result.success
