@@ -105,7 +105,9 @@ def _find_contract_problems(
                 "They are null in groups. Tell Truto which field of the app is mapped to it.",
             )
     if counts.unmapped_count > unmapped_limit * counts.record_count:
-        types = ", ".join(sorted(counts.group_types)[:_NAMED_IN_A_DESCRIPTION])
+        unmapped = [name for name in counts.group_types if name.lower() not in contract.GROUP_TYPES]
+        unmapped.sort(key=lambda name: (-counts.group_types[name], name))
+        types = ", ".join(unmapped[:_NAMED_IN_A_DESCRIPTION])
         yield (
             f"{counts.unmapped_count:,} of {counts.record_count:,} groups have a type that is not "
             f"mapped{f' ({types})' if types else ''}.",

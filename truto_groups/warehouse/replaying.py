@@ -48,6 +48,8 @@ def replay_account(
                     run_id=run_id,
                     now=now,
                 )
+                # Also where no group differs: somebody else may have changed the counts.
+                rebuild_breakdown(connection, [account.id])
     return AccountResult(
         Attempt(account.id, "published", group_count=group_count),
         account=account,

@@ -118,6 +118,15 @@ def test_softer_breaches_of_the_contract_publish_and_warn(
     assert row["state"] == "published"
 
 
+def test_only_types_that_are_not_mapped_are_named_the_most_frequent_first(stand: Stand) -> None:
+    types = ["Department", "Group", "PRODUCT", "TEAM", "department", "zzz", "squad", "squad"]
+    stand.put(A, [group(number, group_type=name) for number, name in enumerate(types)])
+    stand.write_settings("defaults: {volume: {max_fall: 1}}")
+    stand.sync(run_id="r1")
+    (row,) = rows_of(check(stand, "groups_match_contract"))
+    assert "3 of 8 groups have a type that is not mapped (squad, zzz)" in row["problem"]
+
+
 def test_a_share_of_unmapped_types_that_the_settings_allow_is_no_breach(stand: Stand) -> None:
     stand.put(A, [group(0, group_type="squad"), *groups_of(20)[1:]])
     stand.sync(run_id="r1")
