@@ -21,7 +21,7 @@ from truto_groups.settings.mistakes import KeyPath, Mistake, shorten
 _REMOTE_DATA_SEGMENT = re.compile(r"[^\x00-\x1f\x7f\s\"\\*\[\]]([^\x00-\x1f\x7f\"\\*\[\]]*\S)?")
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_SLUG = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9_.:-]+", re.ASCII)
 
 
 def whole_number(low: int, high: int) -> PlainValidator:
@@ -129,13 +129,12 @@ def variable_name() -> PlainValidator:
 
 
 def account_id() -> PlainValidator:
-    """Id of an integrated account, as a key: a UUID."""
+    """Id of an integrated account, as a key; one that no listing has is told by strays.py."""
 
     def validate(value: object) -> str:
-        if isinstance(value, str) and _UUID.fullmatch(value):
+        if isinstance(value, str) and _KEY.fullmatch(value):
             return value
-        right = "Write the account's whole id, such as 62f44730-dd91-461e-bd6a-aedd9e0ad79d"
-        raise _refuse("is no id of an integrated account", right)
+        raise _refuse("is no id of an account", "Write letters, digits and _ . : - only")
 
     return PlainValidator(validate)
 
@@ -147,7 +146,7 @@ def integration_slug() -> PlainValidator:
         text = value if isinstance(value, str) else ""
         if _UUID.fullmatch(text):
             raise _refuse("is the id of an account, not an integration", "Move it to accounts")
-        if not _SLUG.fullmatch(text):
+        if not _KEY.fullmatch(text):
             raise _refuse("is no name of an integration", "Write letters, digits and _ . : - only")
         return text
 
