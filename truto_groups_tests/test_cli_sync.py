@@ -310,7 +310,7 @@ def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(three: Co
     )
 
     assert three.sync() == 1
-    assert f"{B} (jira, acme) is stale" in three.err
+    assert f"jira of acme ({B[:8]}) is stale" in three.err
 
 
 def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(

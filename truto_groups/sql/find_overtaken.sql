@@ -1,5 +1,5 @@
 -- A run whose answer is newer than this one's: it began later and has been settled. One that began
--- in the future was written by a clock that was ahead.
+-- days from now was written by a clock that was ahead.
 SELECT
     other.integrated_account_id,
     arg_max(other.run_id, other.started_at) AS run_id,
@@ -12,5 +12,5 @@ WHERE other.integrated_account_id IN (SELECT unnest($ids))
     AND other.outcome IN ('published', 'unchanged', 'held_back')
     AND other.run_id <> $run_id
     AND other.started_at > mine.started_at
-    AND other.started_at <= $now
+    AND other.started_at <= $now + INTERVAL 1 DAY
 GROUP BY other.integrated_account_id;

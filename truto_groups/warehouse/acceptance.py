@@ -26,6 +26,7 @@ from truto_groups.warehouse.publishing import (
     replace_rows,
 )
 from truto_groups.warehouse.replaying import land_records
+from truto_groups.warehouse.settling import digest_answer
 from truto_groups.warehouse.staging import Staging
 from truto_groups.warehouse.statements import statement, statements
 
@@ -174,9 +175,23 @@ def accept(
                 key = one.integrated_account_id
                 records = _iter_held_back(connection, key)
                 land_records(staging, key, records, settings=settings[key])
-        staging.inspect([one.integrated_account_id for one in waiting])
+        landed = staging.inspect([one.integrated_account_id for one in waiting])
+        digests = {
+            one.integrated_account_id: digest_answer(
+                landed[one.integrated_account_id],
+                integration=one.integration,
+                tenant_id=one.tenant_id,
+                settings=settings[one.integrated_account_id],
+            )
+            for one in waiting
+        }
         with transaction(connection):
-            return _write(connection, waiting, acceptance, settings, run_id=run_id, now=now)
+            replaced = _publish(connection, waiting, settings, digests, run_id=run_id, now=now)
+            _move_baselines(connection, waiting, acceptance, now=now)
+    return [
+        AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
+        for one in waiting
+    ]
 
 
 def _waits(one: Waiting) -> bool:
@@ -218,15 +233,16 @@ def _choose(connection: Connection, acceptance: Acceptance) -> list[Waiting]:
     return waiting
 
 
-def _write(
+def _publish(
     connection: Connection,
     waiting: Sequence[Waiting],
-    acceptance: Acceptance,
     settings: Mapping[str, AccountSettings],
+    digests: Mapping[str, str],
     *,
     run_id: str,
     now: datetime,
-) -> list[AcceptedAccount]:
+) -> Mapping[str, Replacement]:
+    """Publish what was held back, from its kept records."""
     keys = [one.integrated_account_id for one in waiting]
     confirmed = read_confirmations(connection, keys)
     published = [
@@ -236,11 +252,19 @@ def _write(
             one.tenant_id,
             is_initial=one.integrated_account_id not in confirmed
             and not settings[one.integrated_account_id].record_initial_sync,
+            digest=digests[one.integrated_account_id],
         )
         for one in waiting
         if not one.is_published
     ]
     replaced = replace_rows(connection, published, run_id=run_id, now=now)
+    release_held_back(connection, keys)
+    return replaced
+
+
+def _move_baselines(
+    connection: Connection, waiting: Sequence[Waiting], acceptance: Acceptance, *, now: datetime
+) -> None:
     set_variables(
         connection,
         published_at=now,
@@ -257,11 +281,6 @@ def _write(
         )
         for text in statements("accept_baseline"):
             connection.execute(text).fetchall()
-    release_held_back(connection, keys)
-    return [
-        AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
-        for one in waiting
-    ]
 
 
 def _iter_held_back(connection: Connection, integrated_account_id: str) -> Iterator[list[str]]:

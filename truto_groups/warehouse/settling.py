@@ -154,7 +154,15 @@ def _settle_together(
     now: datetime,
 ) -> list[AccountResult]:
     landed = staging.inspect([sync.account.id for sync in walked])
-    digests = {sync.account.id: _digest(sync, landed[sync.account.id]) for sync in walked}
+    digests = {
+        s.account.id: digest_answer(
+            landed[s.account.id],
+            integration=s.account.integration,
+            tenant_id=s.account.tenant_id,
+            settings=s.settings,
+        )
+        for s in walked
+    }
     changed = [s.account.id for s in walked if s.account.rows_digest != digests[s.account.id]]
     structures = staging.profile(changed)
     preview = staging.preview([s.account.id for s in walked if not s.settings.private_values])
@@ -346,8 +354,10 @@ def _fail_too_large(sync: CompleteSync) -> Attempt:
     )
 
 
-def _digest(sync: CompleteSync, landed: Landed) -> str:
-    """Digest of all that decides about the account's rows: records, rules and listing."""
+def digest_answer(
+    landed: Landed, *, integration: str, tenant_id: str | None, settings: AccountSettings
+) -> str:
+    """Digest of all that decides about an account's rows: records, rules and listing."""
     counts = landed.counts
     parts = (
         landed.records_digest,
@@ -358,10 +368,10 @@ def _digest(sync: CompleteSync, landed: Landed) -> str:
         counts.duplicate_id_count,
         counts.differing_id_count,
         NORMALIZATION_VERSION,
-        sync.account.integration,
-        sync.account.tenant_id,
-        sync.settings.remote_data,
-        sync.settings.query,  # so that an answer to another question is audited anew
+        integration,
+        tenant_id,
+        settings.remote_data,
+        settings.query,  # so that an answer to another question is audited anew
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
