@@ -18,7 +18,7 @@ from truto_groups.walks import CompleteWalk, Page, SyncStats
 
 logger = logging.getLogger(__name__)
 
-_WAITING_BYTES = 32 << 20
+_WAITING_BYTES = 48 << 20
 _STOP_SECONDS = 5.0
 
 

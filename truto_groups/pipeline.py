@@ -28,8 +28,11 @@ logger = logging.getLogger(__name__)
 _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
 _ACCOUNTS_SETTLED_TOGETHER = 250
-_BYTES_SETTLED_TOGETHER = 48 << 20
+_BYTES_SETTLED_TOGETHER = 32 << 20
 _SECONDS_TO_WAIT = 1.0
+# Accounts that are begun, for each that is fetched: enough to fetch while others are published, so
+# that fetching never waits for it.
+_BEGUN_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def sync_accounts(
         Fetcher(open_client, accounts_at_once=accounts_at_once) as fetcher,
     ):
         run = _Run(staging, fetcher, database, run_id=run_id, clock=clock, waiting=order)
-        yield from run.results(window=2 * accounts_at_once)
+        yield from run.results(window=_BEGUN_AHEAD * accounts_at_once)
 
 
 @dataclass
