@@ -29,6 +29,8 @@ _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
 _ACCOUNTS_SETTLED_TOGETHER = 250
 _BYTES_SETTLED_TOGETHER = 32 << 20
+# With nothing left to begin, the run waits for what is published last: let that be little.
+_BYTES_SETTLED_AT_THE_END = 8 << 20
 _SECONDS_TO_WAIT = 1.0
 # Accounts that are begun, for each that is fetched: enough to fetch while others are published, so
 # that fetching never waits for it.
@@ -213,9 +215,10 @@ class _Run:
         if not self.walked:
             return False
         byte_count = sum(sync.walk.stats.byte_count for sync in self.walked)
+        enough = _BYTES_SETTLED_TOGETHER if self.waiting else _BYTES_SETTLED_AT_THE_END
         return (
             len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER
-            or byte_count >= _BYTES_SETTLED_TOGETHER
+            or byte_count >= enough
             or time.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
         )
 
