@@ -56,7 +56,7 @@ def refresh_accounts(
     """
     open_client = session.find_client()
     with presence(session.database, run_id):
-        known = _prepare(session, keys, run_id=run_id)
+        known = _prepare(session, keys)
         missing = [key for key in keys if key not in known]
         # A person who picks one account that was not active may have just had it reconnected.
         doubtful = [key for key in keys if len(keys) == 1 and key in known]
@@ -128,12 +128,12 @@ def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[Kn
     return synced
 
 
-def _prepare(session: Session, keys: Sequence[str], *, run_id: str) -> dict[str, KnownAccount]:
+def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
         fail_killed_attempts(
             connection,
-            is_alive=lambda other: other == run_id or is_present(session.database, other),
+            is_alive=lambda other: is_present(session.database, other),
             now=session.clock(),
         )
         wanted = set(keys)

@@ -1,7 +1,7 @@
 """A stand to try the core on: a sandbox, a database, settings and a clock of the test's own.
 
 Real: HTTP on loopback, the client, DuckDB in a file. Only the clock is the test's, so that days can
-pass. What goes through Dagster is in defs/dagster_stand.py.
+pass. What goes through Dagster is in defs/project.py.
 """
 
 import json

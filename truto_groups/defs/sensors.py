@@ -1,4 +1,4 @@
-"""What Truto, or another run, brings about: discovery, and telling what failed."""
+"""What Truto brings about: discovery."""
 
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false

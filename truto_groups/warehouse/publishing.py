@@ -1,6 +1,6 @@
 """Replace the rows of accounts by what was landed: all of it in one transaction, or nothing.
 
-What may be published was decided before (see pipeline.py); what differs is worked out in
+What may be published was decided before (see settling.py); what differs is worked out in
 ``sql/publish.sql``. An account's raw records, groups, breakdown, changes and ledger row always
 change together.
 """

@@ -126,7 +126,7 @@ def settle(
         One result per account; what it says is committed.
 
     Raises:
-        DatabaseError: Nothing was written.
+        DatabaseError: Nothing was written of those that share the transaction.
     """
     try:
         return _settle_together(staging, database, walked, failed, run_id=run_id, now=now)
