@@ -32,9 +32,6 @@ _BYTES_SETTLED_TOGETHER = 32 << 20
 # With nothing left to begin, the run waits for what is published last: let that be little.
 _BYTES_SETTLED_AT_THE_END = 8 << 20
 _SECONDS_TO_WAIT = 1.0
-# Accounts that are begun, for each that is fetched: enough to fetch while others are published, so
-# that fetching never waits for it.
-_BEGUN_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,9 @@ def sync_accounts(
         Fetcher(open_client, accounts_at_once=accounts_at_once) as fetcher,
     ):
         run = _Run(staging, fetcher, database, run_id=run_id, clock=clock, waiting=order)
-        yield from run.results(window=_BEGUN_AHEAD * accounts_at_once)
+        # So many are begun ahead that fetching never waits for publishing, or for whoever takes the
+        # results, and that small accounts fill a transaction.
+        yield from run.results(window=max(2 * accounts_at_once, _ACCOUNTS_SETTLED_TOGETHER))
 
 
 @dataclass
