@@ -72,6 +72,16 @@ class Table:
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({', '.join(columns)})"
 
 
+def _record_column() -> Column:
+    return Column(
+        "record",
+        "JSON",
+        "The unified group, exactly as received.",
+        is_required=True,
+        is_long=True,
+    )
+
+
 def _account_column() -> Column:
     return Column("integrated_account_id", "VARCHAR", "The integrated account: a UUID.", True)
 
@@ -104,13 +114,7 @@ RAW_GROUPS = Table(
     columns=(
         _account_column(),
         Column("id", "VARCHAR", "The group's id, as text.", True),
-        Column(
-            "record",
-            "JSON",
-            "The unified group, exactly as received.",
-            is_required=True,
-            is_long=True,
-        ),
+        _record_column(),
         Column("received_at", "TIMESTAMPTZ", "When this content was first received (UTC).", True),
     ),
 )
@@ -229,13 +233,7 @@ HELD_BACK_GROUPS = Table(
         _account_column(),
         Column("run_id", "VARCHAR", "The run whose sync was held back.", True),
         Column("position", "BIGINT", "The record's place in the answer.", True),
-        Column(
-            "record",
-            "JSON",
-            "The unified group, exactly as received.",
-            is_required=True,
-            is_long=True,
-        ),
+        _record_column(),
         Column("received_at", "TIMESTAMPTZ", "When the sync was held back (UTC).", True),
     ),
 )

@@ -177,7 +177,9 @@ def _settle_together(
             to_judge: list[CompleteSync] = []
             for sync in walked:
                 key = sync.account.id
-                attempt = _attempt(sync, landed[key], digests[key])
+                attempt = replace(
+                    _attempt(sync), group_count=landed[key].group_count, digest=digests[key]
+                )
                 if key in overtaken:
                     reason = _say_overtaken(overtaken[key])
                     settlement.attempts[key] = replace(attempt, outcome="skipped", error=reason)
@@ -319,38 +321,31 @@ def _write(
     return replaced
 
 
-def _attempt(sync: CompleteSync, landed: Landed, digest: str) -> Attempt:
+def _attempt(sync: CompleteSync) -> Attempt:
+    """What a walk to the end has cost; how it ended is to be filled in."""
     stats = sync.walk.stats
     return Attempt(
         integrated_account_id=sync.account.id,
         outcome="published",
-        group_count=landed.group_count,
         page_count=sync.walk.page_count,
         request_count=stats.request_count,
         retry_count=stats.retry_count,
         throttled_seconds=round(stats.throttled_seconds, 3),
         byte_count=stats.byte_count,
-        digest=digest,
         conditions=sync.account.conditions(sync.settings.digest),
     )
 
 
 def _fail_too_large(sync: CompleteSync) -> Attempt:
-    key, stats = sync.account.id, sync.walk.stats
-    return Attempt(
-        integrated_account_id=key,
+    key, byte_count = sync.account.id, sync.walk.stats.byte_count
+    return replace(
+        _attempt(sync),
         outcome="failed",
-        page_count=sync.walk.page_count,
-        request_count=stats.request_count,
-        retry_count=stats.retry_count,
-        throttled_seconds=round(stats.throttled_seconds, 3),
-        byte_count=stats.byte_count,
         error_kind="too_large",
-        error=f"The groups of integrated account {key} ({stats.byte_count / 1e6:,.0f} MB) are so "
+        error=f"The groups of integrated account {key} ({byte_count / 1e6:,.0f} MB) are so "
         "long that they need more memory at once than a run takes. The rows published before stay. "
         "Leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the account in "
         "the settings file.",
-        conditions=sync.account.conditions(sync.settings.digest),
     )
 
 
