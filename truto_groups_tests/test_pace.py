@@ -3,11 +3,15 @@
 Real: HTTP on loopback, DuckDB in a file. How many rows a statement wrote is what DuckDB says.
 """
 
+import hashlib
+import json
 import re
 import threading
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,7 +21,9 @@ from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import staging as staging_module
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D, Stand, group, groups_of
+from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
+from truto_groups.warehouse.staging import StagedPage, Staging
+from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D, Row, Stand, group, groups_of
 
 WRITE = re.compile(r"^(?:--.*\n)*(INSERT INTO|DELETE FROM|UPDATE) (\w+)\b")
 PUBLISHED = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
@@ -132,6 +138,42 @@ def test_only_what_changed_is_written(stand: Stand, written: Counter[str]) -> No
         "INSERT INTO group_type_breakdown": 1,
         "INSERT INTO group_changes": 3,
     }
+
+
+def publish(stand: Stand, groups: Mapping[str, Sequence[Row]], *, is_initial: bool) -> int:
+    """Replace the groups of accounts in one transaction; how many were added to what was there."""
+    accounts = [ReplacedAccount(key, "okta", None, is_initial=is_initial) for key in groups]
+    with Staging() as staging:
+        staging.land([StagedPage(key, 1, json.dumps(rows)) for key, rows in groups.items()])
+        with stand.database.writing(staging.connection) as connection:
+            replaced = replace_rows(connection, accounts, run_id="run", now=stand.now)
+    return sum(one.added for one in replaced.values())
+
+
+def count_bytes_read() -> int:
+    """How much this process has read from files."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["rchar"])
+
+
+def make_noise(seed: str) -> str:
+    """A text that no compression makes much shorter."""
+    return hashlib.shake_256(seed.encode()).hexdigest(200)
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts what is read")
+def test_a_change_reads_no_records_of_other_accounts(stand: Stand) -> None:
+    # Ids without an order, so that the bounds of stored ones do not tell where an account's are.
+    keys = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))) for number in range(60)]
+    groups = {
+        key: [group(n, remote_data=make_noise(f"{key}{n}")) for n in range(500)] for key in keys
+    }
+    publish(stand, groups, is_initial=True)
+    file_size = Path(stand.database.location).stat().st_size
+    changed = {key: [*groups[key], group(500)] for key in keys[:10]}
+    before = count_bytes_read()
+    assert publish(stand, changed, is_initial=False) == 10
+    assert count_bytes_read() - before < file_size / 2
 
 
 @pytest.fixture(name="commits")

@@ -88,6 +88,18 @@ def test_an_initial_sync_is_a_beginning_and_makes_no_changes(stand: Stand) -> No
     assert result.replacement.added == 0
 
 
+def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(stand: Stand) -> None:
+    sync_history(stand, groups_of(3))
+    stand.write("DELETE FROM account_syncs")
+    (result,) = sync_history(stand, [*groups_of(2), group(3)])
+    assert (result.replacement.added, result.replacement.removed) == (1, 1)
+    assert sorted((key, change) for key, change, _, _ in changes_of(stand)) == [
+        ("g2", "removed"),
+        ("g3", "added"),
+    ]
+    assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 3
+
+
 def test_a_setting_records_the_initial_sync_as_added(stand: Stand) -> None:
     stand.write_settings("defaults: {record_initial_sync: true}")
     sync_history(stand, [group(1)])

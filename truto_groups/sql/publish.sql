@@ -1,14 +1,20 @@
 -- Replace the rows of the accounts in batch by what was landed for them, writing only what
 -- differs. Runs inside one transaction on the attached database.
 
+-- A filter by a list is evaluated while a table is read, so that long columns are read for its rows
+-- alone. A join with batch would decompress those of every account.
+-- With an empty list nothing is read at all.
+CREATE OR REPLACE TEMP MACRO is_compared(key) AS
+    len(getvariable('compared_ids')) > 0 AND list_contains(getvariable('compared_ids')::VARCHAR[], key);
+
 -- Where somebody else wrote a row of an id twice, one of them stays to be compared.
 CREATE OR REPLACE TEMP TABLE copied AS
 SELECT integrated_account_id, id FROM groups
-WHERE integrated_account_id IN (SELECT integrated_account_id FROM batch WHERE NOT is_initial)
+WHERE is_compared(integrated_account_id)
 GROUP BY ALL HAVING count(*) > 1
 UNION
 SELECT integrated_account_id, id FROM raw_groups
-WHERE integrated_account_id IN (SELECT integrated_account_id FROM batch WHERE NOT is_initial)
+WHERE is_compared(integrated_account_id)
 GROUP BY ALL HAVING count(*) > 1;
 
 DELETE FROM groups WHERE rowid IN (
@@ -32,9 +38,9 @@ WITH incoming AS (
 ),
 present AS (
     SELECT g.*, r.record, r.received_at
-    FROM groups AS g
-    JOIN batch AS b USING (integrated_account_id)
-    LEFT JOIN raw_groups AS r USING (integrated_account_id, id)
+    FROM (FROM groups WHERE is_compared(integrated_account_id)) AS g
+    LEFT JOIN (FROM raw_groups WHERE is_compared(integrated_account_id)) AS r
+        USING (integrated_account_id, id)
 ),
 compared AS (
     SELECT
@@ -107,7 +113,7 @@ CREATE OR REPLACE TEMP TABLE remote_changes AS
 WITH touched AS (
     SELECT d.integrated_account_id, d.id, g.remote_data AS before, l.remote_data::JSON AS after
     FROM differences AS d
-    JOIN groups AS g USING (integrated_account_id, id)
+    JOIN (FROM groups WHERE is_compared(integrated_account_id)) AS g USING (integrated_account_id, id)
     JOIN staging.landed AS l ON l.integrated_account_id = d.integrated_account_id AND l.position = d.position
     WHERE d.change = 'touched' AND NOT d.is_same_remote_data
 ),
@@ -138,17 +144,19 @@ WHERE a.change = 'added' AND r.change = 'removed' AND a.name_then <> '';
 CREATE OR REPLACE TEMP TABLE returned AS
 SELECT d.integrated_account_id, d.id, min((c.changed_fields ->> '$.first_seen_at[0]')::TIMESTAMPTZ) AS first_seen_at
 FROM differences AS d
-JOIN group_changes AS c USING (integrated_account_id, id)
+JOIN (FROM group_changes WHERE is_compared(integrated_account_id)) AS c USING (integrated_account_id, id)
 WHERE d.change = 'added' AND c.change = 'removed'
 GROUP BY ALL;
 
 DELETE FROM raw_groups
-WHERE (integrated_account_id, id) IN (SELECT (integrated_account_id, id) FROM differences);
+WHERE is_compared(integrated_account_id)
+    AND (integrated_account_id, id) IN (SELECT (integrated_account_id, id) FROM differences);
 
 DELETE FROM groups
-WHERE (integrated_account_id, id) IN (
-    SELECT (integrated_account_id, id) FROM differences WHERE NOT is_added
-);
+WHERE is_compared(integrated_account_id)
+    AND (integrated_account_id, id) IN (
+        SELECT (integrated_account_id, id) FROM differences WHERE NOT is_added
+    );
 
 INSERT INTO raw_groups BY NAME
 SELECT

@@ -24,7 +24,8 @@ class ReplacedAccount:
         integrated_account_id: The account.
         integration: The app's kind, as a slug.
         tenant_id: The customer.
-        is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``.
+        is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``;
+            only where it has no rows yet.
         digest: Of the answer that is published; None where it is none that Truto gave just now, so
             that no later answer is taken for the same.
     """
@@ -80,6 +81,7 @@ def replace_rows(
         published_at=now,
         run_id=run_id,
         normalization_version=NORMALIZATION_VERSION,
+        compared_ids=[a.integrated_account_id for a in accounts if not a.is_initial],
     )
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
@@ -113,11 +115,7 @@ def rebuild_breakdown(
     """Count the groups of accounts anew by type."""
     if not integrated_account_ids:
         return
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE rebuilt AS "
-        "SELECT DISTINCT unnest($ids::VARCHAR[]) AS integrated_account_id",
-        {"ids": list(integrated_account_ids)},
-    ).fetchall()
+    set_variables(connection, rebuilt_ids=list(integrated_account_ids))
     for text in statements("rebuild_breakdown"):
         connection.execute(text).fetchall()
 

@@ -191,7 +191,8 @@ def _settle_together(
             missing = [s.account.id for s in to_judge if s.account.id not in changed]
             profiles = {**structures, **staging.profile(missing)}
             _judge(staging, settlement, to_judge, landed, profiles)
-            replaced = _write(connection, settlement, confirmed, run_id=run_id, now=now)
+            known = {*confirmed, *rows}
+            replaced = _write(connection, settlement, known, run_id=run_id, now=now)
             finish_attempts(
                 connection, [*settlement.attempts.values(), *failed], run_id=run_id, now=now
             )
@@ -288,7 +289,7 @@ def _describe(
 def _write(
     connection: duckdb.DuckDBPyConnection,
     settlement: _Settlement,
-    confirmed: Collection[str],
+    known: Collection[str],
     *,
     run_id: str,
     now: datetime,
@@ -298,7 +299,7 @@ def _write(
             sync.account.id,
             sync.account.integration,
             sync.account.tenant_id,
-            is_initial=sync.account.id not in confirmed and not sync.settings.record_initial_sync,
+            is_initial=sync.account.id not in known and not sync.settings.record_initial_sync,
             digest=settlement.attempts[sync.account.id].digest,
         )
         for sync in settlement.published

@@ -2,6 +2,7 @@
 
 import sys
 import time
+import uuid
 
 from truto_groups.sandbox import GeneratedGroups, SandboxServer, make_account
 
@@ -41,8 +42,8 @@ def make_group(index: int) -> dict[str, object]:
 
 
 def account_id(index: int) -> str:
-    """The id of the account with that number."""
-    return f"0b6f1c52-8f0e-4d5b-9a63-{index:012d}"
+    """The id of the account with that number; ids have no order, as Truto's have none."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(index)))
 
 
 if __name__ == "__main__":
