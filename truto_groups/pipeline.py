@@ -28,9 +28,7 @@ logger = logging.getLogger(__name__)
 _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
 _ACCOUNTS_SETTLED_TOGETHER = 250
-_BYTES_SETTLED_TOGETHER = 32 << 20
-# With nothing left to begin, the run waits for what is published last: let that be little.
-_BYTES_SETTLED_AT_THE_END = 8 << 20
+_BYTES_SETTLED_TOGETHER = 48 << 20
 _SECONDS_TO_WAIT = 1.0
 
 
@@ -206,18 +204,17 @@ class _Run:
     def _is_time_to_settle(self) -> bool:
         """Whether to publish now what is ready, or to wait for more to share the transaction.
 
-        Opening the database, and rewriting the last row group of each table, costs about as much
-        as publishing a thousand groups; waiting costs a second of freshness.
+        Opening the database, looking through it for the accounts' rows, and rewriting the last row
+        group of each table cost as much as publishing some thousand groups; waiting costs a second
+        of freshness.
         """
         if self.failed or len(self.walked) + len(self.failed) >= len(self.begun):
             return True
         if not self.walked:
             return False
-        byte_count = sum(sync.walk.stats.byte_count for sync in self.walked)
-        enough = _BYTES_SETTLED_TOGETHER if self.waiting else _BYTES_SETTLED_AT_THE_END
         return (
             len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER
-            or byte_count >= enough
+            or sum(sync.walk.stats.byte_count for sync in self.walked) >= _BYTES_SETTLED_TOGETHER
             or time.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
         )
 
