@@ -217,7 +217,8 @@ sys.addaudithook(watch)
 import truto_groups.definitions
 specs = truto_groups.definitions.defs.resolve_all_asset_specs()
 names = [spec.key.to_user_string() for spec in specs]
-heavy = sorted({"pandas", "numpy", "truto_groups.sandbox"} & set(sys.modules))
+slow = {"pandas", "numpy", "truto_groups.sandbox", "dagster._core.execution.backfill"}
+heavy = sorted(slow & set(sys.modules))
 print(json.dumps([sorted(names), [one for one in opened if ".pyc" not in one[1]], heavy]))
 """
 

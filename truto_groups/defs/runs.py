@@ -6,13 +6,16 @@ watches them.
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
 from truto_groups import contract
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_abandoned
+
+if TYPE_CHECKING:
+    from dagster._core.execution.backfill import PartitionBackfill
 
 PROCESS_TAG = ".dagster/truto_groups_process"
 """Which process a run lives in that was started without a daemon; the UI hides such tags."""
@@ -35,11 +38,6 @@ _UNFINISHED_RUNS = [
 ]
 _STARTING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 _STARTED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
-_UNFINISHED_BACKFILLS = [
-    BulkActionStatus.REQUESTED,
-    BulkActionStatus.CANCELING,
-    BulkActionStatus.FAILING,
-]
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:
@@ -73,7 +71,7 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
         first, last = position.get(run.tags.get(_FIRST, "")), position.get(run.tags.get(_LAST, ""))
         if first is not None and last is not None:
             in_flight.update(partition_keys[first : last + 1])
-    for backfill in instance.get_backfills(BulkActionsFilter(statuses=_UNFINISHED_BACKFILLS)):
+    for backfill in _read_unfinished_backfills(instance):
         in_flight.update(backfill.partition_names or ())
         if backfill.asset_backfill_data is not None:
             subsets = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
@@ -81,6 +79,18 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
                 if asset_key in _ASSETS:
                     in_flight.update(subset.get_partition_keys())
     return in_flight
+
+
+def _read_unfinished_backfills(instance: dg.DagsterInstance) -> "Sequence[PartitionBackfill]":
+    # Importing it takes 0.1 s, which loading the definitions must not.
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    unfinished = [
+        BulkActionStatus.REQUESTED,
+        BulkActionStatus.CANCELING,
+        BulkActionStatus.FAILING,
+    ]
+    return instance.get_backfills(BulkActionsFilter(statuses=unfinished))
 
 
 def _is_overdue(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

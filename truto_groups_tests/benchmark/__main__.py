@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from truto_groups_tests.benchmark import ceilings, graph, peers, start
+from truto_groups_tests.benchmark import ceilings, graph, idle, peers, start
 
-SECTIONS = {"peers": peers, "graph": graph, "ceilings": ceilings, "start": start}
+SECTIONS = {"peers": peers, "graph": graph, "ceilings": ceilings, "start": start, "idle": idle}
 
 
 def main() -> None:

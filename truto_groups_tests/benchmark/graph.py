@@ -5,11 +5,9 @@ beside the bare loop, which only fetches.
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 
 import dagster as dg
@@ -17,7 +15,6 @@ import dagster as dg
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS, SPECS
 from truto_groups.defs.partitions import integrated_accounts
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups.defs.runs import range_tags
 from truto_groups.planning import MAX_ACCOUNTS_IN_A_RANGE
 from truto_groups_tests.benchmark.measure import (
@@ -28,7 +25,8 @@ from truto_groups_tests.benchmark.measure import (
     serving,
     tell,
 )
-from truto_groups_tests.benchmark.server import TOKEN, account_id
+from truto_groups_tests.benchmark.project import discover, make_resources, open_instance
+from truto_groups_tests.benchmark.server import account_id
 
 EMPTY, OURS = "empty bodies", "refresh_groups"
 
@@ -79,8 +77,7 @@ def empty_bodies(context: dg.AssetExecutionContext) -> Iterator[dg.AssetMaterial
 
 def _find_definitions(side: str) -> dg.Definitions:
     if side == OURS:
-        truto = TrutoResource(requests_per_10_seconds=0, requests_per_10_seconds_per_account=0)
-        return build_definitions({"truto": truto, "duckdb": GroupsDatabase()})
+        return build_definitions(make_resources())
     job = dg.define_asset_job(OURS, selection=dg.AssetSelection.all())
     return dg.Definitions(assets=[empty_bodies], jobs=[job], executor=dg.in_process_executor)
 
@@ -89,24 +86,10 @@ def main() -> None:
     """Measure one side."""
     side, url, account_count = sys.argv[1:]
     keys = [account_id(index) for index in range(int(account_count))]
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
-        os.chdir(folder)
-        os.environ |= {
-            "TRUTO_API_TOKEN": TOKEN,
-            "TRUTO_BASE_URL": url,
-            "TRUTO_GROUPS_DATABASE": str(Path(folder) / "groups.duckdb"),
-        }
+    with open_instance(url) as instance:
         definitions = _find_definitions(side)
         if side == OURS:
-            sensor = definitions.resolve_sensor_def("discover_integrated_accounts")
-            sensor.evaluate_tick(
-                dg.build_sensor_context(
-                    instance=instance,
-                    instance_ref=instance.get_ref(),
-                    definitions=definitions,
-                    resources=dict(definitions.resources or {}),
-                )
-            )
+            discover(definitions, instance)
         instance.add_dynamic_partitions(str(integrated_accounts.name), keys)
         job = definitions.resolve_job_def(OURS)
 
