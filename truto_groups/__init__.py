@@ -8,6 +8,7 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     query       the documented query parameters of List Groups              (pure)
     accounts    integrated accounts as listed and as known                  (pure)
     version     which one is installed                                      (pure)
+    wording     how numbers are said to people                              (pure)
     walks       pages, their cost, and the proof of the end                 (pure)
     discovery   listed and known accounts -> new, gone, to be asked         (pure)
     planning    known accounts and a clock -> ranges to sync                (pure)

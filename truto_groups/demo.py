@@ -17,9 +17,10 @@ from truto_groups.cli.naming import say_accounts
 from truto_groups.cli.report import Census, Listener, SyncReport, Wish
 from truto_groups.cli.sync import describe_census, describe_troubles, summarize
 from truto_groups.cli.syncing import synchronize
-from truto_groups.cli.terminal import complain, count, find_width, format_table
+from truto_groups.cli.terminal import complain, find_width, format_table
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.warehouse.database import Connection
+from truto_groups.wording import count
 
 _WARNINGS_ARE_MEANT = (
     "The sandbox means these warnings: an app with types that nobody mapped and, from its second "

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from truto_groups.wording import count
+
 _NAMED: Final = 20
 _MAX_REASON: Final = 1000
 _NUMBER: Final = re.compile(r"\d[\d.,]*")
@@ -114,7 +116,7 @@ def tell_failed_run(run: FailedRun, attempts: Sequence[FailedAttempt]) -> Messag
     known = len(attempts) - len(news)
     lines = [f"Run {run.run_id} of {run.job} failed."]
     if news:
-        lines.append(f"{len(news)} integrated account(s) were not published:")
+        lines.append(f"Not published: {count(len(news), 'integrated account')}.")
         lines += [
             f"- {one.integrated_account_id} ({one.integration}"
             f"{f', tenant {one.tenant_id}' if one.tenant_id else ''}): {one.reason}"

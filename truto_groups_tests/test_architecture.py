@@ -36,6 +36,7 @@ PURE = (
     "splitting*",
     "version*",
     "walks*",
+    "wording*",
 )
 CLIENT = ("client*", "limits*")
 WAREHOUSE = ("warehouse*",)

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import SHORT_ID, find_account, say_account
-from truto_groups.cli.terminal import complain, count, format_table
+from truto_groups.cli.terminal import complain, format_table
 from truto_groups.cli.waiting import accept_command, find_reasons, is_acceptable
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, in_this_process, open_instance
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
+from truto_groups.wording import count
 
 _HEADER = ("account", "integration", "state", "groups", "add", "remove", "change")
 _ACCEPTED, _REFUSED = 0, 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from truto_groups.cli.naming import SHORT_ID, say_account
 from truto_groups.cli.standing import Standing, find_standings
-from truto_groups.cli.terminal import count, find_width, format_table, show_age
+from truto_groups.cli.terminal import find_width, format_table, show_age
 from truto_groups.cli.waiting import advise
 from truto_groups.client import TrutoClient
 from truto_groups.errors import SettingsError
@@ -18,6 +18,7 @@ from truto_groups.settings import read_environment, read_settings, resolve_knobs
 from truto_groups.warehouse.acceptance import read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Database
+from truto_groups.wording import count
 
 _HEADER = ("account", "integration", "tenant", "status", "groups", "confirmed", "last sync")
 _FULL_ID_FROM = 120

@@ -8,9 +8,10 @@ from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import say_account, say_accounts
 from truto_groups.cli.report import Census, Listener, SyncReport, Wish
 from truto_groups.cli.syncing import synchronize
-from truto_groups.cli.terminal import complain, count
+from truto_groups.cli.terminal import complain
 from truto_groups.cli.waiting import accept_command, is_acceptable
 from truto_groups.warehouse.outcomes import AccountOutcome
+from truto_groups.wording import count
 
 _NAMED = 20
 _NAMED_WHY = 3

@@ -67,11 +67,6 @@ def show_age(instant: datetime | None, *, now: datetime) -> str | None:
     return f"{minutes // (24 * 60)} d ago"
 
 
-def count(number: int, noun: str) -> str:
-    """A number with its noun: ``1 account``, ``2 accounts``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def complain(text: str) -> None:
     """Say something on stderr, after all that was said before."""
     sys.stdout.flush()

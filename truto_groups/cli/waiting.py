@@ -6,9 +6,9 @@ What accepting does is warehouse/acceptance.py's.
 from collections.abc import Sequence
 
 from truto_groups.cli.naming import SHORT_ID
-from truto_groups.cli.terminal import count
 from truto_groups.drift.findings import SEVERITIES, Finding
 from truto_groups.warehouse.acceptance import Waiting
+from truto_groups.wording import count
 
 _UNMAPPED = "group_types_unmapped"
 

@@ -40,6 +40,7 @@ from truto_groups.refreshing import (
 )
 from truto_groups.session import Session
 from truto_groups.warehouse.settling import AccountResult
+from truto_groups.wording import count
 
 GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
@@ -304,7 +305,7 @@ def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
 def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
     lines = [str(problem)] if problem else []
     if failures:
-        lines.append(f"{len(failures)} integrated account(s) were not published:")
+        lines.append(f"Not published: {count(len(failures), 'integrated account')}.")
         lines += [
             f"- {key}: {error}" for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
         ]

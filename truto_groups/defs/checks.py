@@ -30,6 +30,7 @@ from truto_groups.warehouse.reports import (
     read_last_audits,
     read_since,
 )
+from truto_groups.wording import count
 
 GROUPS = dg.AssetKey(contract.GROUPS.name)
 BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
@@ -87,7 +88,7 @@ def _judge_contract(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         severity=_ERROR if is_held_back else _WARN,
         waiting=tables.waiting if rows else (),
         passed_text="Every account's last answer fits the contract.",
-        failed_text="account(s) sent what does not fit the contract",
+        failed_text="Does not fit the contract",
     )
 
 
@@ -98,10 +99,10 @@ def _find_contract_problems(
         if finding.severity == "breaking":
             yield finding.message, finding.advice
     counts = audit.counts
-    for field, count in counts.unreadable_instants.items():
-        if count:
+    for field, unreadable in counts.unreadable_instants.items():
+        if unreadable:
             yield (
-                f"{count:,} of {counts.record_count:,} values of `{field}` are no instant.",
+                f"{unreadable:,} of {counts.record_count:,} values of `{field}` are no instant.",
                 "They are null in groups. Tell Truto which field of the app is mapped to it.",
             )
     if counts.unmapped_count > unmapped_limit * counts.record_count:
@@ -154,7 +155,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         severity=_WARN,
         waiting=tables.waiting if rows else (),
         passed_text="Every account looks like what was accepted.",
-        failed_text="account(s) look different from what was accepted",
+        failed_text="Different from what was accepted",
         at_once=[one.message for one in united if one.severity != "information"],
     )
 
@@ -189,7 +190,7 @@ def _judge_freshness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         rows,
         severity=_ERROR if is_error else _WARN,
         passed_text="Every account was confirmed recently enough.",
-        failed_text="account(s) are stale",
+        failed_text="Stale",
     )
 
 
@@ -209,7 +210,7 @@ def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         rows,
         severity=_ERROR,
         passed_text="No two rows of an account share an id.",
-        failed_text="account(s) have ids that more than one row has",
+        failed_text="Ids that more than one row has",
     )
 
 
@@ -224,7 +225,7 @@ def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         severity=_ERROR if is_held_back else _WARN,
         waiting=tables.waiting if rows else (),
         passed_text="Every account has about as many groups as it used to.",
-        failed_text="account(s) have an implausible number of groups",
+        failed_text="An implausible number of groups",
     )
 
 
@@ -245,7 +246,7 @@ def _judge_breakdown(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         asset_key=BREAKDOWN,
         severity=_ERROR,
         passed_text="Every breakdown adds up to its account's groups.",
-        failed_text="account(s) have a breakdown that does not add up",
+        failed_text="A breakdown that does not add up",
     )
 
 
@@ -395,7 +396,8 @@ def _result(
     accounts = list(dict.fromkeys(row["integrated_account_id"] for row in rows))
     named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
     more = len(accounts) - _NAMED_IN_A_DESCRIPTION
-    failed = f"{len(accounts)} {failed_text}: {named}{f' and {more} more' if more > 0 else ''}."
+    named += f" and {more} more" if more > 0 else ""
+    failed = f"{failed_text}: {count(len(accounts), 'account')} ({named})."
     metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
     if at_once:
         metadata["many_accounts_at_once"] = dg.MetadataValue.md(

@@ -27,6 +27,7 @@ from truto_groups.defs.versions import ACCOUNTS
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.warehouse.contracts import read_contracts
+from truto_groups.wording import count
 
 CONTRACTS = dg.AssetKey(contract.INTEGRATION_CONTRACTS.name)
 
@@ -163,7 +164,7 @@ def _find_concerned(review: ContractReview) -> set[str]:
 
 def _describe_review(review: ContractReview) -> str:
     told = [
-        f"{change.integration} {_in_words(change)} ({len(accounts)} account(s))"
+        f"{change.integration} {_in_words(change)} ({count(len(accounts), 'account')})"
         for change, accounts in review.changes
     ]
     told += [

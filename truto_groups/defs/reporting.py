@@ -34,6 +34,7 @@ from truto_groups.reporting import (
 )
 from truto_groups.settings import read_environment
 from truto_groups.warehouse.failures import read_failures
+from truto_groups.wording import count
 
 ALL_CHECKS = [*CHECK_SPECS, *CONTRACT_CHECK_SPECS]
 
@@ -65,7 +66,7 @@ def report_failures(context: dg.SensorEvaluationContext, duckdb: GroupsDatabase)
     told = [_tell_run(context, run, duckdb) for run in failed]
     messages = [message for message in told if message is not None]
     waiting, outcome = _send(context, cursor, messages)
-    summary = f"{len(failed)} run(s) failed; {len(messages)} told. {outcome}"
+    summary = f"{count(len(failed), 'failed run')}; {len(messages)} told. {outcome}"
     return _skip(summary, {"after": ended.last_event, "waiting": waiting})
 
 
@@ -182,10 +183,10 @@ def _send(
         )
     if delivery.reason is not None:
         context.log.error(
-            "The webhook of TRUTO_GROUPS_WEBHOOK_URL took nothing: %s. %d message(s) wait for the "
-            "next tick.",
+            "The webhook of TRUTO_GROUPS_WEBHOOK_URL took nothing: %s. Until the next tick "
+            "waits: %s.",
             delivery.reason,
-            len(delivery.waiting),
+            count(len(delivery.waiting), "message"),
         )
     outcome = f"{delivery.delivered} posted, {len(delivery.waiting)} wait to be posted."
     return to_plain(delivery.waiting), outcome

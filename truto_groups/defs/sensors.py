@@ -12,6 +12,7 @@ from truto_groups.defs.runs import end_abandoned_runs, find_in_flight, range_tag
 from truto_groups.defs.versions import listing_event
 from truto_groups.discovering import Discovery, discover
 from truto_groups.planning import plan_wanted_ranges
+from truto_groups.wording import count
 
 # Dagster ends a tick after 60 s (DEFAULT_SENSOR_GRPC_TIMEOUT), with an error that tells nothing of
 # Truto, while its thread goes on; the database and Dagster's storage need some of it.
@@ -68,5 +69,5 @@ def _summarize(found: Discovery) -> str:
         "gone": len(found.gone),
         "removed": len(found.removed_keys),
     }
-    told = ", ".join(f"{count:,} {word}" for word, count in counts.items() if count)
-    return f"{found.listed_count:,} account(s) listed, {told or 'nothing new'}."
+    told = ", ".join(f"{number:,} {word}" for word, number in counts.items() if number)
+    return f"{count(found.listed_count, 'account')} listed, {told or 'nothing new'}."

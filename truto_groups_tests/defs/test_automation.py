@@ -137,14 +137,14 @@ def test_a_tick_without_a_change_requests_nothing(project: Project) -> None:
     assert keys_of(project) == before
     found = project.tick(DISCOVER)
     assert not found.dynamic_partitions_requests
-    assert found.skip_message == "2 account(s) listed, nothing new."
+    assert found.skip_message == "2 accounts listed, nothing new."
     assert found.asset_events
 
 
 def test_a_tick_that_has_nothing_to_sync_says_what_it_found(project: Project) -> None:
     settled(project, A, B, C)
     project.server.remove_account(C)
-    assert project.tick(DISCOVER).skip_message == "2 account(s) listed, 1 gone."
+    assert project.tick(DISCOVER).skip_message == "2 accounts listed, 1 gone."
     put(project, D)
     found = project.tick(DISCOVER)
     assert found.skip_message is None
@@ -392,6 +392,25 @@ def test_a_requested_backfill_covers_its_accounts(project: Project) -> None:
     add_backfill(project, A, C)
     assert find_in_flight(project.instance, keys_of(project)) == {A, C}
     assert tick(project) == [(B, B)]
+
+
+def test_a_run_of_other_assets_covers_no_account(project: Project) -> None:
+    settled(project, A, B)
+
+    def add_run(asset: str) -> None:
+        project.instance.add_run(
+            dg.DagsterRun(
+                job_name="__ASSET_JOB",
+                status=dg.DagsterRunStatus.STARTED,
+                asset_selection=frozenset([dg.AssetKey(asset)]),
+                tags=range_tags(A, A),
+            )
+        )
+
+    add_run("group_overview")
+    assert find_in_flight(project.instance, keys_of(project)) == set()
+    add_run("groups")
+    assert find_in_flight(project.instance, keys_of(project)) == {A}
 
 
 def add_backfill(project: Project, *keys: str) -> None:

@@ -202,7 +202,7 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
             C: "FAILED",
         }
     text = failure_text(result)
-    assert "2 integrated account(s) were not published" in text
+    assert "Not published: 2 integrated accounts." in text
     assert f"- {B}: " in text
     assert f"- {C}: " in text
     assert "Resource is gone" in text
