@@ -29,6 +29,8 @@ _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
 _ACCOUNTS_SETTLED_TOGETHER = 250
 _BYTES_SETTLED_TOGETHER = 48 << 20
+# When all that is left is being fetched, the run waits for what is published last.
+_BYTES_SETTLED_AT_THE_END = 8 << 20
 _SECONDS_TO_WAIT = 1.0
 
 
@@ -78,7 +80,15 @@ def sync_accounts(
         Staging() as staging,
         Fetcher(open_client, accounts_at_once=accounts_at_once) as fetcher,
     ):
-        run = _Run(staging, fetcher, database, run_id=run_id, clock=clock, waiting=order)
+        run = _Run(
+            staging,
+            fetcher,
+            database,
+            run_id=run_id,
+            clock=clock,
+            accounts_at_once=accounts_at_once,
+            waiting=order,
+        )
         # So many are begun ahead that fetching never waits for publishing, or for whoever takes the
         # results, and that small accounts fill a transaction.
         yield from run.results(window=max(2 * accounts_at_once, _ACCOUNTS_SETTLED_TOGETHER))
@@ -93,6 +103,7 @@ class _Run:
     database: Database
     run_id: str = field(kw_only=True)
     clock: Callable[[], datetime] = field(kw_only=True)
+    accounts_at_once: int = field(kw_only=True)
     waiting: list[PlannedSync] = field(kw_only=True)
     begun: dict[str, PlannedSync] = field(default_factory=dict[str, PlannedSync])
     started_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
@@ -212,9 +223,11 @@ class _Run:
             return True
         if not self.walked:
             return False
+        is_ending = not self.waiting and len(self.begun) - len(self.walked) <= self.accounts_at_once
+        enough = _BYTES_SETTLED_AT_THE_END if is_ending else _BYTES_SETTLED_TOGETHER
         return (
             len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER
-            or sum(sync.walk.stats.byte_count for sync in self.walked) >= _BYTES_SETTLED_TOGETHER
+            or sum(sync.walk.stats.byte_count for sync in self.walked) >= enough
             or time.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
         )
 
@@ -264,7 +277,7 @@ class _Run:
 
 def _unreadable(key: str, reason: str) -> EnvelopeError:
     return EnvelopeError(
-        f"The groups of integrated account {key} hold something that is not valid JSON: {reason}.",
+        f"The groups of integrated account {key} cannot be read, {reason}.",
         advice="Nothing was published. Ask Truto's support, naming the account; the next "
         "sync tries again.",
         integrated_account_id=key,
