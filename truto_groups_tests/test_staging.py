@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from truto_groups.settings import RemoteData
@@ -331,6 +332,27 @@ def test_accounts_are_landed_side_by_side_and_forgotten_one_by_one() -> None:
         after = {key: found.group_count for key, found in staging.inspect([A, B]).items()}
     assert before == {A: 2, B: 1}
     assert after == {A: 0, B: 1}
+
+
+def test_work_inside_of_other_work_is_done_again_as_a_part_of_it() -> None:
+    """A transaction in which a statement failed cannot go on."""
+    begun: list[str] = []
+
+    def ask() -> str:
+        begun.append("inner")
+        if begun.count("inner") == 1:
+            raise duckdb.OutOfMemoryException
+        return "done"
+
+    with Staging() as staging:
+
+        def write() -> str:
+            begun.append("outer")
+            return staging.with_room(ask)
+
+        assert staging.with_room(write) == "done"
+        assert begun == ["outer", "inner", "outer", "inner"]
+        assert staging.with_room(ask) == "done"
 
 
 def test_the_preview_shows_the_first_groups_as_they_came() -> None:

@@ -71,6 +71,7 @@ class Staging:
         self.connection = connect(memory_limit=_MEMORY_LIMIT)
         self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
         self.connection.execute("SET preserve_insertion_order = false").fetchall()
+        self._is_within = False
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self.connection.execute(text).fetchall()
@@ -90,22 +91,25 @@ class Staging:
     def with_room(self, work: Callable[[], T]) -> T:
         """Do what can be done again; once more with more memory when the usual is not enough.
 
+        Work inside of other such work leaves that to it: a transaction is done again as a whole.
+
         Raises:
             duckdb.OutOfMemoryException: That is not enough either.
         """
+        if self._is_within:
+            return work()
+        self._is_within = True
         try:
             return work()
         except duckdb.OutOfMemoryException:
             logger.info("Records are so long that more memory is taken.")
-        self.connection.execute(
-            "SET memory_limit = $limit", {"limit": _MEMORY_LIMIT_OF_LONG_RECORDS}
-        ).fetchall()
-        try:
-            return work()
+            self._limit_memory(_MEMORY_LIMIT_OF_LONG_RECORDS)
+            try:
+                return work()
+            finally:
+                self._limit_memory(_MEMORY_LIMIT)
         finally:
-            self.connection.execute(
-                "SET memory_limit = $limit", {"limit": _MEMORY_LIMIT}
-            ).fetchall()
+            self._is_within = False
 
     def land(self, pages: Sequence[StagedPage]) -> dict[str, str]:
         """Land pages of any accounts.
@@ -236,6 +240,9 @@ class Staging:
         return self.with_room(
             lambda: self.connection.execute(statement(name), parameters).fetchall()
         )
+
+    def _limit_memory(self, limit: str) -> None:
+        self.connection.execute("SET memory_limit = $limit", {"limit": limit}).fetchall()
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
         import numpy as np  # takes 0.1 s, which loading the definitions must not
