@@ -22,13 +22,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer; ``missing_bytes`` are promised and never sent, ``seconds`` waited before."""
+    """What to answer.
+
+    ``missing_bytes`` are promised and never sent, ``seconds`` waited before, and ``drip_seconds``
+    before each byte.
+    """
 
     body: bytes = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     missing_bytes: int = 0
     seconds: float = 0.0
+    drip_seconds: float = 0.0
 
 
 def reply_json(value: Any, *, status: int = 200, **headers: str) -> Reply:
@@ -104,11 +109,20 @@ def _build_handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                     self.send_header(name, text)
                 self.send_header("content-length", str(len(reply.body) + reply.missing_bytes))
                 self.end_headers()
-                self.wfile.write(reply.body)
+                self._write(reply)
             except OSError:
                 self.close_connection = True  # the client has gone, as a cancelled one does
             if reply.missing_bytes:
                 self.close_connection = True
+
+        def _write(self, reply: Reply) -> None:
+            if not reply.drip_seconds:
+                self.wfile.write(reply.body)
+                return
+            for byte in reply.body:
+                if server.stopped.wait(reply.drip_seconds):
+                    return
+                self.wfile.write(bytes([byte]))
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -4,9 +4,11 @@ Instants are asserted against the window only, never against the speed of the ma
 """
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,38 @@ def test_instants_from_before_a_restart_of_the_machine_do_not_count(tmp_path: Pa
         after.close()
 
     asyncio.run(run())
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(tmp_path: Path) -> None:
+    async def run() -> None:
+        token = Ceiling("token", 100)
+        told = RequestLimits(tmp_path / "limits", clock=lambda: 10.0)
+        told.slow_down(token, seconds=60)
+        told.slow_down(token, seconds=1)
+        told.close()
+        other = RequestLimits(tmp_path / "limits", clock=lambda: 50.0)
+        with pytest.raises(PausedTooLongError, match="20 s"):
+            await asyncio.wait_for(other.wait_for(None, token, longest_pause=5), 1)
+        other.close()
+
+    asyncio.run(run())
+
+
+def test_the_file_keeps_no_more_starts_than_the_ceilings_need(tmp_path: Path) -> None:
+    now = 0.0
+
+    async def run() -> None:
+        nonlocal now
+        limits = RequestLimits(tmp_path / "limits", clock=lambda: now)
+        for _ in range(3001):
+            await limits.wait_for(None, Ceiling("token", 10))
+            now += 1.1
+        limits.close()
+
+    asyncio.run(run())
+    with closing(sqlite3.connect(tmp_path / "limits")) as database:
+        ((count,),) = database.execute("select count(*) from starts").fetchall()
+    assert count < 100
 
 
 def test_a_cancelled_wait_takes_no_room() -> None:
