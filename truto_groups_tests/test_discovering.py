@@ -15,7 +15,7 @@ from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import PartitionRange, is_due, plan_due_ranges
 from truto_groups.sandbox import Request, Response
 from truto_groups.warehouse.settling import AccountResult
-from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
+from truto_groups_tests.stand import START, A, B, C, Stand, group, groups_of
 
 WITHOUT_GROUPS = {
     "unified": [{"model": "user-directory", "resource": "users", "methods": ["list"]}],
@@ -102,6 +102,45 @@ def test_an_account_that_returns_after_its_removal_is_judged_as_a_new_one(stand:
     stand.discover()
     assert stand.outcomes(run_id="back") == {A: "published", B: "held_back"}
     assert {row["id"] for row in stand.table("groups", account=A)} == {"g0", "g1"}
+
+
+def test_the_groups_of_an_account_that_returns_are_added_and_were_not_there_meanwhile(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(2))
+    stand.put(B, groups_of(2))
+    stand.discover()
+    stand.outcomes()
+    stand.server.remove_account(A)
+    for _ in range(2):
+        meanwhile = stand.pass_time(days=8)
+        stand.discover()
+    stand.put(A, groups_of(2))
+    stand.pass_time(days=1)
+    stand.discover()
+    stand.outcomes(A, run_id="back")
+    changes = [row["change"] for row in stand.table("group_changes", account=A)]
+    assert sorted(changes) == ["added", "added", "removed", "removed"]
+    then = stand.rows("SELECT DISTINCT integrated_account_id FROM groups_as_of($at)", at=meanwhile)
+    assert then == [(B,)]
+
+
+def test_what_is_known_of_an_account_is_its_last_attempt_and_its_last_confirmed_sync(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.outcomes(run_id="confirmed")
+    stand.write(
+        "INSERT INTO account_syncs BY NAME "
+        "SELECT s.* REPLACE (o AS run_id, o AS outcome, o AS error, NULL AS group_count, "
+        "s.started_at + INTERVAL (n) HOUR AS started_at) "
+        "FROM account_syncs AS s, (VALUES (1, 'failed'), (2, 'skipped')) AS v(n, o)"
+    )
+    (account,) = stand.discover().accounts
+    assert (account.outcome, account.error, account.group_count) == ("failed", "failed", 3)
+    assert account.attempted_at == START + timedelta(hours=1)
+    assert account.seconds == 0
 
 
 def test_a_first_sync_that_is_held_back_does_not_speak_of_rows_that_stay(stand: Stand) -> None:

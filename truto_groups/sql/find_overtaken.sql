@@ -8,9 +8,11 @@ FROM account_syncs AS other
 JOIN account_syncs AS mine
     ON mine.integrated_account_id = other.integrated_account_id
     AND mine.run_id = $run_id
+    AND mine.started_at >= $since
 WHERE other.integrated_account_id IN (SELECT unnest($ids))
     AND other.outcome IN ('published', 'unchanged', 'held_back')
     AND other.run_id <> $run_id
+    AND other.started_at > $since
     AND other.started_at > mine.started_at
     AND other.started_at <= $now + INTERVAL 1 DAY
 GROUP BY other.integrated_account_id;

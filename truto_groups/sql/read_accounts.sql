@@ -1,37 +1,43 @@
--- Every known account with what planning needs of its past.
+-- Every known account with what planning needs of its past. The ledger only grows, so its latest
+-- instants are found first, and the rest is read of the few rows that have them.
+WITH latest AS (
+    SELECT
+        integrated_account_id,
+        max(started_at) FILTER (outcome <> 'skipped') AS attempted_at,
+        max(started_at) FILTER (outcome IN ('published', 'unchanged')) AS confirmed_at
+    FROM account_syncs
+    GROUP BY integrated_account_id
+),
+attempts AS (
+    SELECT s.integrated_account_id, arg_max(s, s.started_at) AS last
+    FROM account_syncs AS s
+    JOIN latest AS l
+        ON l.integrated_account_id = s.integrated_account_id AND l.attempted_at = s.started_at
+    WHERE s.outcome <> 'skipped'
+    GROUP BY s.integrated_account_id
+),
+confirmations AS (
+    SELECT s.integrated_account_id, arg_max(s, s.started_at) AS last
+    FROM account_syncs AS s
+    JOIN latest AS l
+        ON l.integrated_account_id = s.integrated_account_id AND l.confirmed_at = s.started_at
+    WHERE s.outcome IN ('published', 'unchanged')
+    GROUP BY s.integrated_account_id
+)
 SELECT
     k.*,
     s.wanted_at,
     s.attempted_conditions,
-    a.started_at AS attempted_at,
-    a.finished_at AS attempt_finished_at,
-    a.outcome,
-    a.error_kind,
-    a.error,
-    c.group_count,
+    a.last.started_at AS attempted_at,
+    a.last.finished_at AS attempt_finished_at,
+    a.last.outcome,
+    a.last.error_kind,
+    a.last.error,
+    c.last.group_count,
     s.rows_digest,
-    c.seconds
+    epoch(c.last.finished_at) - epoch(c.last.started_at) AS seconds
 FROM integrated_accounts AS k
 LEFT JOIN account_state AS s ON s.integrated_account_id = k.id
-LEFT JOIN (
-    SELECT
-        integrated_account_id,
-        max(started_at) AS started_at,
-        arg_max_null(finished_at, started_at) AS finished_at,
-        arg_max(outcome, started_at) AS outcome,
-        arg_max_null(error_kind, started_at) AS error_kind,
-        arg_max_null(error, started_at) AS error
-    FROM account_syncs
-    WHERE outcome <> 'skipped'
-    GROUP BY integrated_account_id
-) AS a ON a.integrated_account_id = k.id
-LEFT JOIN (
-    SELECT
-        integrated_account_id,
-        arg_max(group_count, started_at) AS group_count,
-        arg_max(epoch(finished_at) - epoch(started_at), started_at) AS seconds
-    FROM account_syncs
-    WHERE outcome IN ('published', 'unchanged')
-    GROUP BY integrated_account_id
-) AS c ON c.integrated_account_id = k.id
+LEFT JOIN attempts AS a ON a.integrated_account_id = k.id
+LEFT JOIN confirmations AS c ON c.integrated_account_id = k.id
 ORDER BY k.first_listed_at, k.id;

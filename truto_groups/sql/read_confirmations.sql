@@ -1,7 +1,6 @@
--- Which accounts were ever confirmed, and what their rows were last made of.
-SELECT s.integrated_account_id, any_value(t.rows_digest) AS rows_digest
-FROM account_syncs AS s
-LEFT JOIN account_state AS t ON t.integrated_account_id = s.integrated_account_id
-WHERE s.outcome IN ('published', 'unchanged')
-    AND s.integrated_account_id IN (SELECT unnest($ids))
-GROUP BY s.integrated_account_id;
+-- Which accounts were confirmed since they were listed for the first time, and what their rows were
+-- last made of.
+SELECT k.id AS integrated_account_id, s.rows_digest
+FROM integrated_accounts AS k
+LEFT JOIN account_state AS s ON s.integrated_account_id = k.id
+WHERE k.last_confirmed_at IS NOT NULL AND k.id IN (SELECT unnest($ids));

@@ -128,9 +128,14 @@ def read_confirmations(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
 ) -> Mapping[str, str | None]:
     """Read which accounts were ever confirmed, with the digest of what their rows were made of."""
-    rows = connection.execute(
-        statement("read_confirmations"), {"ids": list(integrated_account_ids)}
-    ).fetchall()
+    keys = list(integrated_account_ids)
+    rows = connection.execute(statement("read_confirmations"), {"ids": keys}).fetchall()
+    # One that was removed and is listed again is confirmed in the ledger alone, which is long.
+    missing = sorted(set(keys) - {row[0] for row in rows})
+    if missing:
+        rows += connection.execute(
+            statement("read_earlier_confirmations"), {"ids": missing}
+        ).fetchall()
     return dict(rows)
 
 
@@ -149,15 +154,23 @@ def find_overtaken(
     integrated_account_ids: Sequence[str],
     *,
     run_id: str,
+    since: datetime,
     now: datetime,
 ) -> Mapping[str, Overtaking]:
     """Find the accounts for which another run has already settled a newer answer.
+
+    Args:
+        connection: With the database.
+        integrated_account_ids: The accounts.
+        run_id: This run.
+        since: When the first of its attempts at them began; what began earlier is not read.
+        now: Aware UTC instant.
 
     Returns:
         The newest such answer by integrated account id.
     """
     rows = connection.execute(
         statement("find_overtaken"),
-        {"ids": list(integrated_account_ids), "run_id": run_id, "now": now},
+        {"ids": list(integrated_account_ids), "run_id": run_id, "since": since, "now": now},
     ).fetchall()
     return {row[0]: Overtaking(run_id=row[1], outcome=row[2]) for row in rows}

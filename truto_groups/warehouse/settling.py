@@ -170,7 +170,8 @@ def _settle_together(
     def write() -> tuple[_Settlement, Mapping[str, Replacement]]:
         with database.writing(staging.connection) as connection:
             keys = list(landed)
-            overtaken = find_overtaken(connection, keys, run_id=run_id, now=now)
+            since = min((sync.started_at for sync in walked), default=now)
+            overtaken = find_overtaken(connection, keys, run_id=run_id, since=since, now=now)
             settlement = _Settlement(overtaken=overtaken)
             confirmed = read_confirmations(connection, keys)
             rows = _count_rows(connection, keys)
