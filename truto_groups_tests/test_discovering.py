@@ -113,8 +113,9 @@ def test_the_groups_of_an_account_that_returns_are_added_and_were_not_there_mean
     stand.outcomes()
     stand.server.remove_account(A)
     for _ in range(2):
-        meanwhile = stand.pass_time(days=8)
+        stand.pass_time(days=8)
         stand.discover()
+    meanwhile = stand.now
     stand.put(A, groups_of(2))
     stand.pass_time(days=1)
     stand.discover()

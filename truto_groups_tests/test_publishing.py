@@ -116,6 +116,18 @@ def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(stand: Stand) 
     assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 3
 
 
+def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(stand: Stand) -> None:
+    sync_history(stand, groups_of(3))
+    stand.write(
+        "INSERT INTO raw_groups SELECT * REPLACE ('other' AS id) FROM raw_groups WHERE id = 'g1'"
+    )
+    assert stand.outcomes(run_id="r2") == {A: "published"}
+    assert len(stand.table("raw_groups")) == 3
+    assert stand.table("group_changes") == []
+    assert stand.outcomes(run_id="r3") == {A: "unchanged"}
+    assert isinstance(stand.replay()[A], AccountResult)
+
+
 def test_a_setting_records_the_initial_sync_as_added(stand: Stand) -> None:
     stand.write_settings("defaults: {record_initial_sync: true}")
     sync_history(stand, [group(1)])

@@ -27,6 +27,13 @@ DELETE FROM raw_groups WHERE rowid IN (
     QUALIFY row_number() OVER (PARTITION BY integrated_account_id, id ORDER BY r.rowid) > 1
 );
 
+-- And a raw record without a row of groups, which belongs to nothing.
+DELETE FROM raw_groups
+WHERE is_compared(integrated_account_id)
+    AND (integrated_account_id, id) NOT IN (
+        SELECT (integrated_account_id, id) FROM groups WHERE is_compared(integrated_account_id)
+    );
+
 -- What becomes of each id: added, removed, changed, or touched when only the raw record,
 -- remote_data or the rules differ; ids that stay as they are are not here.
 CREATE OR REPLACE TEMP TABLE differences AS
