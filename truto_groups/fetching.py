@@ -67,7 +67,7 @@ class Fetcher:
         """Prepare; nothing is fetched before ``with``."""
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._open_client = open_client
-        self._accounts_at_once = accounts_at_once
+        self.accounts_at_once = accounts_at_once
         self._loop = asyncio.new_event_loop()
         self._requests: asyncio.Queue[GroupsRequest] = asyncio.Queue()
         self._room = asyncio.Event()
@@ -124,7 +124,7 @@ class Fetcher:
         self._main = asyncio.current_task()
         try:
             async with self._open_client() as client, asyncio.TaskGroup() as group:
-                for _ in range(self._accounts_at_once):
+                for _ in range(self.accounts_at_once):
                     group.create_task(self._work(client))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None

@@ -80,15 +80,7 @@ def sync_accounts(
         Staging() as staging,
         Fetcher(open_client, accounts_at_once=accounts_at_once) as fetcher,
     ):
-        run = _Run(
-            staging,
-            fetcher,
-            database,
-            run_id=run_id,
-            clock=clock,
-            accounts_at_once=accounts_at_once,
-            waiting=order,
-        )
+        run = _Run(staging, fetcher, database, run_id=run_id, clock=clock, waiting=order)
         # So many are begun ahead that fetching never waits for publishing, or for whoever takes the
         # results, and that small accounts fill a transaction.
         yield from run.results(window=max(2 * accounts_at_once, _ACCOUNTS_SETTLED_TOGETHER))
@@ -103,7 +95,6 @@ class _Run:
     database: Database
     run_id: str = field(kw_only=True)
     clock: Callable[[], datetime] = field(kw_only=True)
-    accounts_at_once: int = field(kw_only=True)
     waiting: list[PlannedSync] = field(kw_only=True)
     begun: dict[str, PlannedSync] = field(default_factory=dict[str, PlannedSync])
     started_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
@@ -223,7 +214,8 @@ class _Run:
             return True
         if not self.walked:
             return False
-        is_ending = not self.waiting and len(self.begun) - len(self.walked) <= self.accounts_at_once
+        under_way = len(self.begun) - len(self.walked)
+        is_ending = not self.waiting and under_way <= self.fetcher.accounts_at_once
         enough = _BYTES_SETTLED_AT_THE_END if is_ending else _BYTES_SETTLED_TOGETHER
         return (
             len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER

@@ -6,7 +6,8 @@ pass. What goes through Dagster is in defs/project.py.
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -218,6 +219,21 @@ class Stand:
         """The account's rows in the ledger, the oldest first."""
         rows = self.table("account_syncs", account=key)
         return sorted(rows, key=lambda row: row["started_at"])
+
+
+@contextmanager
+def counting_requests(stand: Stand) -> Iterator[list[str]]:
+    """The integrated account of each request for groups, in order."""
+    asked: list[str] = []
+
+    def note(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH and request.integrated_account_id:
+            asked.append(request.integrated_account_id)
+        return None
+
+    stand.server.intercept = note
+    yield asked
+    stand.server.intercept = None
 
 
 def serve_body(account: str, body: object, *, status: int = 200) -> Intercept:

@@ -44,26 +44,6 @@ def build_client(
     return TrutoClient(options, token="a-token", limits=limits, jitter=lambda: 0.0)
 
 
-def test_a_server_that_drips_an_answer_is_not_waited_for_beyond_patience(
-    server: ScriptedServer,
-) -> None:
-    server.answer = lambda asked: Reply(b" " * 600 + EMPTY.body, drip_seconds=0.1)
-    options = ClientOptions(
-        server.base_url,
-        retry_attempts=1,
-        retry_seconds=0.5,
-        connect_timeout_seconds=0.5,
-        read_timeout_seconds=0.5,
-    )
-
-    async def run() -> None:
-        async with TrutoClient(options, token="a-token") as client:
-            with pytest.raises(RetriesExhaustedError, match="no whole answer within 1 s"):
-                await walk(client, "a")
-
-    asyncio.run(asyncio.wait_for(run(), 20))
-
-
 async def walk(
     client: TrutoClient, account: str, *, at_once: int = 4, organizations: int = 1
 ) -> SyncStats:
@@ -302,3 +282,23 @@ def test_a_server_that_goes_away_in_the_middle_is_an_error() -> None:
                     )
 
         asyncio.run(run())
+
+
+def test_a_server_that_drips_an_answer_is_not_waited_for_beyond_patience(
+    server: ScriptedServer,
+) -> None:
+    server.answer = lambda asked: Reply(b" " * 600 + EMPTY.body, drip_seconds=0.1)
+    options = ClientOptions(
+        server.base_url,
+        retry_attempts=1,
+        retry_seconds=0.5,
+        connect_timeout_seconds=0.5,
+        read_timeout_seconds=0.5,
+    )
+
+    async def run() -> None:
+        async with TrutoClient(options, token="a-token") as client:
+            with pytest.raises(RetriesExhaustedError, match="no whole answer within 1 s"):
+                await walk(client, "a")
+
+    asyncio.run(asyncio.wait_for(run(), 20))

@@ -7,8 +7,7 @@ import pytest
 from truto_groups import fetching
 from truto_groups.client import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.fetching import Arrived, Event, Fetcher, Walked
-from truto_groups.sandbox import Request, Response
-from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, groups_of
+from truto_groups_tests.stand import A, B, Stand, counting_requests, groups_of
 
 
 def test_no_more_pages_are_fetched_than_may_wait_until_some_are_released(
@@ -17,18 +16,13 @@ def test_no_more_pages_are_fetched_than_may_wait_until_some_are_released(
     monkeypatch.setattr(fetching, "_WAITING_BYTES", 1)
     for key in (A, B):
         stand.put(key, groups_of(50))
-    asked: list[str] = []
-
-    def note(request: Request) -> Response | None:
-        if request.path == GROUPS_PATH:
-            asked.append(request.integrated_account_id or "")
-        return None
-
-    stand.server.intercept = note
     options = ClientOptions(stand.server.base_url, page_size=10, requests_per_10_seconds=0)
-    with Fetcher(
-        lambda: TrutoClient(options, token=stand.server.token), accounts_at_once=2
-    ) as fetcher:
+    with (
+        counting_requests(stand) as asked,
+        Fetcher(
+            lambda: TrutoClient(options, token=stand.server.token), accounts_at_once=2
+        ) as fetcher,
+    ):
         for key in (A, B):
             fetcher.fetch(GroupsRequest(key, "okta"))
         taken = events = take_all(fetcher)

@@ -21,9 +21,21 @@ from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import staging as staging_module
+from truto_groups.warehouse.ledger import find_overtaken, read_confirmations, start_attempts
 from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
 from truto_groups.warehouse.staging import StagedPage, Staging
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D, Row, Stand, group, groups_of
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    A,
+    B,
+    C,
+    D,
+    Row,
+    Stand,
+    counting_requests,
+    group,
+    groups_of,
+)
 
 WRITE = re.compile(r"^(?:--.*\n)*(INSERT INTO|DELETE FROM|UPDATE) (\w+)\b")
 PUBLISHED = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
@@ -72,21 +84,6 @@ def find_published(written: Counter[str]) -> dict[str, int]:
         for statement, count in written.items()
         if count and statement.split()[-1] in PUBLISHED
     }
-
-
-@contextmanager
-def counting_requests(stand: Stand) -> Iterator[list[str]]:
-    """The integrated account of each request for groups, in order."""
-    asked: list[str] = []
-
-    def note(request: Request) -> Response | None:
-        if request.path == GROUPS_PATH and request.integrated_account_id:
-            asked.append(request.integrated_account_id)
-        return None
-
-    stand.server.intercept = note
-    yield asked
-    stand.server.intercept = None
 
 
 def test_a_page_is_asked_for_once(stand: Stand) -> None:
@@ -150,10 +147,36 @@ def publish(stand: Stand, groups: Mapping[str, Sequence[Row]], *, is_initial: bo
     return sum(one.added for one in replaced.values())
 
 
+needs_byte_counts = pytest.mark.skipif(
+    not Path("/proc/self/io").exists(), reason="only Linux counts what is read"
+)
+
+
 def count_bytes_read() -> int:
     """How much this process has read from files."""
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(dict(line.split(": ") for line in lines)["rchar"])
+
+
+@needs_byte_counts
+def test_a_publication_reads_nothing_of_what_the_ledger_holds_from_before(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.outcomes(run_id="r1")
+    stand.write(
+        "INSERT INTO account_syncs SELECT s.* REPLACE (md5(n::VARCHAR) AS integrated_account_id, "
+        "s.started_at - INTERVAL 1 MINUTE * (200001 - n) AS started_at) "
+        "FROM account_syncs AS s, range(1, 200001) AS r(n)"
+    )
+    file_size = Path(stand.database.location).stat().st_size
+    now = stand.pass_time(hours=1)
+    with stand.database.writing() as connection:
+        start_attempts(connection, [A], run_id="r2", now=now)
+    with stand.database.reading() as connection:
+        before = count_bytes_read()
+        assert read_confirmations(connection, [A]).keys() == {A}
+        assert find_overtaken(connection, [A], run_id="r2", since=now, now=now) == {}
+    assert count_bytes_read() - before < file_size / 4
 
 
 def make_noise(seed: str) -> str:
@@ -161,7 +184,7 @@ def make_noise(seed: str) -> str:
     return hashlib.shake_256(seed.encode()).hexdigest(200)
 
 
-@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="only Linux counts what is read")
+@needs_byte_counts
 def test_a_change_reads_no_records_of_other_accounts(stand: Stand) -> None:
     # Ids without an order, so that the bounds of stored ones do not tell where an account's are.
     keys = [str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))) for number in range(60)]

@@ -36,20 +36,6 @@ def changes_of(stand: Stand) -> list[tuple[str, str, str | None, dict[str, Any]]
     ]
 
 
-def test_of_what_attempts_looked_like_the_baseline_and_the_newest_twenty_are_kept(
-    stand: Stand,
-) -> None:
-    sync_history(stand, groups_of(3))
-    stand.write(
-        "INSERT INTO account_shapes SELECT s.* REPLACE ('old' || n AS run_id, "
-        "FALSE AS is_baseline, s.observed_at + INTERVAL 1 MINUTE * n AS observed_at) "
-        "FROM account_shapes AS s, range(1, 31) AS r(n)"
-    )
-    sync_history(stand, groups_of(4))
-    kept = [row["run_id"] for row in stand.table("account_shapes")]
-    assert sorted(kept) == sorted([*(f"old{n}" for n in range(12, 31)), "run1", "run1"])
-
-
 @pytest.fixture(autouse=True)
 def small_accounts_may_shrink(stand: Stand) -> None:
     stand.write_settings("defaults: {volume: {max_fall: 1.0, max_rise: 1000}}")
@@ -540,3 +526,17 @@ def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
 
 def new(number: int) -> dict[str, bool]:
     return {"new": True} if number < 2 else {}
+
+
+def test_of_what_attempts_looked_like_the_baseline_and_the_newest_twenty_are_kept(
+    stand: Stand,
+) -> None:
+    sync_history(stand, groups_of(3))
+    stand.write(
+        "INSERT INTO account_shapes SELECT s.* REPLACE ('old' || n AS run_id, "
+        "FALSE AS is_baseline, s.observed_at + INTERVAL 1 MINUTE * n AS observed_at) "
+        "FROM account_shapes AS s, range(1, 31) AS r(n)"
+    )
+    sync_history(stand, groups_of(4))
+    kept = [row["run_id"] for row in stand.table("account_shapes")]
+    assert sorted(kept) == sorted([*(f"old{n}" for n in range(12, 31)), "run1", "run1"])

@@ -230,14 +230,12 @@ class Database:
         )
 
 
-def connect(*, memory_limit: str | None = None) -> duckdb.DuckDBPyConnection:
+def connect() -> duckdb.DuckDBPyConnection:
     """Open a private connection in memory, in UTC, that may spill to a folder of its own."""
     connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
-    if memory_limit is not None:
-        connection.execute("SET memory_limit = $limit", {"limit": memory_limit}).fetchall()
     return connection
 
 

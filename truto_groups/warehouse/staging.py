@@ -68,7 +68,8 @@ class Staging:
     """
 
     def __init__(self) -> None:
-        self.connection = connect(memory_limit=_MEMORY_LIMIT)
+        self.connection = connect()
+        self._limit_memory(_MEMORY_LIMIT)
         self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
         self.connection.execute("SET preserve_insertion_order = false").fetchall()
         self._is_within = False

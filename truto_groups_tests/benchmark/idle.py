@@ -39,19 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(options: argparse.Namespace) -> None:
     """Measure, and print what came of it."""
-    rounds = [_measure_imports() for _ in range(options.rounds)]
-    dagster = median(found[0] for found in rounds)
-    ours = median(found[1] - found[0] for found in rounds)
+    rounds = [
+        (_measure_import("dagster"), _measure_import("truto_groups.definitions"))
+        for _ in range(options.rounds)
+    ]
+    dagster = median(alone for alone, _ in rounds)
+    ours = median(together - alone for alone, together in rounds)
     with serving(options.accounts, 0, 0) as url:
         tick, listing = _measure_tick(url, options.accounts, options.rounds)
     print(f"\n{options.rounds} rounds; {describe_machine()}.\n")
     print(f"- importing dagster: {dagster:.2f} s; the definitions on top of it: {ours:.2f} s")
     print(f"- a tick over {options.accounts:,} known accounts with nothing to do: {tick:.1f} s,")
     print(f"  of which {listing:.1f} s are listing them through the client")
-
-
-def _measure_imports() -> tuple[float, float]:
-    return _measure_import("dagster"), _measure_import("truto_groups.definitions")
 
 
 def _measure_import(module: str) -> float:

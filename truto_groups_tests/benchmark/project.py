@@ -11,6 +11,7 @@ import dagster as dg
 
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups_tests.benchmark.server import DATABASE, TOKEN
+from truto_groups_tests.defs.project import evaluate_sensor
 
 
 @contextmanager
@@ -32,14 +33,6 @@ def make_resources() -> dict[str, Any]:
     return {"truto": truto, "duckdb": GroupsDatabase()}
 
 
-def discover(definitions: dg.Definitions, instance: dg.DagsterInstance) -> dg.SensorResult:
-    """Evaluate a tick of the sensor that discovers accounts, as a daemon's code server does."""
-    context = dg.build_sensor_context(
-        instance=instance,
-        instance_ref=instance.get_ref(),
-        definitions=definitions,
-        resources=dict(definitions.resources or {}),
-    )
-    found = definitions.resolve_sensor_def("discover_integrated_accounts")(context)
-    assert isinstance(found, dg.SensorResult)
-    return found
+def discover(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Any:
+    """Evaluate a tick of the sensor that discovers accounts."""
+    return evaluate_sensor(definitions, instance, "discover_integrated_accounts")

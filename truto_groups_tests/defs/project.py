@@ -49,15 +49,9 @@ class Project:
 
     def tick(self, name: str) -> Any:
         """Evaluate a sensor and keep its cursor, as the daemon does."""
-        sensor = self.definitions.resolve_sensor_def(name)
-        context = dg.build_sensor_context(
-            instance=self.instance,
-            instance_ref=self.instance.get_ref(),
-            cursor=self.cursors.get(name),
-            resources=self.resources,
-            definitions=self.definitions,
+        found = evaluate_sensor(
+            self.definitions, self.instance, name, cursor=self.cursors.get(name)
         )
-        found = sensor.evaluate_tick(context)
         self.cursors[name] = found.cursor
         return found
 
@@ -98,6 +92,24 @@ class Project:
         """Change the database by hand, as time or somebody else would."""
         with self.database.writing() as connection:
             connection.execute(sql, parameters or None).fetchall()
+
+
+def evaluate_sensor(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    name: str,
+    *,
+    cursor: str | None = None,
+) -> Any:
+    """Evaluate a tick of a sensor, as the daemon has it done."""
+    context = dg.build_sensor_context(
+        instance=instance,
+        instance_ref=instance.get_ref(),
+        cursor=cursor,
+        resources=dict(definitions.resources or {}),
+        definitions=definitions,
+    )
+    return definitions.resolve_sensor_def(name).evaluate_tick(context)
 
 
 def make_resources() -> dict[str, Any]:

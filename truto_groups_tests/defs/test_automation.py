@@ -20,6 +20,7 @@ import pytest
 import yaml
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
 from truto_groups.defs import sensors
@@ -382,6 +383,21 @@ def test_a_run_whose_process_died_is_run_again_and_one_that_failed_by_itself_is_
         assert is_run_again(None)
         assert is_run_again(RunFailureReason.START_TIMEOUT)
         assert not is_run_again(RunFailureReason.STEP_FAILURE)
+
+
+def test_a_requested_run_waits_neither_for_the_queue_nor_for_the_start_of_others() -> None:
+    """By the project's dagster.yaml; Dagster's own are five seconds, one run after the other."""
+    path = Path(__file__).parents[2] / "dagster.yaml"
+    settings = yaml.safe_load(path.read_text())
+    overrides = {name: settings[name] for name in ("concurrency", "run_queue")}
+    with dg.instance_for_test(overrides=overrides) as instance:
+        coordinator = instance.run_coordinator
+        assert isinstance(coordinator, QueuedRunCoordinator)
+        assert coordinator.dequeue_interval_seconds == 1
+        assert coordinator.dequeue_use_threads
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_concurrent_runs == 4
 
 
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`")  # of Dagster's own
