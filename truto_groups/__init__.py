@@ -7,6 +7,7 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     settings    what a user may set: environment and settings file          (pure)
     query       the documented query parameters of List Groups              (pure)
     accounts    integrated accounts as listed and as known                  (pure)
+    secrecy     secrets, taken out of texts                                 (pure)
     version     which one is installed                                      (pure)
     wording     how numbers are said to people                              (pure)
     walks       pages, their cost, and the proof of the end                 (pure)

@@ -3,6 +3,7 @@
 Pure. Only the client makes these; whoever publishes takes them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,12 +19,20 @@ class SyncStats:
         retry_count: Those that repeated another.
         throttled_seconds: Waited because Truto or an app had asked to slow down.
         byte_count: Bytes of all bodies, after decompression.
+        on_first_request: Called once, right before the first request leaves.
     """
 
     request_count: int = 0
     retry_count: int = 0
     throttled_seconds: float = 0.0
     byte_count: int = 0
+    on_first_request: Callable[[], None] | None = None
+
+    def count_request(self) -> None:
+        """Count a request that leaves now."""
+        self.request_count += 1
+        if self.request_count == 1 and self.on_first_request is not None:
+            self.on_first_request()
 
 
 @dataclass(frozen=True, slots=True)

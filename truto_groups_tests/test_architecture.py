@@ -32,6 +32,7 @@ PURE = (
     "planning*",
     "query*",
     "reporting*",
+    "secrecy*",
     "settings*",
     "splitting*",
     "version*",

@@ -189,7 +189,7 @@ class Exchange:
     ) -> "Answer | _Setback | TrutoError":
         url = self._base_url + path
         for _ in range(MAX_REDIRECTS + 1):
-            stats.request_count += 1
+            stats.count_request()
             response = await self._send(url, subject=subject)
             if not isinstance(response, httpx.Response):
                 return response

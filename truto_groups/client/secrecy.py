@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from truto_groups.errors import SettingsError
+from truto_groups.secrecy import hide
 from truto_groups.settings.environment import is_token
 
 # httpcore writes the headers of every answer to its debug log, and a server may echo the token.
@@ -38,6 +39,7 @@ def build_redactor(token: str) -> Callable[[str], str]:
             "that no token has.",
             advice="Set it again, exactly as the Truto dashboard showed it.",
         )
+    hide(token)
     forms = {token, quote(token, safe=""), quote(token)}
 
     def redact(text: str) -> str:
