@@ -205,12 +205,12 @@ ACCOUNT_SYNCS = Table(
     columns=(
         _account_column(),
         Column("run_id", "VARCHAR", "The Dagster run of the attempt.", True),
-        Column("started_at", "TIMESTAMPTZ", "When the attempt began (UTC).", True),
+        Column("started_at", "TIMESTAMPTZ", "When its first request left (UTC).", True),
         Column("finished_at", "TIMESTAMPTZ", "When it ended (UTC); null while it runs."),
         Column(
             "outcome",
             "VARCHAR",
-            "running, published, unchanged, held_back, failed or skipped.",
+            "running, published, unchanged, held_back, failed, skipped or interrupted.",
             True,
         ),
         Column("group_count", "BIGINT", "Groups received, each id once."),
@@ -222,6 +222,11 @@ ACCOUNT_SYNCS = Table(
         Column("digest", "VARCHAR", "Digest of the whole answer, order aside."),
         Column("error_kind", "VARCHAR", "The kind of failure, for machines."),
         Column("error", "VARCHAR", "What went wrong and what to do."),
+        Column(
+            "answer_order",
+            "BIGINT",
+            "Counts first requests: of two attempts, the one with the larger number is newer.",
+        ),
     ),
 )
 

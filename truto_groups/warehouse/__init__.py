@@ -3,6 +3,7 @@
 database.py    where it lies, who may open it, and its tables
 statements.py  the SQL files of sql/
 presence.py    which runs are alive
+order.py       which of two answers is newer
 properties.py  what a database remembers of itself
 
 staging.py     the private room in which the pages of a run are landed

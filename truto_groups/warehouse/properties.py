@@ -1,10 +1,15 @@
-"""What the database remembers of itself: which Truto it was filled from."""
+"""What the database remembers of itself: which Truto it was filled from, and its last instant."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import duckdb
 
 from truto_groups.errors import DatabaseError
 
 _BASE_URL = "truto_base_url"
+_LAST_INSTANT = "last_published_at"
+_TICK = timedelta(microseconds=1)
 
 
 def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None:
@@ -28,3 +33,31 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
             "would look as if they had gone.",
             advice="Set TRUTO_GROUPS_DATABASE to another file for this Truto.",
         )
+
+
+def take_instant(connection: duckdb.DuckDBPyConnection, clock: Callable[[], datetime]) -> datetime:
+    """Take the instant of a publication: what the clock says, and after every one before.
+
+    To be called inside the transaction that publishes, so that the order of instants is the order
+    of commits: an instant that a reader has seen pass gets no changes any more.
+
+    Returns:
+        An aware UTC instant.
+    """
+    row = connection.execute(
+        "SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = $name",
+        {"name": _LAST_INSTANT},
+    ).fetchone()
+    now = clock()
+    if row is None:
+        connection.execute(
+            "INSERT INTO database_properties VALUES ($name, $now::TIMESTAMPTZ::VARCHAR)",
+            {"name": _LAST_INSTANT, "now": now},
+        ).fetchall()
+        return now
+    now = max(now, row[0] + _TICK)
+    connection.execute(
+        "UPDATE database_properties SET value = $now::TIMESTAMPTZ::VARCHAR WHERE name = $name",
+        {"name": _LAST_INSTANT, "now": now},
+    ).fetchall()
+    return now
