@@ -20,6 +20,7 @@ _MANY_KEYS = 24
 _FAR_TOO_MANY_KEYS = 250
 _SPARSE = 0.3
 _ALIKE = 0.9
+_LONGEST_NAME = 100
 
 _DATA_KEY = re.compile(
     r"""
@@ -33,7 +34,7 @@ _DATA_KEY = re.compile(
     | (?=(?:[A-Za-z]*\d+(?!\d)){2}) \d [A-Za-z0-9]{11,}              # 00g1emaKYZTWRYYRRTSK
     | (?=(?:[A-Za-z]*\d+(?!\d)){3}) (?=[^A-Z]*[A-Z]) (?=[^a-z]*[a-z]) [A-Za-z0-9_-]{16,}
     | (?:\w+[-/\ ])? (?:19|20)\d\d (?:[-/\ ]?\w+)?               # Q4-2024, 2024W12
-    | \[\] | \{\} | .{101,}                                    # our own steps; texts
+    | \[\] | \{\}                                                # our own steps
     | \s* | [\s\S]*\n[\s\S]*
     """,
     re.VERBOSE | re.DOTALL,
@@ -45,6 +46,8 @@ def is_data_key(key: str) -> bool:
     """Whether a key is data by its looks alone, so that the answer never depends on others."""
     if len(key) <= 24 and _LETTERS.issuperset(key):
         return not key
+    if len(key) > _LONGEST_NAME:
+        return True  # a text; the expression would look at each part of it with every other
     return _DATA_KEY.fullmatch(key) is not None
 
 
