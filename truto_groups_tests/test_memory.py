@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 SMALL, LARGE = 100_000, 300_000
 MAX_GROWTH = 1.25
 MAX_MEGABYTES = 800
+MAX_OF_A_SYNC = 1.5
 
 SERVE = """
 import sys
@@ -121,3 +122,34 @@ def test_memory_does_not_grow_with_an_account(tmp_path: Path) -> None:
     print(f"resident growth: {small:.0f} MB for {SMALL:,}, {large:.0f} MB for {LARGE:,}")  # noqa: T201
     assert large <= MAX_GROWTH * small, (small, large)
     assert peak < MAX_MEGABYTES
+
+
+def do(step: str, folder: Path) -> tuple[str, float]:
+    """Do one thing with an account of 800 records of 200 kB: what came of it, and peak in MB."""
+    done = subprocess.run(
+        [sys.executable, "-m", "truto_groups_tests.long_records", step, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    came, peak = json.loads(done.stdout)
+    print(f"{step}: {came}, {peak:.0f} MB")  # noqa: T201
+    return came, peak
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_what_a_sync_can_publish_can_be_replayed_accepted_and_removed(tmp_path: Path) -> None:
+    """160 MB of long records: they needed more memory at once than was given to them."""
+    published, most = do("publish", tmp_path)
+    assert published == "published"
+    replayed, peak = do("replay", tmp_path)
+    assert (replayed, peak < MAX_OF_A_SYNC * most) == ("published 800", True)
+    removed, peak = do("remove", tmp_path)
+    assert (removed, peak < MAX_MEGABYTES) == ("removed 1", True)
+    assert do("wait", tmp_path)[0] == "hold_back"
+    accepted, peak = do("accept", tmp_path)
+    assert (accepted, peak < MAX_OF_A_SYNC * most) == ("accepted 800", True)
+    database = Database(str(tmp_path / "groups.duckdb"))
+    assert read_rows(database, "SELECT count(*) FROM groups") == [(800,)]
