@@ -22,6 +22,7 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     sql         what a set of rows becomes
     fetching    many accounts side by side, in a thread of its own
     listing     asking Truto about accounts, from code without an event loop
+    progress    where each account of a run stands
     pipeline    fetch, land, audit, publish
     session     what a run works with
     refreshing  the accounts of a run: fetched, replayed, rebuilt

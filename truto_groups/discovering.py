@@ -26,7 +26,7 @@ from truto_groups.warehouse.accounts import (
     write_listing,
 )
 from truto_groups.warehouse.contracts import read_contracts
-from truto_groups.warehouse.ledger import fail_killed_attempts
+from truto_groups.warehouse.ledger import end_killed_attempts
 from truto_groups.warehouse.presence import is_present
 from truto_groups.warehouse.properties import claim_base_url
 from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
@@ -89,7 +89,7 @@ def discover(
     policy = session.settings.discovery
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
-        fail_killed_attempts(
+        end_killed_attempts(
             connection, is_alive=lambda run: is_present(session.database, run), now=now
         )
         gone = find_gone(

@@ -8,6 +8,7 @@ becomes which exception is decided in client/.
     ├── DatabaseError                 the database cannot be opened, written or trusted
     │   └── RawRecordsError           of one account: what is kept of it is not whole
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
+    ├── UnforeseenError               of one account: what nobody thought of
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
         ├── TokenRejectedError        stops the whole run
@@ -31,6 +32,10 @@ becomes which exception is decided in client/.
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
+
+from truto_groups.secrecy import redact
+
+_SHOWN_OF_A_FOREIGN_ERROR = 500
 
 
 class TrutoGroupsError(Exception):
@@ -93,6 +98,15 @@ class AcceptanceRefusedError(TrutoGroupsError):
     """What a person wanted to accept cannot be, or is no longer what was shown. Nothing changed."""
 
     kind = "acceptance_refused"
+
+
+class UnforeseenError(TrutoGroupsError):
+    """Something that nobody thought of went wrong with one account; the others go on.
+
+    May be gone at the next attempt.
+    """
+
+    kind = "unforeseen"
 
 
 class TrutoError(TrutoGroupsError):
@@ -237,6 +251,17 @@ class CompletionError(TrutoError):
     """A group of a partial answer could not be read whole through Get Group."""
 
     kind = "completion"
+
+
+def tell_unforeseen(integrated_account_id: str, error: Exception) -> UnforeseenError:
+    """Tell an exception that is none of ours, for the account whose data brought it about."""
+    told = redact(" ".join(str(error).split()))[:_SHOWN_OF_A_FOREIGN_ERROR]
+    return UnforeseenError(
+        f"Something unforeseen went wrong with integrated account {integrated_account_id} "
+        f"({type(error).__name__}: {told}).",
+        advice="The rows published before stay; the next sync tries again. If it stays like this, "
+        "report it, or set `skip: true` for the account in the settings file.",
+    )
 
 
 @cache

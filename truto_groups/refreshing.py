@@ -7,20 +7,25 @@ result looks like in the UI, is defs/'s.
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
 from truto_groups.errors import RawRecordsError, TrutoError, TrutoGroupsError
+from truto_groups.fetching import Fetcher
 from truto_groups.listing import look_up_accounts
-from truto_groups.pipeline import PlannedSync, sync_accounts
+from truto_groups.pipeline import sync_accounts
 from truto_groups.planning import find_obstacle
+from truto_groups.progress import PlannedSync
 from truto_groups.session import Session
 from truto_groups.warehouse.accounts import read_known_accounts, write_listing
 from truto_groups.warehouse.ledger import (
     Attempt,
-    fail_killed_attempts,
+    Start,
+    end_killed_attempts,
     finish_attempts,
     start_attempts,
 )
+from truto_groups.warehouse.order import count_first_request, resume_count
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
 from truto_groups.warehouse.replaying import rebuild_breakdowns, replay_account
@@ -77,10 +82,16 @@ def refresh_accounts(
                 yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
             else:
                 planned += session.plan_syncs([account])
+        count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
-            open_client=open_client,
-            accounts_at_once=session.knobs.accounts_at_once,
+            fetcher=Fetcher(
+                open_client,
+                accounts_at_once=session.knobs.accounts_at_once,
+                count_order=count_order,
+                clock=session.clock,
+            ),
+            count_order=count_order,
             database=session.database,
             run_id=run_id,
             clock=session.clock,
@@ -131,11 +142,12 @@ def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[Kn
 def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
-        fail_killed_attempts(
+        end_killed_attempts(
             connection,
             is_alive=lambda other: is_present(session.database, other),
             now=session.clock(),
         )
+        resume_count(session.database, connection)
         wanted = set(keys)
         return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
 
@@ -174,6 +186,7 @@ def _record_failure(
     attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error), conditions=conditions)
     now = session.clock()
     with session.database.writing() as connection:
-        start_attempts(connection, [key], run_id=run_id, now=now)
+        start = Start(key, count_first_request(session.database), now)
+        start_attempts(connection, [start], run_id=run_id)
         finish_attempts(connection, [attempt], run_id=run_id, now=now)
     return AccountResult(attempt)

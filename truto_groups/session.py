@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.client import GroupsRequest, TrutoClient
-from truto_groups.pipeline import PlannedSync
 from truto_groups.planning import Pace
+from truto_groups.progress import PlannedSync
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
 from truto_groups.warehouse.database import Database
 

@@ -46,6 +46,7 @@ BOTH = (*PURE, *CLIENT, *WAREHOUSE)
 TOGETHER = (
     "fetching*",
     "listing*",
+    "progress*",
     "pipeline*",
     "session*",
     "contracting*",

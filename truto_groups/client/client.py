@@ -5,7 +5,7 @@ walked is walk.py's.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -95,7 +95,12 @@ class TrutoClient:
             self._open.close()
 
     async def walk_groups(
-        self, request: GroupsRequest, *, land: Land, stats: SyncStats
+        self,
+        request: GroupsRequest,
+        *,
+        land: Land,
+        stats: SyncStats,
+        restart: Callable[[], Awaitable[None]] | None = None,
     ) -> CompleteWalk:
         """Fetch all groups of an account, page by page.
 
@@ -103,6 +108,7 @@ class TrutoClient:
             request: What to fetch.
             land: Awaited for each page, one at a time; the listing goes on when it returns.
             stats: Counts while the walk runs, so that a failed one can be told as well.
+            restart: Awaited before the walk begins anew.
 
         Returns:
             The proof that no page is missing.
@@ -112,6 +118,7 @@ class TrutoClient:
             TrutoError: This account cannot be fetched; what was landed of it is part of a list.
             SettingsError: The query asks for nothing.
         """
+        del restart
         walk = GroupsWalk(
             self._exchange, request, page_size=self._options.page_size, land=land, stats=stats
         )

@@ -5,8 +5,6 @@ WITH latest AS (
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
-        -- Held back before a sync that was confirmed, it waits no longer, changed or not.
-        AND (s.is_published OR s.observed_at > coalesce(k.last_confirmed_at, '-infinity'))
     QUALIFY row_number() OVER (
         PARTITION BY s.integrated_account_id ORDER BY s.observed_at DESC
     ) = 1

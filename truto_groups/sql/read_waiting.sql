@@ -5,8 +5,6 @@ WITH last_audits AS (
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
-        -- Held back before a sync that was confirmed, it waits no longer, changed or not.
-        AND (s.is_published OR s.observed_at > coalesce(k.last_confirmed_at, '-infinity'))
         AND (
             len($ids::VARCHAR[]) + len($integrations::VARCHAR[]) = 0
             OR list_contains($ids::VARCHAR[], k.id)

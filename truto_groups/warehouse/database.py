@@ -69,7 +69,10 @@ class Database:
 
     @contextlib.contextmanager
     def writing(
-        self, connection: duckdb.DuckDBPyConnection | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        *,
+        within_seconds: float | None = None,
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database for one transaction, alone.
 
@@ -81,6 +84,7 @@ class Database:
         Raises:
             DatabaseError: It cannot be opened or written, or another program holds it.
         """
+        del within_seconds
         with contextlib.ExitStack() as stack:
             if connection is None:
                 connection = stack.enter_context(contextlib.closing(connect()))
@@ -105,8 +109,13 @@ class Database:
             raise self._explain(error) from error
 
     @contextlib.contextmanager
-    def reading(self) -> Generator[duckdb.DuckDBPyConnection]:
+    def reading(
+        self, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> Generator[duckdb.DuckDBPyConnection]:
         """Open the database to read what is committed; writers wait until the block ends.
+
+        Args:
+            connection: A connection to attach it to; a private one without.
 
         Raises:
             DatabaseError: It does not exist yet, cannot be opened, or another program holds it.
@@ -117,7 +126,9 @@ class Database:
                 advice="Run `truto-groups sync` or start Dagster once; "
                 "or set TRUTO_GROUPS_DATABASE to where it lies.",
             )
-        connection = connect()
+        private = None
+        if connection is None:
+            connection = private = connect()
         try:
             with (
                 self._locked(exclusive=False),
@@ -133,7 +144,8 @@ class Database:
                 advice="Set TRUTO_GROUPS_DATABASE to another file.",
             ) from error
         finally:
-            connection.close()
+            if private is not None:
+                private.close()
 
     @contextlib.contextmanager
     def _locked(self, *, exclusive: bool) -> Generator[None]:

@@ -8,6 +8,7 @@ asking. Whether they may be published is audit's and publishing's business.
 import contextlib
 import logging
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from truto_groups.drift.examples import find_example_place
 from truto_groups.drift.filters import ObservedValues
 from truto_groups.drift.findings import Finding
 from truto_groups.drift.shape import LandedCounts
+from truto_groups.errors import DatabaseError
 from truto_groups.judging import Landed
 from truto_groups.settings import RemoteData
 from truto_groups.splitting import SplitPage, split_records
@@ -36,7 +38,8 @@ _MEMORY_LIMIT_OF_LONG_RECORDS = "2GB"
 # A record's position: its listing, its page, and its place in the page.
 _POSITIONS_OF_A_LISTING = 1 << 48
 _POSITIONS_OF_A_PAGE = 1 << 24
-_UNLANDABLE = (duckdb.InvalidInputException, duckdb.OutOfMemoryException)
+# What no account can be blamed for; everything else is the failure of the account it happened to.
+_OF_NO_ACCOUNT = (DatabaseError, duckdb.FatalException, MemoryError)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
 
@@ -124,18 +127,21 @@ class Staging:
         for page in pages:
             try:
                 splits.append((page, split_records(page.records, keep=page.remote_data)))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001 - it becomes this account's failure
                 reason = _explain(error, page.records)
                 unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         try:
             self._insert(splits)
-        except _UNLANDABLE:
-            # One malformed record fails the whole statement: find whose it is.
+        except _OF_NO_ACCOUNT:
+            raise
+        except Exception:  # noqa: BLE001 - one record fails the whole statement: find whose it is
             for page, split in splits:
                 try:
                     self._insert([(page, split)])
-                except _UNLANDABLE as error:
-                    reason = first_line(error).partition(" Input:")[0]
+                except _OF_NO_ACCOUNT:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                    reason = _explain(error, page.records)
                     unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         return unreadable
 
@@ -237,10 +243,21 @@ class Staging:
         return landed
 
     def _ask(self, name: str, **parameters: object) -> list[Any]:
-        """Run one of our statements, which does nothing at all when it fails."""
-        return self.with_room(
-            lambda: self.connection.execute(statement(name), parameters).fetchall()
-        )
+        """Run one of our statements, which does nothing at all when it fails.
+
+        Raises:
+            DatabaseError: The temporary folder cannot be used.
+        """
+        try:
+            return self.with_room(
+                lambda: self.connection.execute(statement(name), parameters).fetchall()
+            )
+        except duckdb.IOException as error:
+            raise DatabaseError(
+                f"The temporary folder, {tempfile.gettempdir()}, cannot hold what does not fit "
+                f"into memory: {first_line(error)}",
+                advice="Make room in it, or let TMPDIR name another folder.",
+            ) from error
 
     def _limit_memory(self, limit: str) -> None:
         self.connection.execute("SET memory_limit = $limit", {"limit": limit}).fetchall()
@@ -278,6 +295,15 @@ class Staging:
 
 
 def _explain(error: Exception, records: str) -> str:
+    """Say why a page cannot be read; of a library's message only what quotes no record."""
     if _SURROGATE.search(records):
         return "a text holds half a character (a lone surrogate such as \\ud800)"
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "it needs more memory at once than a run takes"
+    if isinstance(error, duckdb.InvalidInputException):
+        return first_line(error).partition(" Input:")[0]
+    if isinstance(error, msgspec.MsgspecError | UnicodeError):
+        return str(error)
+    return f"something unforeseen went wrong ({type(error).__name__})"
