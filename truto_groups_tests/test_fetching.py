@@ -1,12 +1,10 @@
 """Fetching waits for whoever takes the pages. Real HTTP on loopback."""
 
-import queue
-
 import pytest
 
 from truto_groups import fetching
 from truto_groups.client import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.fetching import Arrived, Event, Fetcher, Walked
+from truto_groups.fetching import Arrived, Began, Event, Fetcher, Walked
 from truto_groups_tests.stand import A, B, Stand, counting_requests, groups_of
 
 
@@ -20,7 +18,10 @@ def test_no_more_pages_are_fetched_than_may_wait_until_some_are_released(
     with (
         counting_requests(stand) as asked,
         Fetcher(
-            lambda: TrutoClient(options, token=stand.server.token), accounts_at_once=2
+            lambda: TrutoClient(options, token=stand.server.token),
+            accounts_at_once=2,
+            count_order=lambda: 1,
+            clock=lambda: stand.now,
         ) as fetcher,
     ):
         for key in (A, B):
@@ -41,8 +42,7 @@ def test_no_more_pages_are_fetched_than_may_wait_until_some_are_released(
 def take_all(fetcher: Fetcher) -> list[Event]:
     """Take what arrives until nothing more does."""
     events: list[Event] = []
-    while True:
-        try:
-            events.append(fetcher.events.get(timeout=0.3 if events else 20))
-        except queue.Empty:
-            return events
+    while event := fetcher.next_event(timeout=0.3 if events else 20):
+        if not isinstance(event, Began):
+            events.append(event)
+    return events

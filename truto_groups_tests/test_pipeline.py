@@ -148,7 +148,7 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
     assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
 
 
-def test_a_killed_attempt_is_turned_into_failed_by_the_next_run(
+def test_a_killed_attempt_is_told_as_interrupted_by_the_next_run(
     stand: Stand, kill_at: Callable[[int], str]
 ) -> None:
     stand.put(A, groups_of(3))
@@ -160,10 +160,10 @@ def test_a_killed_attempt_is_turned_into_failed_by_the_next_run(
     stand.pass_time(days=2)
     assert stand.outcomes(A, run_id="next") == {A: "published"}
     killed = stand.ledger(A)[1]
-    assert (killed["outcome"], killed["error_kind"]) == ("failed", "killed")
+    assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
     assert killed["finished_at"] == stand.now
     assert "killed" in killed["error"]
-    assert stand.ledger(B)[1]["outcome"] == "failed"
+    assert stand.ledger(B)[1]["outcome"] == "interrupted"
     assert stand.ledger(A)[2]["outcome"] == "published"
 
 
@@ -845,7 +845,7 @@ def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand
     stand.discover()
     stand.sync(A, run_id="r1")
     left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
-    assert left == ["groups.duckdb", "groups.duckdb.lock", "groups.duckdb.runs"]
+    assert left == [f"groups.duckdb{suffix}" for suffix in ("", ".lock", ".order", ".runs")]
 
 
 LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
