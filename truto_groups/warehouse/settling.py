@@ -109,8 +109,9 @@ class _Judged:
 
 @dataclass
 class _Settlement:
-    """Accounts by what becomes of them; ``known`` were confirmed before or have rows, ``complete``
-    have as many rows as were received.
+    """Accounts by what becomes of them.
+
+    ``known`` were confirmed before, or have rows; ``complete`` have as many as were received.
     """
 
     now: datetime
