@@ -8,6 +8,7 @@ done alone: judging comes before it, and again only where another run came betwe
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -469,7 +470,8 @@ def _fail(sync: LandedSync, error: Exception) -> Attempt:
             error_kind="too_large",
             error=f"The groups of integrated account {key} ({byte_count / 1e6:,.0f} MB) are so "
             "long that they need more memory at once than a run takes. The rows published before "
-            "stay. Leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the "
+            f"stay. Make room in {tempfile.gettempdir()} (or let TMPDIR name another folder), or "
+            "leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the "
             "account in the settings file.",
         )
     told = tell_unforeseen(key, error)

@@ -177,26 +177,21 @@ class Staging:
     def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
         """Find one shortened value of what a finding is about; None where nothing stands there."""
         place = find_example_place(finding)
-        row = self.connection.execute(
-            statement("example_value"),
-            {
-                "integrated_account_id": integrated_account_id,
-                "path": place.path,
-                "is_many": place.is_many,
-                "types": list(place.types),
-            },
-        ).fetchone()
-        return None if row is None else row[0]
+        rows = self._ask(
+            "example_value",
+            integrated_account_id=integrated_account_id,
+            path=place.path,
+            is_many=place.is_many,
+            types=list(place.types),
+        )
+        return rows[0][0] if rows else None
 
     def observe_values(self, integrated_account_id: str) -> ObservedValues:
         """Count what an account's groups have in the fields that a filter can ask for."""
-        key = {"id": integrated_account_id}
         values: dict[str, dict[str, int]] = {}
-        for field, value, count in self.connection.execute(
-            statement("filter_values"), key
-        ).fetchall():
+        for field, value, count in self._ask("filter_values", id=integrated_account_id):
             values.setdefault(field, {})[value] = count
-        bounds = self.connection.execute(statement("instant_bounds"), key).fetchall()[0]
+        bounds = self._ask("instant_bounds", id=integrated_account_id)[0]
         earliest = {"created_at": bounds[0], "updated_at": bounds[2]}
         latest = {"created_at": bounds[1], "updated_at": bounds[3]}
         return ObservedValues(
