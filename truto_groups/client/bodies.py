@@ -14,6 +14,7 @@ from typing import Final, Self
 # two such pages beside it a run stays below 500 MB.
 MOST_OF_A_PAGE: Final = 64 << 20
 MOST_OF_A_SMALL_ANSWER: Final = 8 << 20
+MOST_OF_A_REFUSAL: Final = 1 << 20
 
 _LARGE: Final = 2 << 20
 _LARGE_AT_ONCE: Final = 2

@@ -14,7 +14,7 @@ from typing import Final, cast
 import httpx
 
 from truto_groups.client.bodies import (
-    MOST_OF_A_SMALL_ANSWER,
+    MOST_OF_A_REFUSAL,
     Load,
     TooLargeError,
     UnpackingError,
@@ -180,7 +180,7 @@ async def _receive(
             # The library's own ways to read a body unpack whatever comes, however much it is.
             cast("AsyncIterable[bytes]", response.stream),
             encodings=response.headers.get_list("content-encoding"),
-            most=most if is_success else MOST_OF_A_SMALL_ANSWER,
+            most=most if is_success else MOST_OF_A_REFUSAL,
             load=load,
             deadline=deadline,
         )

@@ -10,6 +10,7 @@ from typing import Final
 
 _DEEPEST: Final = 100
 
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF_A_PAIR: Final = re.compile(
     rb"(?P<whole>\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
@@ -27,7 +28,9 @@ _CONTROLS: Final = bytes.maketrans(bytes(range(32)), b" " * 32)
 
 def has_half_a_character(body: bytes) -> bool:
     """Whether a text holds an escaped surrogate without its other half."""
-    return any(found["half"] for found in _HALF_A_PAIR.finditer(body))
+    return _SURROGATE.search(body) is not None and any(
+        found.lastgroup == "half" for found in _HALF_A_PAIR.finditer(body)
+    )
 
 
 def mend(body: bytes) -> bytes:
@@ -37,23 +40,25 @@ def mend(body: bytes) -> bytes:
     null, and so does whatever is nested deeper than a hundred levels.
     """
     body = body.decode("utf-8", "replace").encode().removeprefix(b"\xef\xbb\xbf")
-    body = _HALF_A_PAIR.sub(lambda m: rb"\ufffd" if m["half"] else m[0], body.translate(_CONTROLS))
+    body = body.translate(_CONTROLS)
+    if has_half_a_character(body):
+        body = _HALF_A_PAIR.sub(lambda m: rb"\ufffd" if m["half"] else m[0], body)
     return b"".join(_iter_shallow(body))
 
 
 def _iter_shallow(body: bytes) -> Iterator[bytes]:
     depth = kept_until = 0
     for token in _TOKEN.finditer(body):
-        if token["opening"]:
+        if token.lastgroup == "opening":
             depth += 1
             if depth == _DEEPEST + 1:
                 yield body[kept_until : token.start()]
                 yield b"null"
-        elif token["closing"]:
+        elif token.lastgroup == "closing":
             depth -= 1
             if depth == _DEEPEST:
                 kept_until = token.end()
-        elif token["number"] and depth <= _DEEPEST:
+        elif token.lastgroup == "number" and depth <= _DEEPEST:
             yield body[kept_until : token.start()]
             yield b"null"
             kept_until = token.end()

@@ -33,6 +33,7 @@ UNAUTHORIZED: Final = 401
 _MESSAGE_LENGTH: Final = 500
 _EXCERPT_LENGTH: Final = 200
 _TEXT_LENGTH: Final = 1500
+_MENDED_LENGTH: Final = 64 << 10
 _FIELDS: Final = msgspec.json.Decoder(dict[str, Raw])
 # For a body that cannot be read: taking an app's 401 for Truto's own would end the whole run.
 _REMOTE: Final = re.compile(rb'"truto_is_remote_error"\s*:\s*"?true')
@@ -166,9 +167,8 @@ def read_error_body(body: bytes, *, redact: Callable[[str], str]) -> ErrorBody:
         body: As received.
         redact: Takes the token out of what a server may have echoed.
     """
-    try:
-        told = _FIELDS.decode(mend(body))
-    except (msgspec.DecodeError, RecursionError):
+    told = _read_fields(body)
+    if told is None:
         return ErrorBody(is_remote=_REMOTE.search(body) is not None)
     message = redact(_write(told.get("message")).strip())
     raw = redact(_write(told.get("raw_response")))
@@ -235,12 +235,27 @@ def _find_verdict(
     return _REFUSED if is_refusal else _UNEXPECTED
 
 
+def _read_fields(body: bytes) -> dict[str, Raw] | None:
+    try:
+        return _FIELDS.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        # Mending takes its time, and other accounts wait meanwhile.
+        return _FIELDS.decode(mend(body)) if len(body) <= _MENDED_LENGTH else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
 def _write(raw: Raw | None) -> str:
     """A text as it is, anything else as its JSON; nothing for what is empty."""
     found = b"" if raw is None else bytes(raw)
     if found in (b"null", b"{}", b"[]"):
         return ""
-    return msgspec.json.decode(found, type=str) if found[:1] == b'"' else found.decode()
+    try:
+        return msgspec.json.decode(found, type=str) if found[:1] == b'"' else found.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return found.decode("utf-8", "replace")
 
 
 def _write_error(told: Mapping[str, Raw]) -> str:
