@@ -259,11 +259,13 @@ def test_half_a_character_is_told_and_never_replaced() -> None:
     "body",
     [
         b'{"result":[{"id":"\xff"}]}',
+        b'{"result":[],"next_cursor":"\xff"}',
+        b'{"result":[],"errors":{"\xff":1e999}, "\xff":1',
         b'{"result":' + b"[" * 5000,
         b'{"result":[]} trailing',
         b"\x00",
     ],
-    ids=["no UTF-8", "too deep", "trailing", "binary"],
+    ids=["no UTF-8", "cursor", "name", "too deep", "trailing", "binary"],
 )
 def test_what_is_no_json_is_told_without_its_content(body: bytes) -> None:
     with pytest.raises(EnvelopeError, match=f"{len(body)} bytes") as caught:

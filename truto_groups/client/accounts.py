@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from truto_groups.accounts import IntegratedAccount
 from truto_groups.client.envelope import MalformedError, refuse_errors
-from truto_groups.client.mending import mend
+from truto_groups.client.mending import UNREADABLE, mend
 from truto_groups.client.refusals import shorten
 
 _MODEL: Final = "user-directory"
@@ -101,11 +101,11 @@ def read_account(body: bytes, *, redact: Callable[[str], str]) -> IntegratedAcco
 def _split(records: str) -> list[Raw]:
     try:
         return _ROWS.decode(records)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         pass
     try:
         return _ROWS.decode(mend(records.encode()))
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise MalformedError(f"its records cannot be told apart ({error})") from None
 
 
@@ -114,7 +114,7 @@ def _read_row(
 ) -> IntegratedAccount | UnreadableRow:
     try:
         account = _decode_row(row)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return UnreadableRow(number, "no object")
     account_id = _read_id(account.id)
     integration = _read_slug(account.integration) or _read_slug(
@@ -140,7 +140,7 @@ def _read_row(
 def _decode_row(row: bytes) -> _Account:
     try:
         return _ACCOUNT.decode(row)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _ACCOUNT.decode(mend(row))
 
 
@@ -208,7 +208,7 @@ def _read_word(raw: Raw) -> str | None:
 def _read_member(raw: Raw, name: str) -> Raw:
     try:
         return _FIELDS.decode(raw).get(name, Raw())
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Raw()
 
 
@@ -219,7 +219,7 @@ def _read_text(raw: Raw) -> str | None:
         return None
     try:
         return msgspec.json.decode(found, type=str) if found[:1] == b'"' else found.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
 
 
@@ -228,7 +228,7 @@ def _digest(raw: Raw) -> str | None:
     if found in _NO_OVERRIDE:
         return None
     # What cannot be put in order is told apart by how it is written.
-    with suppress(msgspec.DecodeError, RecursionError):
+    with suppress(*UNREADABLE):
         found = msgspec.json.encode(msgspec.json.decode(found), order="sorted")
     return hashlib.sha256(found).hexdigest()
 

@@ -12,7 +12,7 @@ from typing import Final, TypeVar, cast
 import msgspec
 from msgspec import Raw
 
-from truto_groups.client.mending import has_half_a_character, mend
+from truto_groups.client.mending import UNREADABLE, has_half_a_character, mend
 
 T = TypeVar("T")
 
@@ -91,6 +91,7 @@ _DEBUG: Final = msgspec.json.Decoder(_Debug)
 _KEYED: Final = msgspec.json.Decoder(dict[str, Raw])
 _GROUP: Final = msgspec.json.Decoder(_Group)
 _IDS: Final = msgspec.json.Decoder(list[_Id])
+_TEXT: Final = msgspec.json.Decoder(str)
 _TOLD: Final = msgspec.json.Decoder(_Told)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
 
@@ -220,7 +221,7 @@ def _holds_something(raw: Raw) -> bool:
         return False
     try:
         return _is_something(msgspec.json.decode(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return True
 
 
@@ -248,12 +249,12 @@ def _read_cursor(page: _Body) -> str | None:
         return None
     if raw[:1] != b'"':
         raise MalformedError(f"its `next_cursor` is {_name_type(raw)}, not a string")
-    return msgspec.json.decode(raw, type=str) or None
+    return _decode(_TEXT, raw) or None
 
 
 def _read_id(raw: bytes) -> str:
     if raw[:1] == b'"' and raw != b'""':
-        return msgspec.json.decode(raw, type=str)
+        return _decode(_TEXT, raw)
     if raw.lstrip(b"-").isdigit():
         return raw.decode()
     raise MalformedError("it has no usable `id`")
@@ -264,7 +265,7 @@ def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise MalformedError(f"it has another shape ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         reason = str(error)
     if has_half_a_character(body):
         # An app that cut a name inside an emoji: to mend it would alter what was received.

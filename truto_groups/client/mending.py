@@ -8,6 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
+# What msgspec raises for what it cannot read; the second for the name of a member.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _DEEPEST: Final = 100
 
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")

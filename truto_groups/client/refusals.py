@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, cast
 import msgspec
 from msgspec import Raw
 
-from truto_groups.client.mending import mend
+from truto_groups.client.mending import UNREADABLE, mend
 from truto_groups.errors import (
     AccountNeedsReauthError,
     BadRequestError,
@@ -238,12 +238,12 @@ def _find_verdict(
 def _read_fields(body: bytes) -> dict[str, Raw] | None:
     try:
         return _FIELDS.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         pass
     try:
         # Mending takes its time, and other accounts wait meanwhile.
         return _FIELDS.decode(mend(body)) if len(body) <= _MENDED_LENGTH else None
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -254,7 +254,7 @@ def _write(raw: Raw | None) -> str:
         return ""
     try:
         return msgspec.json.decode(found, type=str) if found[:1] == b'"' else found.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return found.decode("utf-8", "replace")
 
 
@@ -265,7 +265,7 @@ def _write_error(told: Mapping[str, Raw]) -> str:
 def _read_object(raw: Raw | None) -> dict[str, object]:
     try:
         return msgspec.json.decode(raw or b"{}", type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return {}
 
 
