@@ -84,7 +84,9 @@ def discover(
         DatabaseError: Nothing was changed.
     """
     listing_seconds, asking_seconds = _share_out(within_seconds)
-    listed = list_accounts(session.find_client(), within_seconds=listing_seconds)
+    listing = list_accounts(session.find_client(), within_seconds=listing_seconds)
+    listed = listing.accounts
+    _warn_of_unreadable(listing.unreadable)
     now = session.clock()
     policy = session.settings.discovery
     with session.database.writing() as connection:
@@ -97,6 +99,8 @@ def discover(
             known=read_known_accounts(connection),
             max_missing_share=policy.max_missing_share,
         )
+        if listing.unreadable:
+            gone = []  # whoever is missing may be one of these
         write_listing(connection, listed, now=now)
         mark_gone(connection, gone, now=now)
         known = read_known_accounts(connection)
@@ -148,6 +152,17 @@ def _ask(
     with session.database.writing() as connection:
         write_capabilities(connection, supports, now=now)
         return read_known_accounts(connection)
+
+
+def _warn_of_unreadable(rows: Sequence[str]) -> None:
+    if rows:
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        logger.warning(
+            "Truto's listing names no account in %s%s: the id cannot be read. No account is taken "
+            "as gone until it can. Ask Truto's support.",
+            ", ".join(rows[:5]),
+            more,
+        )
 
 
 def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:

@@ -21,11 +21,14 @@ becomes which exception is decided in client/.
         ├── UnprocessableError        │
         ├── RequestRefusedError       │
         ├── RedirectRefusedError      │
-        ├── TooManyPagesError         ┘
+        ├── TooManyPagesError         │
+        ├── AnswerTooLargeError       ┘
         ├── UnexpectedAnswerError     ┐
+        ├── ErrorAnswerError          │
         ├── RetriesExhaustedError     │
         ├── EnvelopeError             │ may be gone at the next attempt
         ├── PaginationError           │
+        ├── CursorRefusedError        │
         └── CompletionError           ┘
 """
 
@@ -207,10 +210,29 @@ class RedirectRefusedError(TrutoError):
     is_permanent = True
 
 
+class AnswerTooLargeError(TrutoError):
+    """One answer is larger than memory can bear. Another attempt asks for as much again.
+
+    Only a smaller `page_size` helps, or leaving fields out.
+    """
+
+    kind = "answer_too_large"
+    is_permanent = True
+
+
 class UnexpectedAnswerError(TrutoError):
     """A status that Truto does not document; the next sync may find it gone."""
 
     kind = "unexpected_answer"
+
+
+class ErrorAnswerError(TrutoError):
+    """Status 200, and a body that calls itself an error without a status of its own.
+
+    It is neither data nor an empty answer; the next sync may find it gone.
+    """
+
+    kind = "error_answer"
 
 
 class RetriesExhaustedError(TrutoError):
@@ -235,6 +257,12 @@ class PaginationError(TrutoError):
     """The pages do not end: a cursor came twice. The next sync may find it mended."""
 
     kind = "pagination"
+
+
+class CursorRefusedError(TrutoError):
+    """The cursor of a good page leads nowhere any more, twice. The next sync begins anew."""
+
+    kind = "cursor_refused"
 
 
 class TooManyPagesError(TrutoError):

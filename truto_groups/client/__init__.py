@@ -2,10 +2,13 @@
 
     client.py      the calls that the pipeline makes
     walk.py        all pages of one account, guarded, fanned out, completed
-    exchange.py    one request until it is answered: token, ceilings, retries, redirects
+    exchange.py    one request until it is answered: ceilings, retries, redirects
     accounts.py    integrated accounts and capabilities, read out of answers   (pure)
+    bodies.py      the body of an answer, unpacked and bounded
+    connection.py  one GET, sent and taken in
     encoding.py    a query as Truto reads it, and the listings that it takes   (pure)
     envelope.py    a body taken apart without parsing the groups in it         (pure)
+    mending.py     JSON that one record has spoiled                            (pure)
     options.py     what a client is told, as plain values, checked             (pure)
     refusals.py    an error body as an exception                               (pure)
     retry.py       what is tried again, and when                               (pure)
