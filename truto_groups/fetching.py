@@ -6,7 +6,6 @@ receiver's business, but no more than a few pages wait for it: then fetching wai
 
 import asyncio
 import contextlib
-import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -14,9 +13,10 @@ from dataclasses import dataclass
 
 from truto_groups.client import GroupsRequest, TrutoClient
 from truto_groups.errors import TokenRejectedError, TrutoGroupsError
+from truto_groups.logs import get_logger
 from truto_groups.walks import CompleteWalk, Page, SyncStats
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _WAITING_BYTES = 48 << 20
 _STOP_SECONDS = 5.0

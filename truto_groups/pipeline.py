@@ -5,7 +5,6 @@ landed and its audit lets it through; accounts that are ready at the same time s
 No Dagster here: what comes out are results, account by account, as they become final.
 """
 
-import logging
 import queue
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,6 +15,7 @@ from truto_groups.accounts import KnownAccount
 from truto_groups.client import GroupsRequest, TrutoClient
 from truto_groups.errors import EnvelopeError, TrutoGroupsError
 from truto_groups.fetching import Arrived, Broken, Event, Failed, Fetcher, Walked
+from truto_groups.logs import get_logger
 from truto_groups.settings import AccountSettings
 from truto_groups.walks import Page, SyncStats
 from truto_groups.warehouse.database import Database
@@ -23,7 +23,7 @@ from truto_groups.warehouse.ledger import Attempt, finish_attempts, start_attemp
 from truto_groups.warehouse.settling import AccountResult, CompleteSync, settle
 from truto_groups.warehouse.staging import StagedPage, Staging
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
