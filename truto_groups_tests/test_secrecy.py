@@ -1,10 +1,12 @@
 """Secrets in texts of all kinds: none of them is told. Nothing is faked but the failures."""
 
+import ast
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+import truto_groups.defs
 from truto_groups.defs.failing import UnforeseenError, keep_secrets
 from truto_groups.errors import DatabaseError
 from truto_groups.secrecy import hide, hide_address, hide_password, redact
@@ -119,3 +121,18 @@ def test_a_generator_is_guarded_as_well() -> None:
     assert next(steps) == 1
     with pytest.raises(UnforeseenError, match=r"ValueError: \[secret\]"):
         next(steps)
+
+
+def test_every_function_that_dagster_calls_is_guarded() -> None:
+    """A new sensor that forgets it would be told by its first failure only."""
+    calls = ("sensor", "schedule", "asset", "multi_asset", "op")
+    unguarded: list[str] = []
+    for path in Path(truto_groups.defs.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                marks = [ast.unparse(one) for one in node.decorator_list]
+                is_called = any(mark.startswith(f"dg.{name}(") for mark in marks for name in calls)
+                if is_called and "keep_secrets" not in marks:
+                    unguarded.append(f"{path.name}: {node.name}")
+
+    assert unguarded == []
