@@ -207,11 +207,13 @@ def wait_for(*names: str) -> list[Waiting]:
 def test_only_what_was_tried_has_one_try_less() -> None:
     """Else a message that the server refuses would take all those behind it along."""
     waiting: Any = wait_for("refused", "good", "better")
+    given_up: Any = []
     for _ in range(MAX_TRIES):
+        assert not given_up
         delivery = deliver(waiting, lambda one: "no" if one["text"] == "refused" else None)
-        waiting = delivery.waiting
+        waiting, given_up = delivery.waiting, delivery.given_up
 
-    assert [one["text"] for one in delivery.given_up] == ["refused"]
+    assert [one["text"] for one in given_up] == ["refused"]
     assert [(one.message["text"], one.tries) for one in waiting] == [("good", 0), ("better", 0)]
 
 
