@@ -8,6 +8,8 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     query       the documented query parameters of List Groups              (pure)
     accounts    integrated accounts as listed and as known                  (pure)
     secrecy     secrets, taken out of texts                                 (pure)
+    visible     text from outside, made fit to be shown                     (pure)
+    logs        loggers whose lines can be shown                            (pure)
     version     which one is installed                                      (pure)
     wording     how numbers are said to people                              (pure)
     walks       pages, their cost, and the proof of the end                 (pure)

@@ -4,7 +4,6 @@ What a listing means is decided in discovery.py; here it is fetched and written.
 partitions are the caller's to change, as told.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from truto_groups.declared import KeptRow
 from truto_groups.discovery import find_expired, find_gone, plan_questions
 from truto_groups.errors import TrutoError
 from truto_groups.listing import ask_support, list_accounts
+from truto_groups.logs import get_logger
 from truto_groups.planning import is_syncable, is_wanted
 from truto_groups.session import Session
 from truto_groups.settings import find_strays
@@ -32,7 +32,7 @@ from truto_groups.warehouse.properties import claim_base_url
 from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
 from truto_groups.warehouse.staging import Staging
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # What was told of the settings file in this process; the sensor discovers every five minutes.
 _told: set[str] = set()

@@ -55,9 +55,9 @@ class TrutoGroupsError(Exception):
     is_permanent: ClassVar[bool] = False
 
     def __init__(self, message: str, *, advice: str = "") -> None:
-        """Say what was wrong, and what to do about it."""
-        self.message = _flatten(message)
-        self.advice = _flatten(advice)
+        """Say what was wrong, and what to do about it; no secret that is known stays in it."""
+        self.message = _flatten(redact(message))
+        self.advice = _flatten(redact(advice))
         super().__init__(f"{_stop(self.message)} {self.advice}" if self.advice else self.message)
 
     def __reduce__(self) -> tuple[object, ...]:

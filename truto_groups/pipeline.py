@@ -6,7 +6,6 @@ No Dagster here: what comes out are results, account by account, as they become 
 """
 
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +14,7 @@ from datetime import datetime
 
 from truto_groups.errors import DatabaseError, EnvelopeError, TrutoGroupsError, UnforeseenError
 from truto_groups.fetching import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
+from truto_groups.logs import get_logger
 from truto_groups.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.walks import SyncStats
 from truto_groups.warehouse.database import Connection, Database
@@ -27,7 +27,7 @@ from truto_groups.warehouse.ledger import (
 from truto_groups.warehouse.settling import AccountResult, LandedSync, settle
 from truto_groups.warehouse.staging import StagedPage, Staging
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20

@@ -27,6 +27,7 @@ PURE = (
     "errors*",
     "freshness*",
     "judging*",
+    "logs*",
     "outbox*",
     "overview*",
     "planning*",
@@ -36,6 +37,7 @@ PURE = (
     "settings*",
     "splitting*",
     "version*",
+    "visible*",
     "walks*",
     "wording*",
 )

@@ -12,6 +12,7 @@
     options.py     what a client is told, as plain values, checked             (pure)
     refusals.py    an error body as an exception                               (pure)
     retry.py       what is tried again, and when                               (pure)
+    network.py     proxies and certificates of the machine, checked
     secrecy.py     keeps the token out of errors and logs
     webhook.py     tells somebody else's server; knows no token
 
@@ -21,6 +22,7 @@ Pages, stats and the proof of a whole walk are plain values of truto_groups.walk
 
 from truto_groups.client.client import TrutoClient
 from truto_groups.client.encoding import encode_query, plan_listings
+from truto_groups.client.network import check_network
 from truto_groups.client.options import ClientOptions, GroupsRequest
 from truto_groups.client.webhook import post_json
 
@@ -28,6 +30,7 @@ __all__ = [
     "ClientOptions",
     "GroupsRequest",
     "TrutoClient",
+    "check_network",
     "encode_query",
     "plan_listings",
     "post_json",

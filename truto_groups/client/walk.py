@@ -5,7 +5,6 @@ known of what becomes of a page.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
@@ -35,6 +34,7 @@ from truto_groups.errors import (
     TrutoError,
 )
 from truto_groups.limits import Ceiling
+from truto_groups.logs import get_logger
 from truto_groups.query import QueryValue
 from truto_groups.walks import CompleteWalk, Page, SyncStats, seal_walk
 
@@ -42,7 +42,7 @@ GROUPS_PATH: Final = "/unified/user-directory/groups"
 PARTIAL_INTEGRATIONS: Final = frozenset({"15five", "jfrog"})
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 Land = Callable[[Page], Awaitable[None]]

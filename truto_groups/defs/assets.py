@@ -18,6 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from truto_groups import contract
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.failing import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
     describe_account,
     describe_fetch,
@@ -39,6 +40,7 @@ from truto_groups.refreshing import (
     replay_accounts,
 )
 from truto_groups.session import Session
+from truto_groups.visible import show
 from truto_groups.warehouse.settling import AccountResult
 from truto_groups.wording import count
 
@@ -146,6 +148,7 @@ class _Tally:
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
+@keep_secrets
 def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
@@ -228,7 +231,7 @@ def _materialize(
         yield _changes_event(tally)
     elif BREAKDOWN in selected:
         for account in rebuild_account_breakdowns(session, keys):
-            metadata = {"integration": account.integration}
+            metadata = {"integration": show(account.integration)}
             yield dg.AssetMaterialization(BREAKDOWN, partition=account.id, metadata=metadata)
     elif CHANGES in selected:
         yield _changes_event(tally)
@@ -261,7 +264,9 @@ def _tell(
     for result in results:
         if isinstance(result, PassedOver):
             context.log.warning(
-                "Passed over integrated account %s. %s", result.integrated_account_id, result.reason
+                "Passed over integrated account %s. %s",
+                show(result.integrated_account_id),
+                show(result.reason),
             )
             continue
         tally.count(result)
@@ -272,8 +277,8 @@ def _tell(
             context.log.error(
                 "%s integrated account %s: %s",
                 _VERBS.get(attempt.outcome, "Failed"),
-                attempt.integrated_account_id,
-                attempt.error,
+                show(attempt.integrated_account_id),
+                show(attempt.error or ""),
             )
 
 
@@ -303,11 +308,12 @@ def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
 
 
 def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
-    lines = [str(problem)] if problem else []
+    lines = [show(str(problem))] if problem else []
     if failures:
         lines.append(f"Not published: {count(len(failures), 'integrated account')}.")
         lines += [
-            f"- {key}: {error}" for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
+            f"- {show(key)}: {show(error)}"
+            for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
         ]
     if len(failures) > _NAMED_IN_A_FAILURE:
         lines.append(f"- and {len(failures) - _NAMED_IN_A_FAILURE} more; see account_syncs.")
@@ -332,6 +338,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     metadata=describe_table(contract.INTEGRATED_ACCOUNTS),
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
 )
+@keep_secrets
 def integrated_accounts(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.MaterializeResult[Any]:
@@ -342,7 +349,7 @@ def integrated_accounts(
             session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
         )
     except TrutoGroupsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise make_failure(error) from None
     return dg.MaterializeResult(
         metadata=describe_listing(found.accounts), data_version=version_of(found.accounts)
     )

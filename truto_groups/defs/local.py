@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
@@ -24,11 +23,13 @@ from dagster._core.remote_origin import (
 )
 
 from truto_groups.defs.checks import ACCEPT_OP
+from truto_groups.defs.home import HISTORY
 from truto_groups.defs.runs import PROCESS_TAG, end_abandoned_runs, range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.planning import PartitionRange
 from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
+from truto_groups.visible import show_in_cell
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_present, presence
 
@@ -89,8 +90,11 @@ def open_instance(*, cwd: Path) -> Generator[dg.DagsterInstance]:
     """
     try:
         instance = _find_instance(cwd)
-    except (OSError, yaml.YAMLError, dg.DagsterError) as error:
-        text = " ".join(str(error).split())
+    except SettingsError:
+        raise
+    except Exception as error:
+        # Storage of all kinds can be named there, and each fails in its own way.
+        text = show_in_cell(str(error))
         raise SettingsError(
             f"Dagster's instance cannot be opened: {text}",
             advice=f"Check {_HOME}, and the dagster.yaml in it or in the project.",
@@ -195,26 +199,9 @@ def _find_instance(cwd: Path) -> dg.DagsterInstance:
             advice=f"Set {_HOME} to the folder in which Dagster keeps its history, or change to "
             "the project's folder.",
         )
-    home = project / ".dagster"
+    home = project / HISTORY
     home.mkdir(exist_ok=True)
-    path = project / "dagster.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    reference = InstanceRef.from_dir(
-        str(home), config_dir=str(project), overrides=_anchor(config or {}, project=project)
-    )
-    return dg.DagsterInstance.from_ref(reference)
-
-
-def _anchor(value: Any, *, project: Path) -> Any:
-    """Make every ``base_dir`` absolute: Dagster takes a relative one from the working directory."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: str(project / one)
-        if key == "base_dir" and isinstance(one, str)
-        else _anchor(one, project=project)
-        for key, one in value.items()  # pyright: ignore[reportUnknownVariableType]
-    }
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), config_dir=str(project)))
 
 
 def _is_interrupted(result: dg.JobExecutionResult) -> bool:

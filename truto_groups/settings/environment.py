@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from truto_groups.errors import SettingsError
+from truto_groups.secrecy import hide, hide_address, hide_password
 from truto_groups.settings.addresses import check_webhook_url, normalize_base_url
 
 BASE_URL_VARIABLE = "TRUTO_BASE_URL"
@@ -68,6 +69,9 @@ def read_environment(environ: Mapping[str, str], *, cwd: Path) -> Environment:
     """
     project = find_project(cwd)
     home = project or cwd.absolute()
+    for name in environ:
+        if name.lower().endswith("_proxy"):
+            hide_password(environ[name])
     return Environment(
         base_url=_read_base_url(environ),
         database=_read_database(environ, project=project, home=home),
@@ -93,6 +97,7 @@ def read_token(environ: Mapping[str, str], *, variable: str) -> str:
             f"{variable} is not set, and without the API token Truto answers nothing.",
             advice=f"Set {variable} to a token from Truto's dashboard, or try the sandbox.",
         )
+    hide(token, name="token")
     if not is_token(token):
         raise SettingsError(
             f"{variable} holds a blank or a character that no token has.",
@@ -129,6 +134,7 @@ def _read_webhook_url(environ: Mapping[str, str]) -> str | None:
     text = _read(environ, WEBHOOK_VARIABLE)
     if text is None:
         return None
+    hide_address(text, name="webhook")
     try:
         return check_webhook_url(text)
     except ValueError as error:

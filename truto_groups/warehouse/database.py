@@ -8,7 +8,6 @@ last line, against programs that do not know ours. What is written is the other 
 import contextlib
 import fcntl
 import hashlib
-import logging
 import os
 import tempfile
 import time
@@ -21,9 +20,10 @@ import duckdb
 
 from truto_groups.contract import TABLES
 from truto_groups.errors import DatabaseError
+from truto_groups.logs import get_logger
 from truto_groups.warehouse.statements import statements
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Connection = duckdb.DuckDBPyConnection
 

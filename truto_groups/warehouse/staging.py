@@ -6,7 +6,6 @@ asking. Whether they may be published is audit's and publishing's business.
 """
 
 import contextlib
-import logging
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from truto_groups.drift.findings import Finding
 from truto_groups.drift.shape import LandedCounts
 from truto_groups.errors import DatabaseError
 from truto_groups.judging import Landed
+from truto_groups.logs import get_logger
 from truto_groups.settings import RemoteData
 from truto_groups.splitting import SplitPage, split_records
 from truto_groups.warehouse.database import connect, first_line, set_variables
@@ -30,7 +30,7 @@ from truto_groups.warehouse.statements import statement, statements
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _MEMORY_LIMIT = "256MB"
 # DuckDB works on 2,048 records at once, which is much where each has some hundred kilobytes.
