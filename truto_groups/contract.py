@@ -6,7 +6,7 @@ derive from here. How rows come to be is told in ``sql/``, never here.
 
 from dataclasses import dataclass
 
-NORMALIZATION_VERSION = 1
+NORMALIZATION_VERSION = 2
 """Raised whenever the same raw record would become another row of ``groups``."""
 
 GROUP_TYPES = ("team", "department", "group", "product")

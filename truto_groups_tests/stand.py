@@ -82,14 +82,18 @@ def read_data(database: Database) -> dict[str, list[Row]]:
 
 def land_record(record: str, **options: Any) -> Row:
     """Land one record of JSON text and read back what it became."""
+    return land_records([record], **options)[0]
+
+
+def land_records(records: Sequence[str], **options: Any) -> list[Row]:
+    """Land records of JSON text and read back what they became, in their order."""
     staging = _open_staging()
     staging.forget([A])
-    unreadable = staging.land([StagedPage(A, 1, f"[{record}]", **options)])
+    unreadable = staging.land([StagedPage(A, 1, f"[{','.join(records)}]", **options)])
     assert not unreadable, unreadable
-    cursor = staging.connection.execute("SELECT * FROM staging.landed")
+    cursor = staging.connection.execute("SELECT * FROM staging.landed ORDER BY position")
     names = [column[0] for column in cursor.description or []]
-    (row,) = cursor.fetchall()
-    return dict(zip(names, row, strict=True))
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 @cache

@@ -7,16 +7,19 @@ import json
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from truto_groups.settings import RemoteData
 from truto_groups.warehouse.staging import StagedPage, Staging
-from truto_groups_tests.stand import A, B, C, land_record
+from truto_groups_tests.stand import A, B, C, land_record, land_records
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,6 +49,19 @@ INSTANTS: dict[str, datetime] = {
     '"1704164645"': at(2024, 1, 2, 3, 4, 5),
     "1704164645.25": at(2024, 1, 2, 3, 4, 5, 250_000),
     "1704164645123": at(2024, 1, 2, 3, 4, 5, 123_000),
+    "1.704164645123e12": at(2024, 1, 2, 3, 4, 5, 123_000),
+    "1704164645123.4567": at(2024, 1, 2, 3, 4, 5, 123_457),
+    "17041646450000e-4": at(2024, 1, 2, 3, 4, 5),
+    "1704164645.000000000000000000001": at(2024, 1, 2, 3, 4, 5),
+    "9999999999": at(2286, 11, 20, 17, 46, 39),
+    "253402387200": at(1978, 1, 11, 21, 33, 7, 200_000),
+    "946684800000": at(2000, 1, 1),
+    "32503680000000": at(3000, 1, 1),
+    "253402300799999": at(9999, 12, 31, 23, 59, 59, 999_000),
+    '"0001-01-01T00:00:00Z"': at(1, 1, 1),
+    '"0001-01-01T14:00:00+14:00"': at(1, 1, 1),
+    '"9999-12-31T23:59:59.9999999Z"': at(9999, 12, 31, 23, 59, 59, 999_999),
+    '"2024-01-02T24:00:00Z"': at(2024, 1, 3),
     '"1704164645123"': at(2024, 1, 2, 3, 4, 5, 123_000),
     "1.704164645e9": at(2024, 1, 2, 3, 4, 5),
     "946684800": at(2000, 1, 1),
@@ -85,6 +101,40 @@ NO_INSTANTS = [
     '"1704164645123456"',
     "202401011200",
     '"202401011200"',
+    "20240102030405",
+    "999912312359",
+    "99991231235959",
+    "20240102",
+    "11111111",
+    "253402300799",
+    '"253402300799"',
+    "253402300799.0",
+    "253402318799",
+    "253402300799999.9996",
+    "253402300800000",
+    "32503680000",
+    "10000000000",
+    "1704164645123456789",
+    "1e400",
+    "-0",
+    "-0.0",
+    "-1704164645",
+    '"-1704164645"',
+    '"+1704164645"',
+    '" 1704164645"',
+    '"01704164645"',
+    '"1.7e12"',
+    '"1704164645s"',
+    '"\\uff11704164645"',
+    '"\\uff12024-01-02"',
+    '"0001-01-01T00:00:00+14:00"',
+    '"9999-12-31T23:59:59-12:00"',
+    '"9999-12-31T24:00:00Z"',
+    '"2024-W01-2"',
+    '"2024-002"',
+    '"2024002"',
+    '"2024-01-02T24:00:01Z"',
+    '"2024-06-30T23:59:60+00:00"',
     "2024010112",
     '"2024010112"',
     "2024010112.0",
@@ -107,6 +157,70 @@ def test_what_is_no_instant_is_null_and_counted_and_never_a_wrong_instant(text: 
     assert row["created_at"] is None
     assert row["updated_at"] == at(2024, 1, 2)
     assert row["unreadable_instants"] == ["created_at"]
+
+
+def read_instants(values: Sequence[str]) -> list[datetime | None]:
+    """Land a record for each JSON text of a value, and read back what it became."""
+    rows = land_records([f'{{"id": "1", "created_at": {text}}}' for text in values])
+    assert all((row["created_at"] is None) == bool(row["unreadable_instants"]) for row in rows)
+    return [row["created_at"] for row in rows]
+
+
+@st.composite
+def iso_texts(draw: st.DrawFn) -> str:
+    """What Python writes or reads, in any spelling, at the edges more often than elsewhere."""
+    edges = [datetime.min, datetime.max, datetime(1, 1, 1, 14), datetime(9999, 12, 31, 9)]  # noqa: DTZ001, DTZ901
+    moment = draw(st.datetimes() | st.sampled_from(edges))
+    day = draw(
+        st.sampled_from(
+            [moment.strftime("%Y-%m-%d"), moment.strftime("%Y%m%d"), moment.strftime("%G-W%V-%u")]
+        )
+    ).rjust(8, "0")
+    clock = draw(st.sampled_from(["%H:%M:%S.%f", "%H:%M:%S,%f", "%H:%M:%S", "%H%M%S", "%H:%M"]))
+    zone = draw(
+        st.sampled_from(["", "Z", "z", "+14:00", "-12:00", "+0530", "-00:00", "+23:59", "-01"])
+    )
+    separator = draw(st.sampled_from("Tt "))
+    return draw(st.sampled_from([day, f"{day}{separator}{moment.strftime(clock)}{zone}"]))
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(st.lists(iso_texts(), min_size=40, max_size=40))
+def test_a_text_that_python_reads_is_the_same_instant_or_none(texts: list[str]) -> None:
+    for text, found in zip(texts, read_instants([json.dumps(one) for one in texts]), strict=True):
+        if found is not None:
+            read = datetime.fromisoformat(text.upper())
+            assert found == (read if read.tzinfo else read.replace(tzinfo=UTC)), text
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.integers(-(10**20), 10**20)
+        | st.integers(0, 20).flatmap(lambda n: st.integers(10**n, 10 ** (n + 1)))
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.floats(1e8, 3e14),
+        min_size=40,
+        max_size=40,
+    )
+)
+def test_a_number_is_seconds_or_milliseconds_where_it_can_only_be_one_of_them(
+    numbers: list[int | float],
+) -> None:
+    for number, found in zip(numbers, read_instants([json.dumps(n) for n in numbers]), strict=True):
+        if found is None:
+            continue
+        is_seconds = 1e8 <= number < 1e10
+        assert is_seconds or 253402387200 <= number < 253402300800000, number
+        told = (found - at(1970, 1, 1)) / timedelta(milliseconds=1)
+        assert told == pytest.approx(number * 1000 if is_seconds else number, abs=0.5), number
+
+
+def test_no_epoch_of_an_age_in_which_groups_are_made_is_left_out() -> None:
+    """What looks like a date written without separators is not taken: nothing until 2030 does."""
+    seconds = [*range(315532800, 1893456000, 864_017)]
+    texts = [str(one) for one in seconds] + [f"{one}000" for one in seconds]
+    assert None not in read_instants(texts)
 
 
 @pytest.mark.parametrize("record", ['{"id": "1"}', '{"id": "1", "created_at": null}'])

@@ -36,18 +36,8 @@ SELECT
 FROM (
     SELECT
         *,
-        CASE
-            WHEN created_text IS NULL THEN NULL
-            WHEN created_parts.year NOT IN ('', '0000')
-                THEN try_cast(staging.parts_as_text(created_parts) AS TIMESTAMPTZ)
-            ELSE staging.epoch_as_instant(try_cast(created_epoch AS DECIMAL(24, 6)))
-        END AS created_at,
-        CASE
-            WHEN updated_text IS NULL THEN NULL
-            WHEN updated_parts.year NOT IN ('', '0000')
-                THEN try_cast(staging.parts_as_text(updated_parts) AS TIMESTAMPTZ)
-            ELSE staging.epoch_as_instant(try_cast(updated_epoch AS DECIMAL(24, 6)))
-        END AS updated_at
+        staging.as_instant(fields.created_at, created_text, created_parts, created_epoch) AS created_at,
+        staging.as_instant(fields.updated_at, updated_text, updated_parts, updated_epoch) AS updated_at
     FROM (
         SELECT
             *,

@@ -34,8 +34,22 @@ WHERE is_compared(integrated_account_id)
         SELECT (integrated_account_id, id) FROM groups WHERE is_compared(integrated_account_id)
     );
 
+-- A text column is made of JSON, of which only the spelling may be another (an object with its keys
+-- turned round, 1e2 for 100): then the column keeps the text that it has, which is this; else null.
+CREATE OR REPLACE TEMP MACRO kept_text(field, came, had, record_came, record_had) AS
+    CASE
+        WHEN came IS NOT DISTINCT FROM had THEN NULL
+        -- A number, an object or an array, of which few are text.
+        WHEN regexp_matches(came, '^[-0-9{\[]')
+            AND json_extract_string(record_had, field) = had -- unless somebody else changed the row
+            AND same_json(
+                json_extract(record_came, field)::VARCHAR, json_extract(record_had, field)::VARCHAR
+            )
+            THEN had
+    END;
+
 -- What becomes of each id: added, removed, changed, or touched when only the raw record,
--- remote_data or the rules differ; ids that stay as they are are not here.
+-- remote_data or the rules differ. Ids that stay as they are, be it in another spelling, are not here.
 CREATE OR REPLACE TEMP TABLE differences AS
 WITH incoming AS (
     SELECT l.*, b.integration, b.tenant_id
@@ -44,75 +58,123 @@ WITH incoming AS (
     WHERE NOT b.is_initial
 ),
 present AS (
-    SELECT g.*, r.record, r.received_at
+    SELECT
+        g.* REPLACE (g.remote_data::VARCHAR AS remote_data, g.other_fields::VARCHAR AS other_fields),
+        r.record::VARCHAR AS record
     FROM (FROM groups WHERE is_compared(integrated_account_id)) AS g
     LEFT JOIN (FROM raw_groups WHERE is_compared(integrated_account_id)) AS r
         USING (integrated_account_id, id)
 ),
+came AS (SELECT COLUMNS(*) AS 'came_\0' FROM incoming),
+had AS (SELECT COLUMNS(*) AS 'had_\0' FROM present),
+paired AS (
+    SELECT
+        *,
+        had_normalization_version <> getvariable('normalization_version') AS has_other_rules
+    FROM came
+    FULL JOIN had
+        ON came_integrated_account_id = had_integrated_account_id AND came_id = had_id
+    WHERE came_record IS DISTINCT FROM had_record
+        OR came_remote_data IS DISTINCT FROM had_remote_data
+        OR had_normalization_version <> getvariable('normalization_version')
+        OR came_integration IS DISTINCT FROM had_integration
+        OR came_tenant_id IS DISTINCT FROM had_tenant_id
+        -- Else only where somebody else changed a row.
+        OR came_name IS DISTINCT FROM had_name
+        OR came_group_type IS DISTINCT FROM had_group_type
+        OR came_group_type_as_received IS DISTINCT FROM had_group_type_as_received
+        OR came_description IS DISTINCT FROM had_description
+        OR came_organization_id IS DISTINCT FROM had_organization_id
+        OR came_created_at IS DISTINCT FROM had_created_at
+        OR came_updated_at IS DISTINCT FROM had_updated_at
+        OR came_other_fields IS DISTINCT FROM had_other_fields
+),
+spelled AS (
+    SELECT
+        *,
+        kept_text('$.name', came_name, had_name, came_record, had_record) AS kept_name,
+        kept_text('$.group_type', came_group_type_as_received, had_group_type_as_received, came_record, had_record)
+            AS kept_group_type_as_received,
+        kept_text('$.description', came_description, had_description, came_record, had_record)
+            AS kept_description,
+        kept_text('$.organization', came_organization_id, had_organization_id, came_record, had_record)
+            AS kept_organization_id,
+        CASE
+            WHEN came_other_fields IS NOT DISTINCT FROM had_other_fields THEN NULL
+            WHEN same_json(came_other_fields, had_other_fields) THEN had_other_fields
+        END AS kept_other_fields
+    FROM paired
+),
+described AS (
+    SELECT
+        *,
+        list_filter(
+            [
+                {'field': 'integration', 'before': to_json(had_integration), 'after': to_json(came_integration)},
+                {'field': 'tenant_id', 'before': to_json(had_tenant_id), 'after': to_json(came_tenant_id)},
+                {'field': 'name', 'before': to_json(had_name), 'after': to_json(coalesce(kept_name, came_name))},
+                {'field': 'group_type', 'before': to_json(had_group_type), 'after': to_json(came_group_type)},
+                {'field': 'group_type_as_received', 'before': to_json(had_group_type_as_received), 'after': to_json(coalesce(kept_group_type_as_received, came_group_type_as_received))},
+                {'field': 'description', 'before': to_json(had_description), 'after': to_json(coalesce(kept_description, came_description))},
+                {'field': 'organization_id', 'before': to_json(had_organization_id), 'after': to_json(coalesce(kept_organization_id, came_organization_id))},
+                {'field': 'created_at', 'before': to_json(strftime(had_created_at, '%Y-%m-%dT%H:%M:%S.%fZ')), 'after': to_json(strftime(came_created_at, '%Y-%m-%dT%H:%M:%S.%fZ'))},
+                {'field': 'updated_at', 'before': to_json(strftime(had_updated_at, '%Y-%m-%dT%H:%M:%S.%fZ')), 'after': to_json(strftime(came_updated_at, '%Y-%m-%dT%H:%M:%S.%fZ'))},
+                {'field': 'other_fields', 'before': had_other_fields::JSON, 'after': coalesce(kept_other_fields, came_other_fields)::JSON},
+                {'field': 'first_seen_at', 'before': if(came_id IS NULL, to_json(strftime(had_first_seen_at, '%Y-%m-%dT%H:%M:%S.%fZ')), NULL), 'after': NULL}
+            ],
+            lambda f: f.before IS DISTINCT FROM f.after
+        ) AS fields
+    FROM spelled
+),
 compared AS (
     SELECT
-        coalesce(i.integrated_account_id, p.integrated_account_id) AS integrated_account_id,
-        coalesce(i.id, p.id) AS id,
-        i.position,
-        i.id IS NULL AS is_removed,
-        p.id IS NULL AS is_added,
-        i.record IS NOT DISTINCT FROM p.record::VARCHAR AS is_same_record,
-        i.remote_data IS NOT DISTINCT FROM p.remote_data::VARCHAR AS is_same_remote_data,
-        p.normalization_version,
-        p.first_seen_at,
-        p.changed_at,
-        p.received_at,
-        coalesce(i.name, p.name) AS name_then,
-        p.name AS name_before,
-        i.name AS name_after,
-        [
-            {'field': 'integration', 'before': to_json(p.integration), 'after': to_json(i.integration)},
-            {'field': 'tenant_id', 'before': to_json(p.tenant_id), 'after': to_json(i.tenant_id)},
-            {'field': 'name', 'before': to_json(p.name), 'after': to_json(i.name)},
-            {'field': 'group_type', 'before': to_json(p.group_type), 'after': to_json(i.group_type)},
-            {'field': 'group_type_as_received', 'before': to_json(p.group_type_as_received), 'after': to_json(i.group_type_as_received)},
-            {'field': 'description', 'before': to_json(p.description), 'after': to_json(i.description)},
-            {'field': 'organization_id', 'before': to_json(p.organization_id), 'after': to_json(i.organization_id)},
-            {'field': 'created_at', 'before': to_json(strftime(p.created_at, '%Y-%m-%dT%H:%M:%S.%fZ')), 'after': to_json(strftime(i.created_at, '%Y-%m-%dT%H:%M:%S.%fZ'))},
-            {'field': 'updated_at', 'before': to_json(strftime(p.updated_at, '%Y-%m-%dT%H:%M:%S.%fZ')), 'after': to_json(strftime(i.updated_at, '%Y-%m-%dT%H:%M:%S.%fZ'))},
-            {'field': 'other_fields', 'before': p.other_fields, 'after': i.other_fields::JSON},
-            {'field': 'first_seen_at', 'before': if(i.id IS NULL, to_json(strftime(p.first_seen_at, '%Y-%m-%dT%H:%M:%S.%fZ')), NULL), 'after': NULL}
-        ] AS fields
-    FROM incoming AS i
-    FULL JOIN present AS p USING (integrated_account_id, id)
-    WHERE i.record IS DISTINCT FROM p.record::VARCHAR
-        OR i.remote_data IS DISTINCT FROM p.remote_data::VARCHAR
-        OR p.normalization_version <> getvariable('normalization_version')
-        OR i.integration IS DISTINCT FROM p.integration
-        OR i.tenant_id IS DISTINCT FROM p.tenant_id
-        -- Else only where somebody else changed a row.
-        OR i.name IS DISTINCT FROM p.name
-        OR i.group_type IS DISTINCT FROM p.group_type
-        OR i.group_type_as_received IS DISTINCT FROM p.group_type_as_received
-        OR i.description IS DISTINCT FROM p.description
-        OR i.organization_id IS DISTINCT FROM p.organization_id
-        OR i.created_at IS DISTINCT FROM p.created_at
-        OR i.updated_at IS DISTINCT FROM p.updated_at
-        OR i.other_fields IS DISTINCT FROM p.other_fields::VARCHAR
+        *,
+        list_transform(fields, lambda f: f.field) AS names,
+        -- Records are taken apart only where nothing else tells, because that is dear.
+        CASE
+            WHEN came_record IS NOT DISTINCT FROM had_record THEN TRUE
+            WHEN came_record IS NULL OR had_record IS NULL THEN FALSE
+            WHEN NOT has_other_rules AND list_has_any(
+                list_transform(fields, lambda f: f.field),
+                ['name', 'group_type_as_received', 'description', 'organization_id', 'created_at', 'updated_at', 'other_fields']
+            ) THEN FALSE
+            ELSE same_json(came_record, had_record)
+        END AS is_same_record
+    FROM described
 ),
-named AS (
+judged AS (
     SELECT
-        * EXCLUDE (fields),
-        list_filter(fields, lambda f: f.before IS DISTINCT FROM f.after) AS fields,
-        list_transform(
-            list_filter(fields, lambda f: f.before IS DISTINCT FROM f.after), lambda f: f.field
-        ) AS names
+        coalesce(came_integrated_account_id, had_integrated_account_id) AS integrated_account_id,
+        coalesce(came_id, had_id) AS id,
+        came_position AS position,
+        had_id IS NULL AS is_added,
+        CASE
+            WHEN had_id IS NULL THEN 'added'
+            WHEN came_id IS NULL THEN 'removed'
+            WHEN len(names) > 0 THEN 'changed'
+            ELSE 'touched'
+        END AS change,
+        fields,
+        names,
+        is_same_record,
+        CASE
+            WHEN came_remote_data IS NOT DISTINCT FROM had_remote_data THEN TRUE
+            WHEN is_same_record THEN coalesce(same_json(came_remote_data, had_remote_data), FALSE)
+            ELSE FALSE -- told field by field, below
+        END AS is_same_remote_data,
+        has_other_rules,
+        coalesce(kept_name, came_name, had_name) AS name_then,
+        kept_name,
+        kept_group_type_as_received,
+        kept_description,
+        kept_organization_id,
+        kept_other_fields,
+        had_first_seen_at AS first_seen_at,
+        had_changed_at AS changed_at
     FROM compared
 )
-SELECT
-    *,
-    CASE
-        WHEN is_added THEN 'added'
-        WHEN is_removed THEN 'removed'
-        WHEN len(names) > 0 THEN 'changed'
-        ELSE 'touched'
-    END AS change
-FROM named;
+FROM judged
+WHERE change <> 'touched' OR has_other_rules OR NOT is_same_record OR NOT is_same_remote_data;
 
 -- Vendors keep counters and the like in remote_data: what changes there alone is counted by the field
 -- it is in, and makes no row of group_changes.
@@ -125,20 +187,25 @@ WITH touched AS (
     WHERE d.change = 'touched' AND NOT d.is_same_remote_data
 ),
 before AS (
-    SELECT t.integrated_account_id, t.id, f.key, any_value(f.value) AS value
+    SELECT t.integrated_account_id, t.id, coalesce(f.key, '') AS key, any_value(f.value) AS value
     FROM touched AS t, json_each(t.before) AS f
     GROUP BY ALL
 ),
 after AS (
-    SELECT t.integrated_account_id, t.id, f.key, any_value(f.value) AS value
+    SELECT t.integrated_account_id, t.id, coalesce(f.key, '') AS key, any_value(f.value) AS value
     FROM touched AS t, json_each(t.after) AS f
     GROUP BY ALL
 )
-SELECT integrated_account_id, 'remote_data.' || key AS path, count(*) AS group_count
+-- What is no object has no keys. Where keys are data there are many: those of most groups are told.
+SELECT integrated_account_id, if(key = '', 'remote_data', 'remote_data.' || left(key, 100)) AS path, count(*) AS group_count
 FROM before AS b
 FULL JOIN after AS a USING (integrated_account_id, id, key)
-WHERE a.value IS DISTINCT FROM b.value
-GROUP BY ALL;
+WHERE CASE
+    WHEN a.value IS NOT DISTINCT FROM b.value THEN FALSE
+    ELSE NOT coalesce(same_json(a.value::VARCHAR, b.value::VARCHAR), FALSE)
+END
+GROUP BY integrated_account_id, path
+QUALIFY row_number() OVER (PARTITION BY integrated_account_id ORDER BY group_count DESC, path) <= 100;
 
 -- A removed and an added group of one name are one that was made anew.
 CREATE OR REPLACE TEMP TABLE recreated AS
@@ -155,9 +222,12 @@ JOIN (FROM group_changes WHERE is_compared(integrated_account_id)) AS c USING (i
 WHERE d.change = 'added' AND c.change = 'removed'
 GROUP BY ALL;
 
+-- Of a record that came in another spelling the first one stays, and so does its received_at.
 DELETE FROM raw_groups
 WHERE is_compared(integrated_account_id)
-    AND (integrated_account_id, id) IN (SELECT (integrated_account_id, id) FROM differences);
+    AND (integrated_account_id, id) IN (
+        SELECT (integrated_account_id, id) FROM differences WHERE NOT is_same_record
+    );
 
 DELETE FROM groups
 WHERE is_compared(integrated_account_id)
@@ -170,11 +240,11 @@ SELECT
     l.integrated_account_id,
     l.id,
     l.record::JSON AS record,
-    if(d.is_same_record, coalesce(d.received_at, getvariable('published_at')), getvariable('published_at')) AS received_at
+    getvariable('published_at') AS received_at
 FROM staging.landed AS l
 JOIN batch AS b USING (integrated_account_id)
 LEFT JOIN differences AS d USING (integrated_account_id, position)
-WHERE b.is_initial OR d.id IS NOT NULL;
+WHERE b.is_initial OR NOT d.is_same_record;
 
 INSERT INTO groups BY NAME
 SELECT
@@ -182,15 +252,15 @@ SELECT
     b.integration,
     b.tenant_id,
     l.id,
-    l.name,
+    coalesce(d.kept_name, l.name) AS name,
     l.group_type,
-    l.group_type_as_received,
-    l.description,
-    l.organization_id,
+    coalesce(d.kept_group_type_as_received, l.group_type_as_received) AS group_type_as_received,
+    coalesce(d.kept_description, l.description) AS description,
+    coalesce(d.kept_organization_id, l.organization_id) AS organization_id,
     l.created_at,
     l.updated_at,
     l.remote_data::JSON AS remote_data,
-    l.other_fields::JSON AS other_fields,
+    coalesce(d.kept_other_fields, l.other_fields)::JSON AS other_fields,
     coalesce(d.first_seen_at, r.first_seen_at, getvariable('published_at')) AS first_seen_at,
     if(d.change = 'touched', d.changed_at, getvariable('published_at')) AS changed_at,
     getvariable('normalization_version') AS normalization_version
@@ -212,9 +282,11 @@ SELECT
         WHEN list_contains(d.names, 'group_type_as_received') OR list_contains(d.names, 'group_type')
             THEN 'retyped'
     END AS hint,
-    to_json(map_from_entries(list_transform(
-        d.fields, lambda f: {'k': f.field, 'v': json_array(f.before, f.after)}
-    ))) AS changed_fields,
+    -- Put together as text: DuckDB's JSON functions write numbers anew, with 17 digits at most.
+    concat('{', array_to_string(list_transform(
+        d.fields,
+        lambda f: concat('"', f.field, '":[', coalesce(f.before::VARCHAR, 'null'), ',', coalesce(f.after::VARCHAR, 'null'), ']')
+    ), ','), '}')::JSON AS changed_fields,
     d.name_then AS name,
     getvariable('published_at') AS changed_at,
     getvariable('run_id') AS run_id

@@ -34,8 +34,12 @@ compared AS (
         coalesce(h.integrated_account_id, p.integrated_account_id) AS integrated_account_id,
         count(*) FILTER (p.id IS NULL AND h.id IS NOT NULL) AS would_add,
         count(*) FILTER (h.integrated_account_id IS NULL) AS would_remove,
-        count(*) FILTER (p.id IS NOT NULL AND h.id IS NOT NULL AND p.record <> h.record)
-            AS would_change
+        count(*) FILTER (
+            CASE
+                WHEN p.id IS NULL OR h.id IS NULL OR p.record = h.record THEN FALSE
+                ELSE NOT same_json(p.record, h.record)
+            END
+        ) AS would_change
     FROM held AS h
     FULL JOIN present AS p USING (integrated_account_id, id)
     GROUP BY 1

@@ -21,6 +21,7 @@ import duckdb
 from truto_groups.contract import TABLES
 from truto_groups.errors import DatabaseError
 from truto_groups.logs import get_logger
+from truto_groups.warehouse.sameness import register_sameness
 from truto_groups.warehouse.statements import statements
 
 logger = get_logger(__name__)
@@ -248,6 +249,7 @@ def connect() -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
+    register_sameness(connection)
     return connection
 
 
