@@ -44,7 +44,25 @@ WITH incoming AS (
     WHERE NOT b.is_initial
 ),
 present AS (
-    SELECT g.*, r.record, r.received_at
+    SELECT
+        integrated_account_id,
+        id,
+        g.integration,
+        g.tenant_id,
+        g.name,
+        g.group_type,
+        g.group_type_as_received,
+        g.description,
+        g.organization_id,
+        g.created_at,
+        g.updated_at,
+        g.remote_data,
+        g.other_fields,
+        g.first_seen_at,
+        g.changed_at,
+        g.normalization_version,
+        r.record,
+        r.received_at
     FROM (FROM groups WHERE is_compared(integrated_account_id)) AS g
     LEFT JOIN (FROM raw_groups WHERE is_compared(integrated_account_id)) AS r
         USING (integrated_account_id, id)

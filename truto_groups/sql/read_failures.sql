@@ -1,7 +1,11 @@
 -- What a run did not publish, each account with how its attempt before that one ended.
 WITH attempts AS (
     SELECT
-        *,
+        run_id,
+        integrated_account_id,
+        outcome,
+        error_kind,
+        error,
         lag(outcome) OVER earlier AS earlier_outcome,
         lag(error_kind) OVER earlier AS earlier_kind,
         lag(error) OVER earlier AS earlier_error

@@ -1,0 +1,15 @@
+-- Of two attempts the newer one was told by when it started; now by a count of first requests.
+ALTER TABLE account_syncs ADD COLUMN IF NOT EXISTS answer_order BIGINT;
+
+UPDATE account_syncs AS s
+SET answer_order = o.answer_order
+FROM (
+    SELECT rowid AS row_number, rank() OVER (ORDER BY started_at) AS answer_order
+    FROM account_syncs
+) AS o
+WHERE s.rowid = o.row_number AND s.answer_order IS NULL;
+
+-- An attempt that was killed says nothing about its account.
+UPDATE account_syncs
+SET outcome = 'interrupted'
+WHERE outcome = 'failed' AND error_kind = 'killed';
