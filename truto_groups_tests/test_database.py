@@ -23,7 +23,16 @@ from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
-from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows
+from truto_groups_tests.stand import (
+    START,
+    A,
+    B,
+    Stand,
+    group,
+    groups_of,
+    read_rows,
+    use_ducklake,
+)
 
 
 @pytest.fixture(name="database")
@@ -431,12 +440,6 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert stand.outcomes() == {A: "published"}
     assert stand.rows("SELECT note FROM notes") == [("kept",)]
     assert len(stand.table("groups")) == 3
-
-
-def use_ducklake(stand: Stand) -> None:
-    extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
-    extensions.import_extension("ducklake")
-    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
 def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:

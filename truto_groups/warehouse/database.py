@@ -39,6 +39,7 @@ from truto_groups.warehouse.troubles import (
     FOLDER_PREFIX,
     ROOM_ADVICE,
     explain,
+    first_line,
     is_busy,
     name_temporary_folder,
     redact_errors,
@@ -60,6 +61,7 @@ _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+_UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 
 
@@ -372,7 +374,13 @@ def _using(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[Non
         yield
     finally:
         connection.execute("USE memory").fetchall()
-        connection.execute(f'DETACH "{catalog}"').fetchall()
+        try:
+            connection.execute(f'DETACH "{catalog}"').fetchall()
+        except duckdb.IOException as error:
+            if _UNMOVED_SIGN not in str(error):
+                raise
+            # What was committed is in the journal, where every reader finds it, and is no failure.
+            logger.warning("%s. See that the disk has room.", first_line(error))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -389,8 +397,17 @@ def name_spill_folder() -> str:
 
     No two connections may have the same one: the names of DuckDB's files in it are, so that they
     would read what the other has written.
+
+    Raises:
+        DatabaseError: There is no place for temporary files.
     """
-    return str(Path(_make_private_folder(os.getpid()).name) / uuid.uuid4().hex)
+    try:
+        folder = _make_private_folder(os.getpid()).name
+    except OSError as error:
+        raise DatabaseError(
+            f"No temporary file can be written: {error.strerror or error}.", advice=ROOM_ADVICE
+        ) from error
+    return str(Path(folder) / uuid.uuid4().hex)
 
 
 @cache

@@ -13,3 +13,10 @@ WHERE s.rowid = o.row_number AND s.answer_order IS NULL;
 UPDATE account_syncs
 SET outcome = 'interrupted'
 WHERE outcome = 'failed' AND error_kind = 'killed';
+
+-- The next publication comes after all that were, whatever a clock said then.
+INSERT INTO database_properties BY NAME
+SELECT 'last_published_at' AS name, max(changed_at)::VARCHAR AS value
+FROM (SELECT changed_at FROM groups UNION ALL SELECT changed_at FROM group_changes)
+WHERE NOT EXISTS (SELECT 1 FROM database_properties WHERE name = 'last_published_at')
+HAVING max(changed_at) IS NOT NULL;
