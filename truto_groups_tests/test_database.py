@@ -5,12 +5,9 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +20,7 @@ from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
+from truto_groups_tests.processes import as_another_user, other_process
 from truto_groups_tests.stand import (
     START,
     A,
@@ -48,24 +46,6 @@ def put_property(database: Database, name: str) -> None:
 def read_properties(database: Database) -> list[str]:
     rows = read_rows(database, "SELECT name FROM database_properties WHERE value = 'x'")
     return [row[0] for row in rows]
-
-
-@contextmanager
-def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run code in a process of its own, from its first line of output on, to the block's end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alone(
@@ -353,19 +333,6 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     after = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
     assert after == before
     assert not [r for r in stand.server.requests if r.path.startswith("/unified")]
-
-
-@contextmanager
-def as_another_user() -> Iterator[None]:
-    """As nobody, where root runs the tests; from anybody else a file's mode takes rights away."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_run_of_another_user_is_told_from_a_dead_one_or_named_when_it_cannot_be() -> None:

@@ -133,7 +133,7 @@ def take_copy(
         source = _find_source(path)
         written_at = os.fstat(source.descriptor).st_mtime_ns
         look = source.look()
-        if look.headers[_MARK_PLACE] not in (_MARK, b""):
+        if look.headers and look.headers[_MARK_PLACE] != _MARK:
             raise NoDatabaseError
         if len(look.headers) < _HEADERS_SIZE:
             continue
