@@ -5,12 +5,9 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +20,17 @@ from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
-from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows
+from truto_groups_tests.processes import as_another_user, other_process
+from truto_groups_tests.stand import (
+    START,
+    A,
+    B,
+    Stand,
+    group,
+    groups_of,
+    read_rows,
+    use_ducklake,
+)
 
 
 @pytest.fixture(name="database")
@@ -37,25 +44,8 @@ def put_property(database: Database, name: str) -> None:
 
 
 def read_properties(database: Database) -> list[str]:
-    return [row[0] for row in read_rows(database, "SELECT name FROM database_properties")]
-
-
-@contextmanager
-def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run code in a process of its own, from its first line of output on, to the block's end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    rows = read_rows(database, "SELECT name FROM database_properties WHERE value = 'x'")
+    return [row[0] for row in rows]
 
 
 def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alone(
@@ -91,7 +81,8 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(sys.argv[2])):
     with database.writing() as connection:
-        (count,), = connection.execute("SELECT count(*) FROM database_properties").fetchall()
+        (count,), = connection.execute("SELECT count(*) FROM database_properties "
+            "WHERE value = 'x'").fetchall()
         connection.execute(
             "INSERT INTO database_properties VALUES ($name, 'x')", {"name": str(count)}
         ).fetchall()
@@ -196,10 +187,10 @@ def test_readers_read_side_by_side(database: Database) -> None:
     put_property(database, "kept")
     with database.reading() as one, database.reading() as two:
         counts = [
-            connection.execute("SELECT count(*) FROM database_properties").fetchall()
+            connection.execute("SELECT name FROM database_properties ORDER BY 1").fetchall()
             for connection in (one, two)
         ]
-    assert counts == [[(1,)], [(1,)]]
+    assert counts == [[("kept",), ("schema_version",)]] * 2
 
 
 def test_a_program_that_holds_the_database_is_named_with_the_remedy(
@@ -331,7 +322,10 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     stand.discover()
     stand.sync(A, run_id="r1")
     before = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
-    stand.write("UPDATE database_properties SET value = 'https://api.truto.one'")
+    stand.write(
+        "UPDATE database_properties SET value = 'https://api.truto.one' "
+        "WHERE name = 'truto_base_url'"
+    )
     stand.server.forget_requests()
     for attempt in (lambda: stand.sync(A, run_id="r2"), stand.discover):
         with pytest.raises(DatabaseError, match=r"https://api\.truto\.one"):
@@ -339,19 +333,6 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     after = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
     assert after == before
     assert not [r for r in stand.server.requests if r.path.startswith("/unified")]
-
-
-@contextmanager
-def as_another_user() -> Iterator[None]:
-    """As nobody, where root runs the tests; from anybody else a file's mode takes rights away."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_run_of_another_user_is_told_from_a_dead_one_or_named_when_it_cannot_be() -> None:
@@ -426,12 +407,6 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert stand.outcomes() == {A: "published"}
     assert stand.rows("SELECT note FROM notes") == [("kept",)]
     assert len(stand.table("groups")) == 3
-
-
-def use_ducklake(stand: Stand) -> None:
-    extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
-    extensions.import_extension("ducklake")
-    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
 def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:

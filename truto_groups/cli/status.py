@@ -19,6 +19,7 @@ from truto_groups.visible import cut, show_in_cell
 from truto_groups.warehouse.acceptance import read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.wording import count
 
 _HEADER = ("account", "integration", "tenant", "status", "groups", "confirmed", "last sync")
@@ -29,7 +30,7 @@ _CELL = 16
 def run_status(*, is_json: bool) -> int:
     """Print how every known account stands; always 0 when the database can be read."""
     session = _open_session()
-    with session.database.reading() as connection:
+    with open_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_waiting(connection)}
     now = session.clock()

@@ -4,7 +4,6 @@ What is synced, and what is told of it, is the command's to say.
 """
 
 import os
-import platform
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -31,11 +30,9 @@ from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
 from truto_groups.visible import show_in_cell
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.presence import is_present, presence
+from truto_groups.warehouse.presence import is_abandoned, presence
 
 _HOME = "DAGSTER_HOME"
-# Who can tell whether the process of a run is still there. The UI hides tags that begin so.
-_PLACE_TAG = ".dagster/truto_groups_place"
 # Where the UI looks for the runs of a job: as workspace.yaml and Dagster name it.
 _REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("truto_groups"), "__repository__")
 # A run of this process is not run again by a daemon, which may live on another machine: whoever
@@ -116,14 +113,13 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     Raises:
         DatabaseError: Nothing can be written beside the database.
     """
-    place = f"{platform.node()}:{database.companion}"
-    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE, tags={_PLACE_TAG: place})):
-        if not is_present(database, run.tags.get(PROCESS_TAG, "")):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE)):
+        if PROCESS_TAG in run.tags and is_abandoned(database, run.tags[PROCESS_TAG]):
             instance.report_run_failed(run, "The process of `truto-groups sync` was killed.")
     end_abandoned_runs(instance, database)
     process = f"process-{uuid.uuid4()}"
     with presence(database, process):
-        yield {_PLACE_TAG: place, PROCESS_TAG: process, **_NO_RETRIES}
+        yield {PROCESS_TAG: process, **_NO_RETRIES}
 
 
 def refresh_range(

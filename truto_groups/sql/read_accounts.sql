@@ -25,7 +25,19 @@ confirmations AS (
     GROUP BY s.integrated_account_id
 )
 SELECT
-    k.*,
+    k.id,
+    k.integration,
+    k.tenant_id,
+    k.status,
+    k.supports_groups,
+    k.is_sandbox,
+    k.last_error,
+    k.created_at,
+    k.updated_at,
+    k.first_listed_at,
+    k.listed_at,
+    k.gone_at,
+    k.last_confirmed_at,
     s.wanted_at,
     s.attempted_conditions,
     a.last.started_at AS attempted_at,

@@ -2,7 +2,11 @@
 -- did not come to an end of their own told no reason.
 WITH attempts AS (
     SELECT
-        *,
+        run_id,
+        integrated_account_id,
+        outcome,
+        error_kind,
+        error,
         lag(outcome) OVER earlier AS earlier_outcome,
         lag(error_kind) OVER earlier AS earlier_kind,
         lag(error) OVER earlier AS earlier_error

@@ -25,8 +25,9 @@ from truto_groups.judging import Landed
 from truto_groups.logs import get_logger
 from truto_groups.settings import RemoteData
 from truto_groups.splitting import SplitPage, split_records
-from truto_groups.warehouse.database import connect, first_line, set_variables
+from truto_groups.warehouse.database import connect, set_variables
 from truto_groups.warehouse.statements import statement, statements
+from truto_groups.warehouse.troubles import first_line
 
 T = TypeVar("T")
 
