@@ -16,15 +16,16 @@ from truto_groups.errors import DatabaseError, TokenRejectedError
 from truto_groups.refreshing import PassedOver
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.settling import AccountResult
-from truto_groups_tests.simulation.disk import Killed
+from truto_groups_tests.simulation.disk import Killed, Sabotage
 from truto_groups_tests.simulation.scheduling import Abandoned
 from truto_groups_tests.simulation.world import Run, World
 
 _CONFIRMED = ("published", "unchanged")
 _OF_ITS_OWN = (*_CONFIRMED, "held_back", "failed")
+# Every column but remote_data and normalization_version.
 _AS_OF = (
-    "integrated_account_id, integration, tenant_id, id, name, group_type, group_type_as_received, "
-    "description, organization_id, created_at, updated_at, other_fields, first_seen_at, changed_at"
+    "integrated_account_id, id, integration, tenant_id, name, group_type, group_type_as_received, "
+    "description, organization_id, created_at, updated_at, first_seen_at, changed_at, other_fields"
 )
 
 Row = dict[str, Any]
@@ -77,7 +78,7 @@ def check(world: World, seen: Seen, *, is_last: bool = False) -> None:
     """
     with world.database.reading() as connection:
         state = read_state(connection)
-        _check_past(connection, state, seen)
+        _check_past(connection, state, seen, is_last=is_last)
     _require(not world.loop.accidents, "accidents on the loop", world.loop.accidents)
     for run in world.runs.values():
         check_run(run, state)
@@ -122,7 +123,7 @@ def read_state(connection: duckdb.DuckDBPyConnection) -> State:
                 "SELECT integrated_account_id, row_count FROM account_state"
             ).fetchall()
         ),
-        as_of=connection.execute(f"SELECT {_AS_OF} FROM groups ORDER BY ALL").fetchall(),  # noqa: S608
+        as_of=_read_groups(connection, "groups"),
         last_instant=instants[0][0] if instants else None,
     )
 
@@ -218,7 +219,9 @@ def _check_reasons(key: str, state: State) -> None:
     _require(told == kept, f"what is told of {key}", {"told": told, "kept": kept})
 
 
-def _check_past(connection: duckdb.DuckDBPyConnection, state: State, seen: Seen) -> None:
+def _check_past(
+    connection: duckdb.DuckDBPyConnection, state: State, seen: Seen, *, is_last: bool
+) -> None:
     """What the groups were at an instant that has passed never changes."""
     if state.last_instant is None:
         return
@@ -226,11 +229,8 @@ def _check_past(connection: duckdb.DuckDBPyConnection, state: State, seen: Seen)
         is_same = seen.groups[state.last_instant] == state.as_of
         _require(is_same, "rows changed without an instant of their own", state.last_instant)
     seen.groups[state.last_instant] = list(state.as_of)
-    for instant, groups in seen.groups.items():
-        found = connection.execute(
-            f"SELECT {_AS_OF} FROM groups_as_of($at) ORDER BY ALL",  # noqa: S608
-            {"at": instant},
-        ).fetchall()
+    for instant, groups in seen.groups.items() if is_last else ():
+        found = _read_groups(connection, "groups_as_of($at)", at=instant)
         _require(
             found == groups,
             f"groups_as_of({instant})",
@@ -256,8 +256,12 @@ def _may_end_so(run: Run) -> bool:
     if isinstance(error, TokenRejectedError):
         return run.conduct.is_rejected
     if isinstance(error, DatabaseError):
-        return sabotage.has_struck and (sabotage.harm or "").startswith("full")
+        return _is_of_disk(sabotage)
     return isinstance(error, duckdb.OutOfMemoryException) and sabotage.harm == "no memory"
+
+
+def _is_of_disk(sabotage: Sabotage) -> bool:
+    return sabotage.has_struck and sabotage.harm in ("full", "full for good", "no memory")
 
 
 def _find_endings(run: Run) -> set[str]:
@@ -280,6 +284,15 @@ def _key(result: AccountResult | PassedOver) -> str:
     if isinstance(result, PassedOver):
         return result.integrated_account_id
     return result.attempt.integrated_account_id
+
+
+def _read_groups(
+    connection: duckdb.DuckDBPyConnection, relation: str, **parameters: object
+) -> list[tuple[Any, ...]]:
+    """Read groups as they are or were; JSON as what it says, however it is written."""
+    sql = f"SELECT {_AS_OF} FROM {relation} ORDER BY integrated_account_id, id"  # noqa: S608
+    rows = connection.execute(sql, parameters or None).fetchall()
+    return [(*row[:-1], None if row[-1] is None else json.loads(row[-1])) for row in rows]
 
 
 def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:

@@ -245,9 +245,11 @@ class World:
             pipeline_module: {
                 "_PAGES_LANDED_TOGETHER": self.random.choice([1, 2, 5]),
                 "_BYTES_LANDED_TOGETHER": landed_together,
-                "_ACCOUNTS_SETTLED_TOGETHER": self.random.choice([1, 2, 4]),
-                "_BYTES_SETTLED_TOGETHER": self.random.choice([300, 3000]),
-                "_BYTES_SETTLED_AT_THE_END": self.random.choice([300, 3000]),
+                "_ACCOUNTS_SETTLED_TOGETHER": self.random.choice([1, 3, 250]),
+                "_BYTES_SETTLED_TOGETHER": self.random.choice([300, 3000, 30_000]),
+                "_BYTES_SETTLED_AT_THE_END": self.random.choice([300, 3000, 30_000]),
+                "_SECONDS_TO_WAIT": self.random.choice([1, 10, 30]),
+                "_SECONDS_BETWEEN_RECORDS": self.random.choice([0, 10, 60]),
             },
             # What is landed at last must have had room to arrive.
             fetching_module: {"_WAITING_BYTES": landed_together * self.random.choice([1, 3])},
