@@ -108,6 +108,21 @@ class Fetches(Protocol):
         ...
 
 
+class OpenFetcher(Protocol):
+    """Makes who fetches for one run, to be used in a ``with``."""
+
+    def __call__(
+        self,
+        open_client: Callable[[], TrutoClient],
+        *,
+        accounts_at_once: int,
+        count_order: Callable[[], int],
+        clock: Callable[[], datetime],
+    ) -> contextlib.AbstractContextManager[Fetches]:
+        """Prepare; nothing is fetched before ``with``. The arguments are AccountFetcher's."""
+        ...
+
+
 class AccountFetcher:
     """The coroutines that fetch: so many accounts at once, until their task is cancelled.
 

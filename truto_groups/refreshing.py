@@ -11,7 +11,6 @@ from functools import partial
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
 from truto_groups.errors import RawRecordsError, TrutoError, TrutoGroupsError
-from truto_groups.fetching import Fetcher
 from truto_groups.listing import look_up_accounts
 from truto_groups.pipeline import sync_accounts
 from truto_groups.planning import find_obstacle
@@ -85,7 +84,7 @@ def refresh_accounts(
         count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
-            fetcher=Fetcher(
+            fetcher=session.open_fetcher(
                 open_client,
                 accounts_at_once=session.knobs.accounts_at_once,
                 count_order=count_order,
@@ -95,6 +94,7 @@ def refresh_accounts(
             database=session.database,
             run_id=run_id,
             clock=session.clock,
+            monotonic=session.monotonic,
         )
         with closing(results):
             yield from results

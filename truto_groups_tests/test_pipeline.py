@@ -19,6 +19,7 @@ import duckdb
 import pytest
 
 from truto_groups.errors import SettingsError, TokenRejectedError
+from truto_groups.fetching import Fetcher
 from truto_groups.planning import is_due
 from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response, Verbatim
@@ -43,6 +44,7 @@ from truto_groups_tests.stand import (
 )
 
 DEEP = "[" * 5000 + "]" * 5000
+NEEDS_REAUTH = {"message": "Revoked", "truto_is_remote_error": True}
 FAR_MORE = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
 
 
@@ -148,23 +150,96 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
     assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
 
 
-def test_a_killed_attempt_is_told_as_interrupted_by_the_next_run(
+def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
     stand: Stand, kill_at: Callable[[int], str]
 ) -> None:
     stand.put(A, groups_of(3))
     stand.put(B, groups_of(3))
-    published(stand, A, B)
+    published(stand, A)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.server.intercept = None
     stand.put(A, groups_of(4))
+    stand.pass_time(minutes=1)
+    told, due = known(stand, B), find_due(stand, B)
     assert kill_at(20) == "killed"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published", "running"]
+    assert (known(stand, B), find_due(stand, B)) == (told, due)
     stand.pass_time(days=2)
     assert stand.outcomes(A, run_id="next") == {A: "published"}
-    killed = stand.ledger(A)[1]
-    assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
-    assert killed["finished_at"] == stand.now
-    assert "killed" in killed["error"]
-    assert stand.ledger(B)[1]["outcome"] == "interrupted"
+    for killed in (stand.ledger(A)[1], stand.ledger(B)[1]):
+        assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
+        assert killed["finished_at"] == stand.now
+        assert "killed" in killed["error"]
     assert stand.ledger(A)[2]["outcome"] == "published"
+    assert known(stand, B) == told
+    assert (told["error_kind"], due) == ("account_needs_reauth", [7])
+
+
+def known(stand: Stand, key: str) -> dict[str, Any]:
+    """What is told of an account's last attempt."""
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    return {
+        name: getattr(account, name)
+        for name in ("outcome", "error_kind", "error", "attempted_at", "last_confirmed_at")
+    }
+
+
+def find_due(stand: Stand, key: str) -> list[int]:
+    """In how many hours, of a few, an account would be due."""
+    session = stand.session()
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    pace, tick = session.pace_of(account), timedelta(minutes=10)
+    moments = {hours: stand.now + timedelta(hours=hours) for hours in (0, 3, 5, 7)}
+    return [h for h, now in moments.items() if is_due(account, pace=pace, now=now, next_tick=tick)]
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["nobody takes results", "a signal"])
+def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reason(
+    stand: Stand, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in (A, B, C, D):
+        stand.put(key, groups_of(3))
+    published(stand, A, C)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.pass_time(minutes=1)
+    before = {key: (known(stand, key), find_due(stand, key)) for key in (B, C)}
+    goes_on = threading.Event()
+
+    def hold(request: Request) -> Response | None:
+        if request.integrated_account_id in (B, C):
+            goes_on.wait(10)
+        return None
+
+    stand.server.intercept = hold
+    stand.knobs = {"accounts_at_once": 3}
+    stand.put(A, groups_of(4))
+    results = refresh_accounts(stand.session(), [A, B, C, D], run_id="cancelled")
+    first = [next(results), next(results)]  # pyright: ignore[reportArgumentType]
+    if is_closed:
+        results.close()  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+
+        def cancel(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Fetcher, "next_event", cancel)
+        with pytest.raises(KeyboardInterrupt):
+            next(results)  # pyright: ignore[reportArgumentType]
+    goes_on.set()
+    kept = {result.attempt.integrated_account_id for result in first}  # pyright: ignore
+    assert kept == {A, D}
+    assert len(stand.table("groups", account=A)) == 4
+    for key in (B, C):
+        row = stand.ledger(key)[-1]
+        assert (row["outcome"], row["error_kind"]) == ("interrupted", "cancelled")
+        assert row["finished_at"] == stand.now
+        assert (known(stand, key), find_due(stand, key)) == before[key]
+    assert before[B][0]["error_kind"] == "account_needs_reauth"
+    assert (before[B][1], before[C][1]) == ([7], [5, 7])
 
 
 def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand) -> None:

@@ -430,9 +430,9 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     connection.execute("BEGIN").fetchall()
     try:
         yield
+        connection.execute("COMMIT").fetchall()
     except BaseException:
         # A failed COMMIT or a full disk has ended the transaction already.
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK").fetchall()
         raise
-    connection.execute("COMMIT").fetchall()

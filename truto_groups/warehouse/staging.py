@@ -74,12 +74,12 @@ class Staging:
     def __init__(self) -> None:
         self.connection = connect()
         self._limit_memory(_MEMORY_LIMIT)
-        self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
-        self.connection.execute("SET preserve_insertion_order = false").fetchall()
+        self._execute("ATTACH ':memory:' AS staging")
+        self._execute("SET preserve_insertion_order = false")
         self._is_within = False
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
-            self.connection.execute(text).fetchall()
+            self._execute(text)
 
     def __enter__(self) -> "Staging":
         """Open since it was made."""
@@ -205,10 +205,10 @@ class Staging:
     def forget(self, integrated_account_ids: Sequence[str]) -> None:
         """Drop what was landed for accounts, because they are published or have failed."""
         if integrated_account_ids:
-            self.connection.execute(
+            self._execute(
                 "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
                 {"ids": list(integrated_account_ids)},
-            ).fetchall()
+            )
 
     def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
         rows = self._ask("count_duplicates", **keys)
@@ -239,15 +239,17 @@ class Staging:
         return landed
 
     def _ask(self, name: str, **parameters: object) -> list[Any]:
-        """Run one of our statements, which does nothing at all when it fails.
+        """Run one of our statements, which does nothing at all when it fails."""
+        return self.with_room(lambda: self._execute(statement(name), parameters))
+
+    def _execute(self, text: str, parameters: Mapping[str, object] | None = None) -> list[Any]:
+        """Run a statement that touches nothing but what lies here.
 
         Raises:
             DatabaseError: The temporary folder cannot be used.
         """
         try:
-            return self.with_room(
-                lambda: self.connection.execute(statement(name), parameters).fetchall()
-            )
+            return self.connection.execute(text, parameters).fetchall()
         except duckdb.IOException as error:
             raise DatabaseError(
                 f"The temporary folder, {tempfile.gettempdir()}, cannot hold what does not fit "
@@ -256,7 +258,7 @@ class Staging:
             ) from error
 
     def _limit_memory(self, limit: str) -> None:
-        self.connection.execute("SET memory_limit = $limit", {"limit": limit}).fetchall()
+        self._execute("SET memory_limit = $limit", {"limit": limit})
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
         import numpy as np  # takes 0.1 s, which loading the definitions must not
