@@ -12,6 +12,7 @@
     options.py     what a client is told, as plain values, checked             (pure)
     refusals.py    an error body as an exception                               (pure)
     retry.py       what is tried again, and when                               (pure)
+    setbacks.py    why a request was given up, in words                        (pure)
     secrecy.py     keeps the token out of errors and logs
     webhook.py     tells somebody else's server; knows no token
 
