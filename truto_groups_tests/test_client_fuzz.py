@@ -6,7 +6,7 @@ bodies and headers matter, and a raw socket on loopback, where anything may come
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -132,7 +132,7 @@ class Raw(httpx.AsyncByteStream):
         """Keep it."""
         self._body = body
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         """All of it at once."""
         yield self._body
 

@@ -13,6 +13,7 @@
     refusals.py    an error body as an exception                               (pure)
     retry.py       what is tried again, and when                               (pure)
     network.py     proxies and certificates of the machine, checked
+    setbacks.py    why a request was given up, in words                        (pure)
     secrecy.py     keeps the token out of errors and logs
     webhook.py     tells somebody else's server; knows no token
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final, Generic, NoReturn, TypeVar
+from typing import Final, Generic, TypeVar
 
 import httpx
 
@@ -37,6 +37,7 @@ from truto_groups.client.retry import (
     tell_of_rate_limit,
 )
 from truto_groups.client.secrecy import build_redactor
+from truto_groups.client.setbacks import SHARED_KEY, Setback, build_give_up
 from truto_groups.errors import (
     EnvelopeError,
     RedirectRefusedError,
@@ -59,23 +60,6 @@ class Answer(Generic[T]):
     byte_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Setback:
-    """Why an attempt failed that may heal.
-
-    Attributes:
-        reason: In words.
-        wish: How long the server wants us to wait.
-        limit: Which ceiling is to be slowed down for that.
-        is_blocked: Whether Truto blocks the account.
-    """
-
-    reason: str
-    wish: Wish | None = None
-    limit: Ceiling | None = None
-    is_blocked: bool = False
-
-
 class Exchange:
     """One Truto, asked with one token."""
 
@@ -95,7 +79,7 @@ class Exchange:
         """
         self.redact = build_redactor(token)
         self.scales = Scales()
-        self._token_ceiling = Ceiling("token", options.requests_per_10_seconds)
+        self._token_ceiling = Ceiling(SHARED_KEY, options.requests_per_10_seconds)
         self._limits = limits or RequestLimits()
         self._policy = RetryPolicy(options.retry_attempts, options.retry_seconds, jitter)
         self._connection = Connection(options, token=token, redact=self.redact, transport=transport)
@@ -159,7 +143,7 @@ class Exchange:
                 )
             if wait is None:
                 spent = time.monotonic() - started
-                self._give_up(subject, answer, attempt=attempt, spent=spent)
+                raise self._give_up(subject, answer, attempt=attempt, spent=spent)
             if answer.limit is not None:
                 wait -= asked or 0.0
             await asyncio.sleep(wait)
@@ -184,15 +168,15 @@ class Exchange:
                 account, self._token_ceiling, longest_pause=self._policy.seconds - spent
             )
         except PausedTooLongError as error:
-            is_token = account is None or error.key == self._token_ceiling.key
-            pause = _Setback(
+            is_token = account is None or error.key == SHARED_KEY
+            pause = Setback(
                 "throttled before",
                 Wish(error.seconds, error.told),
                 self._token_ceiling if is_token else account,
             )
         else:
             return
-        self._give_up(subject, pause, attempt=attempt, spent=spent)
+        raise self._give_up(subject, pause, attempt=attempt, spent=spent)
 
     async def _attempt(
         self,
@@ -232,11 +216,11 @@ class Exchange:
         *,
         subject: Subject,
         account: Ceiling | None,
-    ) -> Answer[T] | _Setback | TrutoError:
+    ) -> Answer[T] | Setback | TrutoError:
         if isinstance(received, TrutoError):
             return received
         if isinstance(received, Lost):
-            return _Setback(received.reason)
+            return Setback(received.reason)
         if received.status != SUCCESS:
             return self._refuse(received, received.status, subject=subject, account=account)
         try:
@@ -254,7 +238,7 @@ class Exchange:
         *,
         subject: Subject,
         account: Ceiling | None,
-    ) -> _Setback | TrutoError:
+    ) -> Setback | TrutoError:
         """Say what an error means, which stands in the answer's status or in its body alone."""
         is_inside = received.status == SUCCESS
         told = read_error_body(received.body, redact=self.redact)
@@ -275,7 +259,7 @@ class Exchange:
         wish = read_wish(received.headers, is_throttled=is_throttled, now=now)
         if wish is not None:
             wish = replace(wish, header=shorten(self.redact(wish.header), 100))
-        return _Setback(
+        return Setback(
             f"status {status}{' inside an answer of status 200' if is_inside else ''}{text}",
             wish=wish,
             limit=limit,
@@ -310,37 +294,13 @@ class Exchange:
         )
 
     def _give_up(
-        self, subject: Subject, setback: _Setback, *, attempt: int, spent: float
-    ) -> NoReturn:
-        told = f"failed {attempt} time{'s' if attempt > 1 else ''} in {spent:.0f} s"
-        if attempt == 0:
-            told = "was not tried"
-        elif attempt < self._policy.attempts:
-            told += ", and the budget of `retry_seconds` does not reach to the next attempt"
-        wish = setback.wish
-        asked = f" (asked to wait {wish.seconds:.0f} s)" if wish and wish.seconds else ""
-        raise RetriesExhaustedError(
-            f"{subject} {told}; the reason: {setback.reason}{asked}.",
-            advice=self._advise(setback),
-            integrated_account_id=subject.integrated_account_id,
+        self, subject: Subject, setback: Setback, *, attempt: int, spent: float
+    ) -> RetriesExhaustedError:
+        return build_give_up(
+            subject,
+            setback,
+            policy=self._policy,
+            attempt=attempt,
+            spent=spent,
+            remembered_in=self._limits.path,
         )
-
-    def _advise(self, setback: _Setback) -> str:
-        if setback.is_blocked:
-            return "Ask Truto's support why the account is blocked; until then no sync succeeds."
-        usual = "The next sync tries again; if it stays like this, look at Truto's status page."
-        if setback.wish is None:
-            return usual
-        header = setback.wish.header
-        advice = [
-            f"The header `{header}` of an answer asked for the wait." if header else "",
-            usual,
-        ]
-        limit = setback.limit
-        if limit is not None and limit.requests and self._limits.path is not None:
-            whose = "the token" if limit == self._token_ceiling else "the account"
-            advice.append(
-                f"Until then nothing is asked for {whose}, also by other runs: the file "
-                f"{self._limits.path} remembers it, and may be deleted while nothing runs."
-            )
-        return " ".join(one for one in advice if one)
