@@ -83,5 +83,6 @@ class Session:
             requests_per_10_seconds=settings.requests_per_10_seconds_per_account,
             max_pages=settings.max_pages or _UNBOUNDED,
             complete=settings.complete,
+            page_size=settings.page_size,
         )
         return PlannedSync(account, settings, request)

@@ -32,6 +32,7 @@ from truto_groups.defs.partitions import integrated_accounts as accounts_partiti
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.discovering import discover
+from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.refreshing import (
     PassedOver,
@@ -251,8 +252,23 @@ def _fetch(
         # breakdown come with every raw_groups.
         version = {"dagster/data_version": result.attempt.digest or ""}
         yield _event(RAW_GROUPS, result, describe_fetch(result), tags={**version, **provenance})
-        yield _event(GROUPS, result, describe_groups(result))
+        unmet = _find_unmet_paths(session, result)
+        if unmet:
+            context.log.warning(
+                "Of integrated account %s no group has %s, which its setting remote_data is to "
+                "keep. Correct the path in the settings file, or leave it out.",
+                show(result.attempt.integrated_account_id),
+                show(", ".join(unmet)),
+            )
+        yield _event(GROUPS, result, describe_groups(result, unmet=unmet))
         yield _event(BREAKDOWN, result, describe_account(result))
+
+
+def _find_unmet_paths(session: Session, result: AccountResult) -> Sequence[str]:
+    if result.account is None or result.verdict is None:
+        return ()
+    settings = session.settings_for(result.account)
+    return find_unmet_paths(settings.remote_data, result.verdict.shape)
 
 
 def _tell(

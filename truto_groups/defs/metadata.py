@@ -109,8 +109,13 @@ def describe_fetch(result: AccountResult) -> dict[str, Any]:
     }
 
 
-def describe_groups(result: AccountResult) -> dict[str, Any]:
-    """What an account's groups are and how they changed."""
+def describe_groups(result: AccountResult, *, unmet: Sequence[str] = ()) -> dict[str, Any]:
+    """What an account's groups are and how they changed.
+
+    Args:
+        result: What became of the account.
+        unmet: Paths of its setting ``remote_data`` that lead to nothing.
+    """
     replacement = result.replacement
     metadata: dict[str, Any] = {
         **describe_account(result),
@@ -125,6 +130,8 @@ def describe_groups(result: AccountResult) -> dict[str, Any]:
     if replacement.remote_changes:
         rows = [{"path": path, "groups": n} for path, n in replacement.remote_changes.items()]
         metadata["changed_in_remote_data"] = table_of(rows)
+    if unmet:
+        metadata["remote_data_paths_that_met_nothing"] = show(", ".join(unmet))
     if result.preview:
         columns = ("id", "name", "group_type")
         rows = [{name: _shown(row[name]) for name in columns} for row in result.preview]

@@ -22,6 +22,7 @@ from truto_groups.session import Session
 from truto_groups.settings import (
     EffectiveKnobs,
     TrutoKnobs,
+    check_temporary_folder,
     describe_knob,
     read_environment,
     read_settings,
@@ -143,6 +144,7 @@ def open_session(
         SettingsError: A variable, a field or the settings file is wrong.
     """
     environment = read_environment(os.environ, cwd=Path.cwd())
+    check_temporary_folder(os.environ)
     settings = read_settings(environment.settings_path)
     knobs = truto.resolve(settings.truto)
     knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))

@@ -5,6 +5,7 @@ Given the variables as a mapping and never at import. An empty variable counts a
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +105,27 @@ def read_token(environ: Mapping[str, str], *, variable: str) -> str:
             advice="Copy the token again, without quotes or line breaks.",
         )
     return token
+
+
+def check_temporary_folder(environ: Mapping[str, str]) -> None:
+    """Make sure that what a run has fetched can wait where ``TMPDIR`` says.
+
+    Python would fall back to another folder without a word, which may be a small one.
+
+    Raises:
+        SettingsError: No file can be made there, or anywhere where ``TMPDIR`` is not set.
+    """
+    folder = environ.get("TMPDIR") or None
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = f"TMPDIR names {folder}, where" if folder else "TMPDIR is not set, and"
+        raise SettingsError(
+            f"{where} no temporary file can be made: {reason}.",
+            advice="Set TMPDIR to a folder that this user may write and that has room.",
+        ) from None
 
 
 def is_token(text: str) -> bool:

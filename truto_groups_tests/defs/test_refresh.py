@@ -713,3 +713,22 @@ def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
     done = instance.get_materialized_partitions(dg.AssetKey("groups"))
     assert done == {A, B, C}
     assert sorted(DATA_TABLES) == sorted(read_data(project.database))
+
+
+def test_a_path_of_remote_data_that_meets_nothing_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = project.folder / "paths.yaml"
+    settings.write_text("defaults:\n  remote_data: [id, profile.nmae]\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settings))
+    connect(project, A)
+
+    events = project.refresh().get_asset_materialization_events()
+
+    (told,) = [
+        event.step_materialization_data.materialization.metadata
+        for event in events
+        if event.asset_key == dg.AssetKey("groups")
+    ]
+    assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
+    assert "no group has profile.nmae" in capfd.readouterr().err
