@@ -7,6 +7,7 @@ import fcntl
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ import pytest
 from truto_groups.contract import TABLES
 from truto_groups.errors import DatabaseError
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
 from truto_groups_tests.processes import as_another_user, other_process
@@ -66,7 +67,7 @@ def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alo
 
 WRITER = """
 import sys, time
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 with Database(sys.argv[1]).writing() as connection:
     connection.execute("INSERT INTO database_properties VALUES ('theirs', 'x')").fetchall()
     print("ready", flush=True)
@@ -75,7 +76,7 @@ with Database(sys.argv[1]).writing() as connection:
 
 COUNTER = """
 import sys
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 database = Database(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -193,6 +194,62 @@ def test_readers_read_side_by_side(database: Database) -> None:
     assert counts == [[("kept",), ("schema_version",)]] * 2
 
 
+def test_readers_that_overlap_keep_no_writer_out(database: Database) -> None:
+    put_property(database, "kept")
+    is_over = threading.Event()
+
+    def read_again_and_again() -> None:
+        while not is_over.is_set():
+            with database.reading():
+                time.sleep(0.4)
+
+    readers = [threading.Thread(target=read_again_and_again) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+        time.sleep(0.1)
+    try:
+        with database.writing(within_seconds=8):
+            pass
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
+
+
+def test_a_turn_that_does_not_come_in_time_is_given_up(database: Database) -> None:
+    put_property(database, "kept")
+    with other_process(WRITER, database.location, 60) as process:
+        for _ in range(2):
+            before = time.monotonic()
+            with (
+                pytest.raises(DatabaseError, match="held by another run of ours") as caught,
+                database.writing(within_seconds=0.3),
+            ):
+                pass
+            assert time.monotonic() - before < 3
+            assert "within 0.3 s" in str(caught.value)
+        process.kill()
+        process.wait()
+        with database.writing(within_seconds=20):
+            pass
+    put_property(database, "later")
+    assert sorted(read_properties(database)) == ["kept", "later"]
+
+
+def test_a_connection_with_tables_of_its_own_may_read_and_then_write(database: Database) -> None:
+    put_property(database, "kept")
+    with connect() as connection:
+        connection.execute("CREATE TEMP TABLE mine AS SELECT 'mine' AS name")
+        with database.reading(connection) as reading:
+            assert reading is connection
+            (count,) = connection.execute("SELECT count(*) FROM database_properties").fetchall()[0]
+        with database.writing(connection):
+            connection.execute("INSERT INTO database_properties SELECT name, 'x' FROM mine")
+        assert count == 2
+        assert connection.execute("SELECT name FROM mine").fetchall() == [("mine",)]
+    assert sorted(read_properties(database)) == ["kept", "mine"]
+
+
 def test_a_program_that_holds_the_database_is_named_with_the_remedy(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,7 +331,7 @@ def test_a_disk_that_is_full_is_told_and_the_rows_published_before_stay(
     code = """
 import resource, signal, sys
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -356,7 +413,7 @@ def test_a_run_is_present_as_long_as_its_process_lives(database: Database) -> No
         pass
     code = """
 import sys, time
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.presence import presence
 with presence(Database(sys.argv[1]), "run/1"):
     print("ready", flush=True)

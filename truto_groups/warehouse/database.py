@@ -87,7 +87,12 @@ class Database:
 
     @property
     def companion(self) -> Path:
-        """A path to which suffixes are added for the files that lie beside the database."""
+        """A path to which suffixes are added for the files that lie beside the database.
+
+        Raises:
+            DatabaseError: The location is none that we take.
+        """
+        self._refuse_fault()
         if self.is_file:
             return Path(self.location).absolute()
         # Of what is shown: a name tells nothing of a password, and stays when that changes.
@@ -279,13 +284,13 @@ class Database:
 
     @contextlib.contextmanager
     def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
-        self._refuse_fault()
+        companion = self.companion
         with contextlib.ExitStack() as stack:
             try:
                 if is_alone:
-                    self.companion.parent.mkdir(parents=True, exist_ok=True)
+                    companion.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(
-                    turn(self.companion, is_alone=is_alone, within_seconds=within_seconds)
+                    turn(companion, is_alone=is_alone, within_seconds=within_seconds)
                 )
             except TimeoutError:
                 raise DatabaseError(
@@ -296,7 +301,7 @@ class Database:
             except OSError as error:
                 kind = _NoTurnError if error.errno in _REFUSED else DatabaseError
                 raise kind(
-                    f"The lock files beside {self.companion} cannot be written: {error.strerror}.",
+                    f"The lock files beside {companion} cannot be written: {error.strerror}.",
                     advice="Let this user write that folder and the files in it, leave room on its "
                     "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
                 ) from error

@@ -23,7 +23,7 @@ _QUOTED = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\""
 _PARAMETER = re.compile(rf"(?<=[?&])({_NAMED})=()([^&\s]+)", re.IGNORECASE)
 _PAIR = re.compile(rf"(?<![\w./?&-])({_NAMED})(\s*)=\s*({_QUOTED}|\S+)", re.IGNORECASE)
 _USER = re.compile(r"(://[^/?#\s@:]*):()(\S+)(?=@)")
-_BARE = re.compile(r"(\?)()([^=&\s]{8,})$")
+_BARE = re.compile(r"(?<=:)([^:?]*\?)()([^=&\s]{8,})$")
 _SIGNED = re.compile(r"()()(eyJ[\w-]{8,}(?:\.[\w-]+){1,2})")
 _SECRETS = (_USER, _PARAMETER, _PAIR, _BARE, _SIGNED)
 
