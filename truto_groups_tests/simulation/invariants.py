@@ -133,9 +133,7 @@ def check_run(run: Run, state: State) -> None:
     _require(_may_end_so(run), f"{run.id} ended with", repr(run.program.error))
     told = Counter(_key(result) for result in run.results)
     _require(max(told.values(), default=1) == 1, f"{run.id} told twice", told)
-    rows = {
-        row["integrated_account_id"]: row for row in state.ledger if row["run_id"] == run.id
-    }
+    rows = {row["integrated_account_id"]: row for row in state.ledger if row["run_id"] == run.id}
     _require(
         len(rows) == sum(row["run_id"] == run.id for row in state.ledger),
         f"{run.id} has two rows of one account",
@@ -192,9 +190,7 @@ def _check_rows(world: World, key: str, state: State, seen: Seen) -> None:
 
 def _check_held_back(world: World, key: str, state: State) -> None:
     """Records wait for a person exactly as long as no newer answer was confirmed."""
-    audited = [
-        row for row in state.of_account(key) if row["outcome"] in (*_CONFIRMED, "held_back")
-    ]
+    audited = [row for row in state.of_account(key) if row["outcome"] in (*_CONFIRMED, "held_back")]
     expected: list[str] = []
     if audited and audited[-1]["outcome"] == "held_back":
         number = world.runs[audited[-1]["run_id"]].conduct.seen[key]
