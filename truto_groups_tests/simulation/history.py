@@ -33,7 +33,7 @@ class History:
     """One history: made of nothing but its seed."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self.random = Random(seed)  # noqa: S311
+        self.random = Random(seed)  # noqa: S311 - to be the same again is all that it is for
         self.world = make_world(self.random, folder, account_count=self.random.choice([3, 4, 5]))
         self.seen = Seen()
         self._count = 0
@@ -49,7 +49,7 @@ class History:
             for _ in range(self.random.choice([1, 1, 2])):
                 self._play_act()
                 check(self.world, self.seen)
-            self._end_well()
+            sync_well(self.world)
             check(self.world, self.seen, is_last=True)
         return self.world
 
@@ -116,20 +116,23 @@ class History:
             luck.left_after = random.randrange(1, 4)
         return luck
 
-    def _end_well(self) -> None:
-        """Sync once more without any fault: what is healed, heals."""
-        world = self.world
-        run = world.start(Run("last", world.keys, Conduct(slowest=1.0)))
-        world.scheduler.finish(run.program)
-        for result in run.results:
-            if isinstance(result, AccountResult):
-                key, outcome = result.attempt.integrated_account_id, result.attempt.outcome
-                version = world.truto.accounts[key].versions[run.conduct.seen[key] - 1]
-                wanted = ("published", "unchanged") if version.is_sound else ("held_back",)
-                if outcome not in wanted:
-                    raise BrokenPromiseError(f"without a fault {key} ended as {outcome}")
-            else:
-                raise BrokenPromiseError(f"passed over: {result}")
+
+def sync_well(world: World, *, name: str = "last") -> None:
+    """Sync once without any fault: all that Truto holds is published, but what is wrong.
+
+    Raises:
+        BrokenPromiseError: Something is not.
+    """
+    run = world.start(Run(name, world.keys, Conduct(slowest=1.0)))
+    world.scheduler.finish(run.program)
+    for result in run.results:
+        if not isinstance(result, AccountResult):
+            raise BrokenPromiseError(f"passed over without a fault: {result}")
+        key, outcome = result.attempt.integrated_account_id, result.attempt.outcome
+        version = world.truto.accounts[key].versions[run.conduct.seen[key] - 1]
+        wanted = ("published", "unchanged") if version.is_sound else ("held_back",)
+        if outcome not in wanted:
+            raise BrokenPromiseError(f"without a fault {key} ended as {outcome}")
 
 
 def play(seed: int) -> World:
