@@ -702,8 +702,14 @@ def test_a_completion_refused_for_good_keeps_its_own_error(
         "//elsewhere.example/x",
         "https://user:pw@api.truto.example/x",
         "https://[",
+        "https://xn--/",
+        "//[",
+        "https://a:99999999/",
     ],
-    ids=["host", "scheme", "port", "protocol-relative", "credentials", "nonsense"],
+    ids=[
+        *("host", "scheme", "port", "protocol-relative", "credentials", "nonsense"),
+        *("no name", "no address", "no port"),
+    ],
 )
 def test_a_redirect_elsewhere_is_refused(location: str) -> None:
     asked: list[str] = []

@@ -55,7 +55,7 @@ def walk(server: ScriptedServer, **request: Any) -> tuple[list[Page], SyncStats]
         options = ClientOptions(server.base_url, retry_attempts=1)
         async with TrutoClient(options, token="a-token") as client:
             asked = GroupsRequest("account-1", "okta", **request)
-            await client.walk_groups(asked, land=land, stats=stats)
+            await asyncio.wait_for(client.walk_groups(asked, land=land, stats=stats), 60)
 
     asyncio.run(run())
     return pages, stats
