@@ -338,3 +338,16 @@ def test_a_variable_that_is_wrong_ends_a_sync_with_2_and_by_its_name(
 
     signal.signal(signal.SIGTERM, before)
     assert variable in read_output()[1]
+
+
+@pytest.mark.parametrize("command", ["sync", "status", "accept"])
+def test_a_folder_that_is_gone_is_told(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_output: Read
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert main([command]) == 2
+    assert "not there any more" in read_output()[1]

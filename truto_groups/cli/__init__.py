@@ -188,7 +188,7 @@ def _describe_sandbox(parser: argparse.ArgumentParser) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     # Ended by cron or a container it should leave as little behind as ended by hand.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -200,14 +200,14 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     from truto_groups.cli.status import run_status
 
     return run_status(is_json=options.json)
 
 
 def _accept(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     from truto_groups.cli.accept import Wanted, run_accept
 
     wanted = Wanted(
@@ -224,6 +224,18 @@ def _sandbox(options: argparse.Namespace) -> int:
     from truto_groups.cli.sandbox import run_sandbox
 
     return run_sandbox(port=options.port, command=options.command)
+
+
+def _take_variables() -> None:
+    """Add to the environment what the project's ``.env`` says."""
+    try:
+        cwd = Path.cwd()
+    except OSError:
+        raise SettingsError(
+            "The folder that this was started in is not there any more.",
+            advice="Change to another folder, as a rule the project's.",
+        ) from None
+    os.environ.update(read_variables(os.environ, cwd=cwd))
 
 
 def _describe(error: TrutoGroupsError) -> str:

@@ -5,6 +5,7 @@ warehouse/acceptance.py's; it runs as the same Dagster job that the UI launches.
 """
 
 import getpass
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,7 +90,7 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         "integrated_account_ids": list(wanted.integrated_account_ids),
         "integrations": list(wanted.integrations),
         "reason": wanted.reason,
-        "accepted_by": wanted.accepted_by or getpass.getuser(),
+        "accepted_by": wanted.accepted_by or _find_user(),
         "digest": wanted.digest,
     }
     with (
@@ -102,6 +103,14 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         return _REFUSED
     say(f"Accepted {count(len(waiting), 'account')}: what they sent last is their baseline now.")
     return _ACCEPTED
+
+
+def _find_user() -> str:
+    """The system's user; a container may run as one that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _find_unknown(wanted: Wanted, known: Sequence[KnownAccount]) -> list[str]:

@@ -131,7 +131,7 @@ def _is_pending(instance: dg.DagsterInstance, job_name: str) -> bool:
 
 
 def _read_cursor(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 def _skip(reason: str, cursor: int) -> dg.SensorResult:
