@@ -158,8 +158,9 @@ def test_a_reader_leaves_no_lock_and_takes_none_away(database: Database) -> None
         return done.returncode == 0
 
     with database.writing():
-        with read.connect(database.location):
-            pass
+        for _ in range(2):
+            with read.connect(database.location):
+                pass
         assert not can_open()
     with read.connect(database.location):
         assert can_open()
@@ -198,24 +199,61 @@ def test_a_file_that_was_put_back_is_not_taken_for_what_it_was_since(
     assert look(database) == ["first", "two"]
 
 
-def test_a_block_that_is_being_rewritten_is_not_copied_half(database: Database) -> None:
-    """A checkpoint rewrites blocks of metadata before it changes a header."""
-    path = Path(database.location)
+def test_what_is_published_while_a_copy_is_taken_is_in_it_as_a_whole_or_not_at_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of the state whose headers were copied are written over by the one after the next."""
+    copy = os.copy_file_range
+    runs = ["second", "third", "fourth"]
+
+    def publish_meanwhile(source: int, target: int, count: int, *places: int) -> int:
+        if not runs:
+            return copy(source, target, count, *places)
+        done = copy(source, target, 12288, *places)
+        while runs:
+            put(database, runs.pop())
+        return done
+
+    monkeypatch.setattr(os, "copy_file_range", publish_meanwhile)
+    assert look(database) == ["first", "fourth", "second", "third"]
+
+
+def find_block_that_is_read_late(path: Path) -> int:
+    """Where a block of metadata lies that DuckDB does not read when it opens the database."""
+    columns = ", ".join(f"{number} AS c{number}" for number in range(500))
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{path}' AS one (ROW_GROUP_SIZE 2048)")
+        connection.execute(f"CREATE TABLE one.wide AS SELECT {columns} FROM range(40000)")  # noqa: S608
+        connection.execute("DETACH one")
     with duckdb.connect(path, read_only=True) as connection:
         blocks = connection.execute("SELECT block_id FROM pragma_metadata_info('groups')")
         places = [12288 + block * 262144 + 200_000 for (block,) in blocks.fetchall()]
     content = path.read_bytes()
+    damaged = path.with_name("damaged.duckdb")
+    for place in reversed(places):
+        damaged.write_bytes(content[:place] + os.urandom(100) + content[place + 100 :])
+        with contextlib.suppress(duckdb.IOException), duckdb.connect(damaged, read_only=True):
+            return place
+    pytest.fail("DuckDB reads all of them")
 
-    def write(make: bytes | None) -> None:
+
+@pytest.mark.slow
+def test_a_block_that_is_being_rewritten_is_not_copied_half(database: Database) -> None:
+    """A checkpoint rewrites blocks of metadata before it changes a header."""
+    path = Path(database.location)
+    place = find_block_that_is_read_late(path)
+    was = path.read_bytes()[place : place + 100]
+
+    def write(content: bytes) -> None:
         with path.open("r+b") as file:
-            for place in places:
-                file.seek(place)
-                file.write(make or content[place : place + 100])
+            file.seek(place)
+            file.write(content)
 
     write(os.urandom(100))
-    finish = threading.Timer(0.05, write, [None])
+    finish = threading.Timer(0.1, write, [was])
     finish.start()
-    assert look(database) == ["first"]
+    with read.connect(database.location) as connection:
+        connection.execute("SELECT sum(COLUMNS(*)) FROM wide").fetchall()
     finish.join()
     write(os.urandom(100))
     with pytest.raises(DatabaseError, match="cannot be read") as caught:

@@ -20,6 +20,7 @@ from truto_groups.secrecy import redact
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.location import read_location
 from truto_groups_tests.processes import other_process
+from truto_groups_tests.stand import Stand, use_ducklake
 
 KILLED = """
 import os, sys
@@ -188,6 +189,17 @@ def test_a_secret_in_the_location_is_told_by_nothing(
         texts.append(str(database.companion))
     texts += [caplog.text, *(str(path) for path in tmp_path.rglob("*"))]
     assert [text for text in texts if SECRET in text] == []
+
+
+def test_a_secret_is_taken_out_of_an_error_that_comes_from_within_a_block(stand: Stand) -> None:
+    use_ducklake(stand)
+    location = f"{stand.database.location} password={SECRET}"
+    question = "SELECT error($text)"
+    for block in (Database(location).writing(), Database(location).reading()):
+        with pytest.raises(duckdb.Error) as caught, block as connection:
+            connection.execute(question, {"text": f"cannot reach {location}"}).fetchall()
+        assert [text for text in tell_of(caught.value) if SECRET in text] == []
+        assert "password=[secret]" in str(caught.value)
 
 
 def test_what_is_no_secret_is_shown() -> None:

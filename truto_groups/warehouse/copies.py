@@ -137,7 +137,7 @@ def take_copy(
             raise NoDatabaseError
         if len(look.headers) < _HEADERS_SIZE:
             continue
-        state = (source.identity, written_at, look)
+        state = (source.identity, written_at, look, os.geteuid())
         kept = _copies.get(path)
         if kept is not None and kept.of == state:
             return kept

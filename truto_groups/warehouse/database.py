@@ -197,8 +197,11 @@ class Database:
                 try:
                     return take_copy(path, connect=connect, finish=self._finish_copy)
                 except UnsettledError:
-                    # Written faster than it can be copied; the one wait that is left is a fair one.
-                    with self._turn(is_alone=False):
+                    # Written faster than it can be copied: the one wait that is left is a turn.
+                    with contextlib.ExitStack() as stack:
+                        with contextlib.suppress(_NoTurnError):
+                            block = self._turn(is_alone=False, within_seconds=_OPEN_WAIT_SECONDS)
+                            stack.enter_context(block)
                         return take_copy(path, connect=connect, finish=self._finish_copy)
             except NoDatabaseError:
                 raise DatabaseError(
@@ -248,8 +251,12 @@ class Database:
                 raise
             return False
         stack.enter_context(self._attached(connection, is_read_only=self.is_file))
-        layout = require_layout(connection, shown=self.shown)
-        return not self.is_file or layout.version == SCHEMA_VERSION
+        if not self._is_prepared:
+            layout = require_layout(connection, shown=self.shown)
+            if self.is_file and layout.version != SCHEMA_VERSION:
+                return False
+            self._is_prepared = layout.is_present
+        return True
 
     @contextlib.contextmanager
     def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:

@@ -128,12 +128,12 @@ def bring_forward(
         for number in range(version + 1, SCHEMA_VERSION + 1):
             for text in statements(f"upgrades/{number}"):
                 connection.execute(text).fetchall()
-        columns = _read_columns(connection)
-        _refuse_incomplete(replace(layout, columns=columns), shown=shown)
+        _refuse_foreign(connection, layout, shown=shown)
         for name in DERIVED:
             for text in statements(name):
                 connection.execute(text).fetchall()
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.DependencyException) as error:
+        _refuse_foreign(connection, layout, shown=shown)
         raise DatabaseError(
             f"{shown} holds tables or views that are not ours: {str(error).partition(chr(10))[0]}",
             advice=_ELSEWHERE,
@@ -210,6 +210,11 @@ def _read_version(
             "or set TRUTO_GROUPS_DATABASE to another file.",
         )
     return version
+
+
+def _refuse_foreign(connection: duckdb.DuckDBPyConnection, layout: Layout, *, shown: str) -> None:
+    columns = _read_columns(connection)
+    _refuse_incomplete(replace(layout, columns=columns), shown=shown)
 
 
 def _refuse_incomplete(layout: Layout, *, shown: str) -> None:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+_having = threading.local()
+
 
 @contextlib.contextmanager
 def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
@@ -27,12 +29,21 @@ def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> 
         TimeoutError: It did not come in time.
         OSError: The lock files are not there and cannot be made, or cannot be read.
     """
+    had: set[Path] = _having.__dict__.setdefault("paths", set())
+    if path in had and not is_alone:
+        # Whoever would queue behind a waiting writer, which waits for this thread, waits for ever.
+        yield
+        return
     until = None if within_seconds is None else time.monotonic() + within_seconds
     with _opened(path, ".turn") as gate, _opened(path, ".lock") as lock:
         _take(gate, fcntl.LOCK_EX, until=until)
         _take(lock, fcntl.LOCK_EX if is_alone else fcntl.LOCK_SH, until=until)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
+        had.add(path)
+        try:
+            yield
+        finally:
+            had.discard(path)
 
 
 @contextlib.contextmanager
