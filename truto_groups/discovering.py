@@ -18,10 +18,12 @@ from truto_groups.planning import is_syncable, is_wanted
 from truto_groups.session import Session
 from truto_groups.settings import find_strays
 from truto_groups.warehouse.accounts import (
-    forget_accounts,
+    begin_listing,
+    find_told_since,
     mark_gone,
     read_capabilities,
     read_known_accounts,
+    remember_listing,
     write_capabilities,
     write_listing,
 )
@@ -29,8 +31,7 @@ from truto_groups.warehouse.contracts import read_contracts
 from truto_groups.warehouse.ledger import end_killed_attempts
 from truto_groups.warehouse.presence import is_present
 from truto_groups.warehouse.properties import claim_base_url
-from truto_groups.warehouse.publishing import ReplacedAccount, replace_rows
-from truto_groups.warehouse.staging import Staging
+from truto_groups.warehouse.removing import remove_accounts
 
 logger = get_logger(__name__)
 
@@ -47,7 +48,7 @@ class Discovery:
         listed_count: Accounts that were listed.
         added_keys: Keys that want a partition, in the order in which they were first listed.
         removed_keys: Keys that want none any more.
-        gone: Accounts that this listing lacks and the one before had.
+        gone: Accounts that this listing lacks and that were known before it was asked for.
     """
 
     accounts: Sequence[KnownAccount]
@@ -84,7 +85,9 @@ def discover(
         DatabaseError: Nothing was changed.
     """
     listing_seconds, asking_seconds = _share_out(within_seconds)
-    listing = list_accounts(session.find_client(), within_seconds=listing_seconds)
+    open_client = session.find_client()
+    turn = begin_listing(session.database)
+    listing = list_accounts(open_client, within_seconds=listing_seconds)
     listed = listing.accounts
     _warn_of_unreadable(listing.unreadable)
     now = session.clock()
@@ -94,30 +97,49 @@ def discover(
         end_killed_attempts(
             connection, is_alive=lambda run: is_present(session.database, run), now=now
         )
-        gone = find_gone(
-            listed,
-            known=read_known_accounts(connection),
-            max_missing_share=policy.max_missing_share,
-        )
-        if listing.unreadable:
-            gone = []  # whoever is missing may be one of these
-        write_listing(connection, listed, now=now)
-        mark_gone(connection, gone, now=now)
+        gone: list[str] = []
+        told_since = find_told_since(connection, turn)
+        if told_since is None:
+            logger.info(
+                "A newer listing of integrated accounts is written already: this one, which took "
+                "longer, changes nothing."
+            )
+        else:
+            # What another has added or looked up meanwhile, this listing is too old to tell of.
+            older = turn.known - told_since
+            gone = find_gone(
+                listed,
+                known=[
+                    account for account in read_known_accounts(connection) if account.id in older
+                ],
+                max_missing_share=policy.max_missing_share,
+            )
+            if listing.unreadable:
+                gone = []  # whoever is missing may be one of these
+            write_listing(connection, [a for a in listed if a.id not in told_since], now=now)
+            mark_gone(connection, gone, now=now)
+            remember_listing(connection, turn)
         known = read_known_accounts(connection)
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
         contracts = read_contracts(connection)
     known = _ask(session, questions, known, within_seconds=asking_seconds)
     _warn_of_settings(session, known)
     _warn_of_missing_parameters(session, known, contracts)
-    expired: list[str] = []
+    removed: list[str] = []
     if is_removing:
         expired = find_expired(
             known, in_flight=in_flight, grace_period=policy.grace_period, now=now
         )
-        _remove(session, [a for a in known if a.id in set(expired)], run_id=run_id)
+        if expired:
+            removed = remove_accounts(
+                session.database,
+                [account for account in known if account.id in set(expired)],
+                run_id=run_id,
+                clock=session.clock,
+            )
     return _conclude(
         session,
-        [account for account in known if account.id not in set(expired)],
+        [account for account in known if account.id not in set(removed)],
         listed_count=len(listed),
         gone=gone,
         partition_keys=partition_keys,
@@ -201,16 +223,6 @@ def _warn_of_missing_parameters(
             missing.parameter,
             advise_parameter(missing),
         )
-
-
-def _remove(session: Session, accounts: Sequence[KnownAccount], *, run_id: str) -> None:
-    """Remove accounts whose grace period is over: their groups appear as removed."""
-    if not accounts:
-        return
-    with Staging() as staging, session.database.writing(staging.connection) as connection:
-        replaced = [ReplacedAccount(a.id, a.integration, a.tenant_id) for a in accounts]
-        replace_rows(connection, replaced, run_id=run_id, now=session.clock())
-        forget_accounts(connection, [account.id for account in accounts])
 
 
 def _conclude(

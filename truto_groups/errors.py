@@ -6,7 +6,8 @@ becomes which exception is decided in client/.
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
-    │   └── RawRecordsError           of one account: what is kept of it is not whole
+    │   ├── RawRecordsError           of one account: what is kept of it is not whole
+    │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
     ├── UnforeseenError               of one account: what nobody thought of
     └── TrutoError                    what Truto said, or failed to say
@@ -95,6 +96,15 @@ class RawRecordsError(DatabaseError):
     """
 
     kind = "raw_records"
+
+
+class TooLargeError(DatabaseError):
+    """The rows of an account are so long that they need more memory at once than a run takes.
+
+    Concerns that account alone; what is published stays. A retry cannot help while they are.
+    """
+
+    kind = "too_large"
 
 
 class AcceptanceRefusedError(TrutoGroupsError):

@@ -10,13 +10,27 @@ from dataclasses import dataclass
 from functools import partial
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
-from truto_groups.errors import RawRecordsError, TrutoError, TrutoGroupsError
+from truto_groups.errors import (
+    NotFoundError,
+    RawRecordsError,
+    TooLargeError,
+    TrutoError,
+    TrutoGroupsError,
+    tell_unforeseen,
+)
 from truto_groups.listing import look_up_accounts
+from truto_groups.logs import get_logger
 from truto_groups.pipeline import sync_accounts
 from truto_groups.planning import find_obstacle
 from truto_groups.progress import PlannedSync
 from truto_groups.session import Session
-from truto_groups.warehouse.accounts import read_known_accounts, write_listing
+from truto_groups.warehouse.accounts import (
+    begin_listing,
+    find_told_since,
+    read_known_accounts,
+    remember_look_up,
+    write_listing,
+)
 from truto_groups.warehouse.ledger import (
     Attempt,
     Start,
@@ -27,8 +41,10 @@ from truto_groups.warehouse.ledger import (
 from truto_groups.warehouse.order import count_first_request, resume_count
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
-from truto_groups.warehouse.replaying import rebuild_breakdowns, replay_account
+from truto_groups.warehouse.replaying import find_replayable, rebuild_breakdowns, replay_account
 from truto_groups.warehouse.settling import AccountResult
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,20 +127,12 @@ def replay_accounts(
     Raises:
         DatabaseError: Nothing can be written.
     """
-    known = _read_known(session, keys)
+    known = _read_synced(session, keys)
     for key in keys:
-        account = known.get(key)
-        if account is None or account.last_confirmed_at is None:
+        if key in known:
+            yield _replay(session, known[key], run_id=run_id)
+        else:
             yield PassedOver(key, "It was never synced: materialize raw_groups for it.")
-            continue
-        settings = session.settings_for(account)
-        try:
-            yield replay_account(
-                session.database, account, settings, run_id=run_id, clock=session.clock
-            )
-        except RawRecordsError as error:
-            attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error))
-            yield AccountResult(attempt, account=account)
 
 
 def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[KnownAccount]:
@@ -133,10 +141,9 @@ def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[Kn
     Returns:
         The accounts concerned; those that were never synced are left out.
     """
-    known = _read_known(session, keys)
-    synced = [account for account in known.values() if account.last_confirmed_at is not None]
-    rebuild_breakdowns(session.database, [account.id for account in synced])
-    return synced
+    synced = _read_synced(session, keys)
+    rebuild_breakdowns(session.database, list(synced))
+    return list(synced.values())
 
 
 def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
@@ -152,26 +159,66 @@ def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
         return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
 
 
-def _read_known(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
-    wanted = set(keys)
+def _read_synced(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+    """Read those of the accounts that were ever published."""
     with session.database.reading() as connection:
-        return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
+        synced = find_replayable(connection, keys)
+        return {a.id: a for a in read_known_accounts(connection) if a.id in synced}
+
+
+def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountResult:
+    settings = session.settings_for(account)
+    try:
+        return replay_account(
+            session.database, account, settings, run_id=run_id, clock=session.clock
+        )
+    except (RawRecordsError, TooLargeError) as error:
+        kind, told = error.kind, str(error)
+    except TrutoGroupsError:
+        raise
+    except Exception as error:
+        # Whatever its records do to us, it is this account's failure and nobody else's.
+        logger.exception("Integrated account %s could not be replayed", account.id)
+        unforeseen = tell_unforeseen(account.id, error)
+        kind, told = unforeseen.kind, str(unforeseen)
+    return AccountResult(
+        Attempt(account.id, "failed", error_kind=kind, error=told), account=account
+    )
 
 
 def _look_up(
     session: Session, keys: Sequence[str], known: dict[str, KnownAccount], *, run_id: str
 ) -> Iterator[AccountResult]:
     """Ask Truto for accounts that no listing told of, or that may be active by now."""
-    answers = look_up_accounts(session.find_client(), keys)
+    if not keys:
+        return
+    open_client = session.find_client()
+    turn = begin_listing(session.database)
+    answers = look_up_accounts(open_client, keys)
     found = [answer for answer in answers.values() if isinstance(answer, IntegratedAccount)]
     if found:
         with session.database.writing() as connection:
-            write_listing(connection, found, now=session.clock())
+            told_since = find_told_since(connection, turn)
+            if told_since is not None:
+                newest = [account for account in found if account.id not in told_since]
+                write_listing(connection, newest, now=session.clock())
+                remember_look_up(connection, [account.id for account in newest], turn)
             ids = {account.id for account in found}
             known |= {a.id: a for a in read_known_accounts(connection) if a.id in ids}
     for key, answer in answers.items():
-        if isinstance(answer, TrutoError) and key not in known:
-            yield _record_failure(session, key, answer, run_id=run_id)
+        if key in known:
+            continue
+        error = answer if isinstance(answer, TrutoError) else _not_listed(key)
+        yield _record_failure(session, key, error, run_id=run_id)
+
+
+def _not_listed(key: str) -> NotFoundError:
+    return NotFoundError(
+        f"Integrated account {key} was there when it was looked up, and a listing that was asked "
+        "for later does not hold it.",
+        advice="It was removed meanwhile. If it was not, the next listing adds it.",
+        integrated_account_id=key,
+    )
 
 
 def _record_failure(

@@ -6,10 +6,14 @@ defs/test_automation.py.
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
+from truto_groups.discovering import Discovery
 from truto_groups.errors import RetriesExhaustedError
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.planning import PartitionRange, is_due, plan_due_ranges
@@ -262,3 +266,172 @@ def test_a_question_that_has_little_time_is_asked_again_next_time(stand: Stand) 
     goes_on.set()
     (account,) = stand.discover(within_seconds=2).accounts
     assert account.supports_groups is True
+
+
+@contextmanager
+def answered_late(stand: Stand, *, suffix: str, work: Callable[[], object]) -> Iterator[None]:
+    """Begin work in a thread, and let its first answer for a path, made now, arrive at the end."""
+    is_made, goes_on = threading.Event(), threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        if not request.path.endswith(suffix) or is_made.is_set():
+            return None
+        answer = stand.server.answer(request)
+        is_made.set()
+        assert goes_on.wait(30)
+        return answer
+
+    stand.server.intercept = intercept
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        try:
+            assert is_made.wait(30)
+            yield
+        finally:
+            goes_on.set()
+        done.result(60)
+    stand.server.intercept = None
+
+
+def statuses(stand: Stand) -> dict[str, str]:
+    """Every known account's status, or that it is gone."""
+    return {
+        row["id"]: "gone" if row["gone_at"] else row["status"]
+        for row in stand.table("integrated_accounts")
+    }
+
+
+LISTING = "/integrated-account"
+
+
+def test_an_older_listing_that_arrives_later_changes_nothing(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It marked an account as gone that another tick had just added, and wrote old statuses."""
+    caplog.set_level("INFO", logger="truto_groups.discovering")
+    stand.put(A, groups_of(1))
+    stand.put(C, groups_of(1))
+    stand.discover()
+    late: list[Discovery] = []
+    with answered_late(stand, suffix=LISTING, work=lambda: late.append(stand.discover())):
+        stand.put(B, groups_of(1))
+        stand.put(A, groups_of(1), status="needs_reauth")
+        stand.server.remove_account(C)
+        stand.discover()
+        before = stand.table("integrated_accounts"), stand.table("account_state")
+    assert (stand.table("integrated_accounts"), stand.table("account_state")) == before
+    assert statuses(stand) == {A: "needs_reauth", B: "active", C: "gone"}
+    assert (late[0].gone, late[0].added_keys) == ([], [B])
+    assert "A newer listing" in caplog.text
+
+
+def test_listings_that_overlap_in_any_order_leave_what_the_newest_told(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    stand.discover()
+    with (
+        answered_late(stand, suffix=LISTING, work=stand.discover),
+        answered_late(stand, suffix=LISTING, work=stand.discover),
+    ):
+        stand.put(A, groups_of(1), status="validation_error")
+        stand.discover()
+    assert statuses(stand) == {A: "validation_error"}
+
+
+def test_an_account_that_a_run_looked_up_is_not_gone_by_a_listing_asked_for_before(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(1))
+    stand.discover()
+    with answered_late(stand, suffix=LISTING, work=stand.discover):
+        stand.put(B, groups_of(1))
+        assert stand.outcomes(B) == {B: "published"}
+    assert statuses(stand) == {A: "active", B: "active"}
+    stand.server.remove_account(B)
+    stand.discover()
+    assert statuses(stand) == {A: "active", B: "gone"}
+
+
+def test_what_a_run_looked_up_is_not_undone_by_a_listing_asked_for_before(stand: Stand) -> None:
+    stand.put(A, groups_of(1), status="needs_reauth")
+    stand.put(B, groups_of(1))
+    stand.discover()
+    with answered_late(stand, suffix=LISTING, work=stand.discover):
+        stand.put(A, groups_of(1))
+        assert stand.outcomes(A) == {A: "published"}
+        stand.server.remove_account(B)
+    assert statuses(stand) == {A: "active", B: "active"}
+    assert stand.outcomes(A, run_id="r2") == {A: "unchanged"}
+    stand.put(A, groups_of(1), status="needs_reauth")
+    stand.discover()
+    assert statuses(stand) == {A: "needs_reauth", B: "gone"}
+
+
+def test_an_older_look_up_does_not_undo_a_newer_listing(stand: Stand) -> None:
+    stand.put(A, groups_of(1), status="needs_reauth")
+    stand.put(B, groups_of(1))
+    stand.discover()
+    stand.put(A, groups_of(1))
+    with answered_late(stand, suffix=A, work=lambda: stand.outcomes(A)):
+        stand.put(A, groups_of(1), status="validation_error")
+        stand.discover()
+    assert statuses(stand) == {A: "validation_error", B: "active"}
+    assert stand.table("account_syncs") == []
+
+
+def test_an_account_that_was_removed_while_it_was_looked_up_is_not_added(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    stand.discover()
+    stand.put(B, groups_of(1))
+    outcomes: dict[str, str] = {}
+    with answered_late(stand, suffix=B, work=lambda: outcomes.update(stand.outcomes(B))):
+        stand.server.remove_account(B)
+        stand.discover()
+    assert outcomes == {B: "failed"}
+    assert statuses(stand) == {A: "active"}
+
+
+def test_two_runs_that_look_up_an_account_each_add_both(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    stand.put(B, groups_of(1))
+    with answered_late(stand, suffix=A, work=lambda: stand.outcomes(A, run_id="slow")):
+        assert stand.outcomes(B, run_id="fast") == {B: "published"}
+    assert statuses(stand) == {A: "active", B: "active"}
+
+
+def test_listings_go_on_when_the_count_of_requests_is_lost(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    for _ in range(3):
+        stand.discover()
+    stand.database.companion.with_name(f"{stand.database.companion.name}.order").unlink()
+    stand.put(A, groups_of(1), status="needs_reauth")
+    stand.discover()
+    assert statuses(stand) == {A: "needs_reauth"}
+
+
+def test_an_account_that_cannot_be_removed_stops_neither_the_tick_nor_the_others(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in (A, B, C):
+        stand.put(key, groups_of(2))
+    stand.discover()
+    stand.outcomes()
+    for key in (A, B):
+        stand.server.remove_account(key)
+        stand.discover()
+    stand.pass_time(days=8)
+    # An instant that DuckDB holds and cannot write.
+    stand.write(
+        "UPDATE groups SET created_at = '294247-01-10 04:00:54.775806' "
+        "WHERE integrated_account_id = $key",
+        key=A,
+    )
+    found = stand.discover(partition_keys=[A, B, C])
+    assert found.removed_keys == [B]
+    assert {account.id for account in found.accounts} == {A, C}
+    assert f"{A}, whose grace period is over, could not be removed" in caplog.text
+    owners = "SELECT DISTINCT integrated_account_id FROM groups ORDER BY ALL"
+    assert stand.rows(owners) == [(A,), (C,)]
+    assert {row["integrated_account_id"] for row in stand.table("group_changes")} == {B}
+    stand.write("UPDATE groups SET created_at = NULL")
+    assert stand.discover(partition_keys=[A, B, C]).removed_keys == [A, B]
+    assert stand.rows(owners) == [(C,)]

@@ -87,7 +87,7 @@ def accept_drift_step(
             acceptance,
             settings_for=lambda one: _settings_for(session, one),
             run_id=context.run.run_id,
-            now=session.clock(),
+            clock=session.clock,
         )
         provenance = provenance_tags(context.instance, run_id=context.run.run_id)
         for one in accepted:

@@ -7,6 +7,10 @@
 CREATE OR REPLACE TEMP MACRO is_compared(key) AS
     len(getvariable('compared_ids')) > 0 AND list_contains(getvariable('compared_ids')::VARCHAR[], key);
 
+-- Of these something was landed; all rows of the others go, whatever their long columns hold.
+CREATE OR REPLACE TEMP MACRO is_landed(key) AS
+    len(getvariable('landed_ids')) > 0 AND list_contains(getvariable('landed_ids')::VARCHAR[], key);
+
 -- Where somebody else wrote a row of an id twice, one of them stays to be compared.
 CREATE OR REPLACE TEMP TABLE copied AS
 SELECT integrated_account_id, id FROM groups
@@ -76,9 +80,13 @@ present AS (
         g.changed_at,
         g.normalization_version,
         r.record::VARCHAR AS record
-    FROM (FROM groups WHERE is_compared(integrated_account_id)) AS g
-    LEFT JOIN (FROM raw_groups WHERE is_compared(integrated_account_id)) AS r
+    FROM (FROM groups WHERE is_landed(integrated_account_id)) AS g
+    LEFT JOIN (FROM raw_groups WHERE is_landed(integrated_account_id)) AS r
         USING (integrated_account_id, id)
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (remote_data) REPLACE (other_fields::VARCHAR AS other_fields)
+    FROM groups
+    WHERE is_compared(integrated_account_id) AND NOT is_landed(integrated_account_id)
 ),
 came AS (SELECT COLUMNS(*) AS 'came_\0' FROM incoming),
 had AS (SELECT COLUMNS(*) AS 'had_\0' FROM present),
@@ -147,8 +155,8 @@ compared AS (
         list_transform(fields, lambda f: f.field) AS names,
         -- Records are taken apart only where nothing else tells, because that is dear.
         CASE
-            WHEN came_record IS NOT DISTINCT FROM had_record THEN TRUE
             WHEN came_record IS NULL OR had_record IS NULL THEN FALSE
+            WHEN came_record = had_record THEN TRUE
             WHEN NOT has_other_rules AND list_has_any(
                 list_transform(fields, lambda f: f.field),
                 ['name', 'group_type_as_received', 'description', 'organization_id', 'created_at', 'updated_at', 'other_fields']
@@ -197,7 +205,7 @@ CREATE OR REPLACE TEMP TABLE remote_changes AS
 WITH touched AS (
     SELECT d.integrated_account_id, d.id, g.remote_data AS before, l.remote_data::JSON AS after
     FROM differences AS d
-    JOIN (FROM groups WHERE is_compared(integrated_account_id)) AS g USING (integrated_account_id, id)
+    JOIN (FROM groups WHERE is_landed(integrated_account_id)) AS g USING (integrated_account_id, id)
     JOIN staging.landed AS l ON l.integrated_account_id = d.integrated_account_id AND l.position = d.position
     WHERE d.change = 'touched' AND NOT d.is_same_remote_data
 ),

@@ -5,31 +5,43 @@ is. Whoever accepts sees before what it would do, with a digest; when the accoun
 since, accepting refuses.
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
 import msgspec
 
 from truto_groups.drift.audit import audit
 from truto_groups.drift.findings import Finding, findings_from_json, findings_to_json
 from truto_groups.drift.shape import Shape
 from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.secrecy import redact
 from truto_groups.settings import AccountSettings
-from truto_groups.warehouse.database import Connection, Database, set_variables, transaction
+from truto_groups.warehouse.database import (
+    Connection,
+    Database,
+    first_line,
+    set_variables,
+    transaction,
+)
+from truto_groups.warehouse.kept import land_held_back
 from truto_groups.warehouse.ledger import read_confirmations
+from truto_groups.warehouse.properties import take_instant
 from truto_groups.warehouse.publishing import (
     ReplacedAccount,
     Replacement,
     release_held_back,
     replace_rows,
 )
-from truto_groups.warehouse.replaying import land_records
 from truto_groups.warehouse.settling import digest_answer
 from truto_groups.warehouse.staging import Staging
 from truto_groups.warehouse.statements import statement, statements
 
+# What an account's own records do; a full disk is nobody's.
+_BLAMABLE = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
 _UNACCEPTABLE = frozenset({"malformed", "not_an_object", "id_missing"})
 
 
@@ -147,7 +159,7 @@ def accept(
     *,
     settings_for: Callable[[Waiting], AccountSettings],
     run_id: str,
-    now: datetime,
+    clock: Callable[[], datetime],
 ) -> list[AcceptedAccount]:
     """Accept what the named accounts sent last.
 
@@ -156,7 +168,7 @@ def accept(
         acceptance: Who accepts what, and why.
         settings_for: Gives what holds for an account.
         run_id: The run that accepts, for ``group_changes``.
-        now: Aware UTC instant.
+        clock: Gives the present as an aware UTC instant.
 
     Returns:
         The accepted accounts, all in one transaction.
@@ -168,26 +180,35 @@ def accept(
     """
     with Staging() as staging, database.owning(staging.connection):
         connection = staging.connection
-        waiting = _choose(connection, acceptance)
+        waiting = staging.with_room(lambda: _choose(connection, acceptance))
         settings = {one.integrated_account_id: settings_for(one) for one in waiting}
-        for one in waiting:
-            if not one.is_published:
-                key = one.integrated_account_id
-                records = _iter_held_back(connection, key)
-                land_records(staging, key, records, settings=settings[key])
-        landed = staging.inspect([one.integrated_account_id for one in waiting])
+        held = [one for one in waiting if not one.is_published]
         digests = {
-            one.integrated_account_id: digest_answer(
-                landed[one.integrated_account_id],
-                integration=one.integration,
-                tenant_id=one.tenant_id,
-                settings=settings[one.integrated_account_id],
-            )
-            for one in waiting
+            one.integrated_account_id: _land(staging, one, settings[one.integrated_account_id])
+            for one in held
         }
-        with transaction(connection):
-            replaced = _publish(connection, waiting, settings, digests, run_id=run_id, now=now)
-            _move_baselines(connection, waiting, acceptance, now=now)
+
+        under_way: list[Waiting] = []
+
+        def write(parts: Sequence[Sequence[Waiting]]) -> Mapping[str, Replacement]:
+            replaced: dict[str, Replacement] = {}
+            with transaction(connection):
+                now = take_instant(connection, clock)
+                for part in parts:
+                    under_way[:] = part
+                    replaced |= _publish(
+                        connection, part, settings, digests, run_id=run_id, now=now
+                    )
+                release_held_back(connection, [one.integrated_account_id for one in waiting])
+                _move_baselines(connection, waiting, acceptance, now=now)
+            return replaced
+
+        with _blaming(under_way):
+            try:
+                replaced = staging.with_room(lambda: write([held]))
+            except _BLAMABLE:
+                # One by one they need less memory, and the one that cannot be published is known.
+                replaced = staging.with_room(lambda: write([[one] for one in held]))
     return [
         AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
         for one in waiting
@@ -233,9 +254,56 @@ def _choose(connection: Connection, acceptance: Acceptance) -> list[Waiting]:
     return waiting
 
 
+def _land(staging: Staging, one: Waiting, settings: AccountSettings) -> str:
+    """Land what waits of an account, and return the digest of the answer.
+
+    Raises:
+        AcceptanceRefusedError: Some of it is missing, or it is too long.
+    """
+    key = one.integrated_account_id
+    with _blaming([one]):
+        land_held_back(staging, key, settings=settings)
+        landed = staging.inspect([key])[key]
+    if landed.group_count != one.group_count:
+        raise AcceptanceRefusedError(
+            f"Of integrated account {key} {landed.group_count:,} groups wait in held_back_groups, "
+            f"and it had {one.group_count:,} when it was held back: something else has changed "
+            "them.",
+            advice="Nothing was accepted. Sync the account again.",
+        )
+    return digest_answer(
+        landed, integration=one.integration, tenant_id=one.tenant_id, settings=settings
+    )
+
+
+@contextlib.contextmanager
+def _blaming(accounts: Sequence[Waiting]) -> Generator[None]:
+    """Name the accounts whose records cannot be published, or not with the memory that there is.
+
+    Raises:
+        AcceptanceRefusedError: That is so.
+    """
+    try:
+        yield
+    except _BLAMABLE as error:
+        keys = ", ".join(one.integrated_account_id for one in accounts)
+        is_too_long = isinstance(error, duckdb.OutOfMemoryException)
+        reason = (
+            "need more memory at once than a run takes"
+            if is_too_long
+            else f"cannot be published: {redact(first_line(error))}"
+        )
+        raise AcceptanceRefusedError(
+            f"The groups of integrated account {keys} {reason}.",
+            advice="Nothing was accepted. Accept the other accounts without it; of this one leave "
+            "out what is long, `query: {truto_exclude_fields: [remote_data]}` in the settings "
+            "file, and sync it again.",
+        ) from error
+
+
 def _publish(
     connection: Connection,
-    waiting: Sequence[Waiting],
+    held: Sequence[Waiting],
     settings: Mapping[str, AccountSettings],
     digests: Mapping[str, str],
     *,
@@ -243,8 +311,7 @@ def _publish(
     now: datetime,
 ) -> Mapping[str, Replacement]:
     """Publish what was held back, from its kept records."""
-    keys = [one.integrated_account_id for one in waiting]
-    confirmed = read_confirmations(connection, keys)
+    confirmed = read_confirmations(connection, [one.integrated_account_id for one in held])
     published = [
         ReplacedAccount(
             one.integrated_account_id,
@@ -254,12 +321,9 @@ def _publish(
             and not settings[one.integrated_account_id].record_initial_sync,
             digest=digests[one.integrated_account_id],
         )
-        for one in waiting
-        if not one.is_published
+        for one in held
     ]
-    replaced = replace_rows(connection, published, run_id=run_id, now=now)
-    release_held_back(connection, keys)
-    return replaced
+    return replace_rows(connection, published, run_id=run_id, now=now)
 
 
 def _move_baselines(
@@ -281,12 +345,3 @@ def _move_baselines(
         )
         for text in statements("accept_baseline"):
             connection.execute(text).fetchall()
-
-
-def _iter_held_back(connection: Connection, integrated_account_id: str) -> Iterator[list[str]]:
-    rows = connection.execute(
-        "SELECT record::VARCHAR FROM held_back_groups WHERE integrated_account_id = $id "
-        "ORDER BY position",
-        {"id": integrated_account_id},
-    ).fetchall()
-    yield [row[0] for row in rows]

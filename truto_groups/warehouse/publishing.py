@@ -6,7 +6,7 @@ change together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import duckdb
@@ -24,8 +24,8 @@ class ReplacedAccount:
         integrated_account_id: The account.
         integration: The app's kind, as a slug.
         tenant_id: The customer.
-        is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``;
-            only where it has no rows yet.
+        is_initial: Whether its groups are taken as a beginning, which makes no ``group_changes``.
+            Where it has rows, it is none, whatever is known of the account.
         digest: Of the answer that is published; None where it is none that Truto gave just now, so
             that no later answer is taken for the same.
     """
@@ -76,12 +76,18 @@ def replace_rows(
     """
     if not accounts:
         return {}
+    accounts = _doubt_beginnings(connection, accounts)
+    compared = {account.integrated_account_id for account in accounts if not account.is_initial}
+    landed = connection.execute(
+        "SELECT DISTINCT integrated_account_id FROM staging.landed"
+    ).fetchall()
     set_variables(
         connection,
         published_at=now,
         run_id=run_id,
         normalization_version=NORMALIZATION_VERSION,
-        compared_ids=[a.integrated_account_id for a in accounts if not a.is_initial],
+        compared_ids=sorted(compared),
+        landed_ids=sorted(compared & {key for (key,) in landed}),
     )
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
@@ -107,6 +113,21 @@ def replace_rows(
         key: Replacement(**changes, remote_changes=remote.get(key, {}))
         for key, changes in counts.items()
     }
+
+
+def _doubt_beginnings(
+    connection: duckdb.DuckDBPyConnection, accounts: Sequence[ReplacedAccount]
+) -> Sequence[ReplacedAccount]:
+    """Take no account for new that has rows: its ledger may be lost, and ids come twice."""
+    claimed = [account.integrated_account_id for account in accounts if account.is_initial]
+    if not claimed:
+        return accounts
+    rows = connection.execute(statement("count_rows"), {"ids": claimed}).fetchall()
+    having = {row[0] for row in rows}
+    return [
+        replace(account, is_initial=False) if account.integrated_account_id in having else account
+        for account in accounts
+    ]
 
 
 def rebuild_breakdown(

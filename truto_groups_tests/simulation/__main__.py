@@ -99,9 +99,7 @@ def play_seeds(first: int, count: int) -> tuple[int, list[str]]:
 def play_faults(name: str) -> tuple[int, list[str]]:
     """Play all single faults of a case; how many, and what was wrong."""
     numbers: list[int] = []
-    broken = [
-        *_try(lambda: numbers.append(play_case(name)), name, f'{_COMMAND} --case "{name}"')
-    ]
+    broken = [*_try(lambda: numbers.append(play_case(name)), name, f'{_COMMAND} --case "{name}"')]
     return sum(numbers), broken
 
 
