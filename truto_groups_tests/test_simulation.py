@@ -59,6 +59,7 @@ def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
     assert play_case(name) >= 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_history() -> None:
     """Also in another process, whose sets of texts have another order."""
     here = [play(7).trace, play(7).trace]

@@ -280,8 +280,8 @@ def first_line(error: BaseException) -> str:
 @contextlib.contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Commit what the block wrote when it ends; roll it back when it raises."""
-    connection.execute("BEGIN").fetchall()
     try:
+        connection.execute("BEGIN").fetchall()
         yield
         connection.execute("COMMIT").fetchall()
     except BaseException:
