@@ -32,7 +32,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test check format bench drift-score simulate lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test soak simulate check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 
 test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
+	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)
 
 check: $(STAMP) ## Lint, format, types.
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ done alone: judging comes before it, and again only where another run came betwe
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -109,14 +110,18 @@ class _Judged:
 
 @dataclass
 class _Settlement:
-    """Accounts by what becomes of them."""
+    """Accounts by what becomes of them.
+
+    ``known`` were confirmed before, or have rows; ``complete`` have as many as were received.
+    """
 
     now: datetime
     overtaken: Mapping[str, Overtaking]
     attempts: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
     audited: dict[str, AuditedShape] = field(default_factory=dict[str, AuditedShape])
     published: list[LandedSync] = field(default_factory=list[LandedSync])
-    known: set[str] = field(default_factory=set[str])
+    known: Collection[str] = ()
+    complete: Collection[str] = ()
     held_back: list[str] = field(default_factory=list[str])
     replaced: Mapping[str, Replacement] = field(default_factory=dict[str, Replacement])
 
@@ -270,8 +275,12 @@ def _sort_out(
         else:
             open_syncs.append(sync)
         settlement.attempts[key] = attempt
+    settlement.known = {*confirmed, *rows}
+    settlement.complete = {
+        key for key, attempt in settlement.attempts.items() if _has_all_rows(attempt, rows.get(key))
+    }
     for one in _judge_what_moved(staging, inspected, judged, open_syncs):
-        _take_verdict(settlement, one, is_known=one.sync.account.id in {*confirmed, *rows})
+        _take_verdict(settlement, one)
     return settlement
 
 
@@ -326,7 +335,7 @@ def _judge(
     return judged
 
 
-def _take_verdict(settlement: _Settlement, judged: _Judged, *, is_known: bool) -> None:
+def _take_verdict(settlement: _Settlement, judged: _Judged) -> None:
     sync, audited = judged.sync, judged.audited
     key = sync.account.id
     if isinstance(audited, Exception):
@@ -336,8 +345,6 @@ def _take_verdict(settlement: _Settlement, judged: _Judged, *, is_known: bool) -
     verdict = audited.verdict
     if verdict.hold_back_reason is None:
         settlement.published.append(sync)
-        if is_known:
-            settlement.known.add(key)
         return
     settlement.held_back.append(key)
     settlement.attempts[key] = replace(
@@ -418,8 +425,9 @@ def _write(
         for sync in settlement.published
     ]
     settlement.replaced = replace_rows(connection, accounts, run_id=run_id, now=instant)
-    for key in settlement.known:
-        if settlement.replaced[key] == Replacement():
+    for key, replacement in settlement.replaced.items():
+        is_whole = key in settlement.known and key in settlement.complete
+        if is_whole and replacement == Replacement():
             settlement.attempts[key] = replace(settlement.attempts[key], outcome="unchanged")
     hold_back(connection, settlement.held_back, run_id=run_id, now=instant)
     confirmed = [
@@ -462,7 +470,8 @@ def _fail(sync: LandedSync, error: Exception) -> Attempt:
             error_kind="too_large",
             error=f"The groups of integrated account {key} ({byte_count / 1e6:,.0f} MB) are so "
             "long that they need more memory at once than a run takes. The rows published before "
-            "stay. Leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the "
+            f"stay. Make room in {tempfile.gettempdir()} (or let TMPDIR name another folder), or "
+            "leave out what is long: `query: {truto_exclude_fields: [remote_data]}` for the "
             "account in the settings file.",
         )
     told = tell_unforeseen(key, error)
