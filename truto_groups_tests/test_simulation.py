@@ -17,8 +17,8 @@ from truto_groups_tests.simulation.scheduling import Hang, Scheduler
 from truto_groups_tests.simulation.world import digest_trace
 
 _TOGETHER = 10
-_QUICK = 40
-_ALL = 300
+_QUICK = 30
+_ALL = 200
 # At most a few dozen faults each; the others have one for every statement.
 _QUICK_CASES = frozenset(
     {

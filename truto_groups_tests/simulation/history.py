@@ -46,7 +46,7 @@ class History:
             Hang: Somebody waits for ever.
         """
         with self.world.entered():
-            for _ in range(self.random.choice([1, 1, 2])):
+            for _ in range(self.random.choice([1, 1, 1, 2])):
                 self._play_act()
                 check(self.world, self.seen)
             sync_well(self.world)
