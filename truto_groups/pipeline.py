@@ -12,7 +12,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from truto_groups.errors import DatabaseError, EnvelopeError, TrutoGroupsError, UnforeseenError
+from truto_groups.errors import (
+    DatabaseError,
+    EnvelopeError,
+    TrutoError,
+    TrutoGroupsError,
+    UnforeseenError,
+)
 from truto_groups.fetching import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
 from truto_groups.logs import get_logger
 from truto_groups.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
@@ -269,10 +275,11 @@ class _Run:
         yield from results
 
     def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
-        """Before the run ends: publish what is whole, and write that the rest has failed."""
-        if isinstance(error, TrutoGroupsError):
+        """Before the run ends: publish what is whole; with the token, what is under way failed."""
+        if isinstance(error, TrutoError):
             for sync in self.progress.at(Stage.WALKING):
                 self._fail(sync, error, SyncStats())
+        if isinstance(error, TrutoGroupsError):
             failed = {sync.id for sync in self.progress.at(Stage.FAILED)}
             for result in self._settle():
                 if result.attempt.integrated_account_id not in failed:

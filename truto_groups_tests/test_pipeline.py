@@ -21,7 +21,7 @@ import pytest
 
 from truto_groups import pipeline as pipeline_module
 from truto_groups.client import GroupsRequest, TrutoClient
-from truto_groups.errors import SettingsError, TokenRejectedError
+from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
 from truto_groups.fetching import Fetcher
 from truto_groups.planning import is_due
 from truto_groups.refreshing import PassedOver, refresh_accounts
@@ -322,7 +322,7 @@ class _OlderRun:
         self.stand, self.key, self.others = stand, key, others
         self.asked, self.goes_on = threading.Event(), threading.Event()
         self.outcomes: dict[str, str] = {}
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Callable[[], dict[str, str]]:
         def intercept(request: Request) -> Response | None:
@@ -617,7 +617,7 @@ def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_r
     started = threading.Event()
     stand.server.intercept = lambda _: started.set()
     stand.server.forget_requests()
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     with contextlib.ExitStack() as stack:
         # Its first transaction goes through; then another run has the turn.
         thread.start()
@@ -625,6 +625,7 @@ def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_r
         stack.enter_context(stand.database.writing())
         wait_until(lambda: len(stand.server.requests) == 12)
     thread.join(10)
+    assert not thread.is_alive()
     ended = [(r.attempt.integrated_account_id, r.attempt.outcome) for r in results]
     assert sorted(ended) == [(A, "failed"), (B, "unchanged")]
     assert "nested too deep" in stand.ledger(A)[-1]["error"]
@@ -902,6 +903,55 @@ def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
     assert stand.data() == before
     assert stand.ledger(B)[-1]["error_kind"] == "token_rejected"
     assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
+
+
+def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    is_answered = threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        if is_list_of(request, B):
+            is_answered.wait(10)
+            return Response.of_json({"message": "Unauthorized"}, status=401)
+        is_answered.set()
+        return None
+
+    stand.server.intercept = intercept
+    results = refresh_accounts(stand.session(), [A, B], run_id="r1")
+    told = [next(iter(results))]
+    with pytest.raises(TokenRejectedError):
+        told += results
+    ((outcome, key),) = [(r.attempt.outcome, r.attempt.integrated_account_id) for r in told]  # pyright: ignore
+    assert (outcome, key) == ("published", A)
+    assert len(stand.table("groups", account=A)) == 3
+
+
+def test_a_count_that_cannot_be_written_ends_the_run_and_is_no_failure_of_any_account(
+    stand: Stand,
+) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    published(stand, A, B)
+    order = Path(f"{stand.database.location}.order")
+
+    def intercept(_: Request) -> None:
+        if order.is_file():
+            order.unlink()
+            order.mkdir()
+
+    stand.server.intercept = intercept
+    stand.knobs = {"accounts_at_once": 1}
+    stand.put(A, groups_of(4))
+    with pytest.raises(DatabaseError, match="counts requests"):
+        stand.outcomes(A, B, run_id="r2")
+    assert "failed" not in {row["outcome"] for row in stand.table("account_syncs")}
+    assert "running" not in {row["outcome"] for row in stand.table("account_syncs")}
+    order.rmdir()
+    stand.server.intercept = None
+    # A was whole before the run ended.
+    assert stand.outcomes(A, B, run_id="r3") == {A: "unchanged", B: "unchanged"}
 
 
 def test_an_app_that_wants_reauthorisation_fails_its_account_alone(stand: Stand) -> None:

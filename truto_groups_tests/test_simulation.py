@@ -17,8 +17,8 @@ from truto_groups_tests.simulation.scheduling import Hang, Scheduler
 from truto_groups_tests.simulation.world import digest_trace
 
 _TOGETHER = 10
-_QUICK = 40
-_ALL = 300
+_QUICK = 30
+_ALL = 200
 # At most a few dozen faults each; the others have one for every statement.
 _QUICK_CASES = frozenset(
     {
@@ -59,6 +59,7 @@ def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
     assert play_case(name) >= 3
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_history() -> None:
     """Also in another process, whose sets of texts have another order."""
     here = [play(7).trace, play(7).trace]
@@ -72,7 +73,7 @@ def test_the_same_seed_is_the_same_history() -> None:
 
 
 def test_who_waits_for_what_never_comes_is_a_failure() -> None:
-    scheduler = Scheduler(Random(1))  # noqa: S311 - nothing of it is secret
+    scheduler = Scheduler(Random(1))
     never = scheduler.loop.create_future()
     waiting = scheduler.start("waiting", lambda: scheduler.wait(never.done, seconds=None))
     with pytest.raises(Hang, match="waiting waits for ever"):
@@ -80,7 +81,7 @@ def test_who_waits_for_what_never_comes_is_a_failure() -> None:
 
 
 def test_who_goes_round_and_round_is_a_failure() -> None:
-    scheduler = Scheduler(Random(1))  # noqa: S311 - nothing of it is secret
+    scheduler = Scheduler(Random(1))
 
     def turn() -> None:
         scheduler.loop.call_soon(turn)

@@ -439,8 +439,8 @@ def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> No
 @contextlib.contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Commit what the block wrote when it ends; roll it back when it raises."""
-    connection.execute("BEGIN").fetchall()
     try:
+        connection.execute("BEGIN").fetchall()
         yield
         connection.execute("COMMIT").fetchall()
     except BaseException:

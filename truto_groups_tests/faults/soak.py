@@ -139,7 +139,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    chance = random.Random(options.seed)  # noqa: S311
+    chance = random.Random(options.seed)
     with (
         tempfile.TemporaryDirectory(prefix="truto-groups-soak-") as name,
         SandboxServer() as server,

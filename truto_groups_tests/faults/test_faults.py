@@ -32,7 +32,7 @@ print("held", flush=True)
 time.sleep(float(sys.argv[2]))
 """
 # So that it does not compress.
-_LETTERS = random.Random(1)  # noqa: S311
+_LETTERS = random.Random(1)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: 
     stand.discover()
     stand.outcomes(*keys, run_id="first")
     serve_ever_new_groups(stand)
-    chance = random.Random(7)  # noqa: S311
+    chance = random.Random(7)
     longest = 0.0
     with ExitStack() as stack:
         crowd = [stack.enter_context(syncing(stand, f"p{n}", *keys, seconds=12)) for n in range(8)]

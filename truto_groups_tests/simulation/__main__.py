@@ -44,19 +44,19 @@ def play_alone(seed: int) -> int:
     """Play one history and print all of it."""
     with make_folder() as folder:
         history = History(seed, folder)
+        is_kept = True
         try:
             history.play()
         except (BrokenPromiseError, Hang) as error:
+            is_kept = False
             traceback.print_exception(error)
-        else:
-            error = None
         print(*history.world.trace, sep="\n")
         for run in history.world.runs.values():
             print(f"{run.id}: {run.sabotage.harm or 'no sabotage'}, {run.luck}")
             if run.program.error is not None:
                 traceback.print_exception(run.program.error)
     print(f"The digest of all this: {digest_trace(history.world.trace)}")
-    return 0 if error is None else 1
+    return 0 if is_kept else 1
 
 
 def play_all(first: int, count: int, *, jobs: int) -> int:

@@ -41,6 +41,7 @@ class Sabotage:
         counts: How many there were of each kind.
         has_struck: Whether it has happened.
         is_dead: Whether the program was killed.
+        has_lost_count: Whether first requests could not be counted for a while.
     """
 
     harm: Harm | None = None
@@ -50,6 +51,7 @@ class Sabotage:
     counts: dict[str, int] = field(default_factory=dict[str, int])
     has_struck: bool = False
     is_dead: bool = False
+    has_lost_count: bool = False
     lent: "list[SimulatedConnection]" = field(default_factory=list["SimulatedConnection"])
 
     def kill(self) -> None:
@@ -110,6 +112,7 @@ class SimulatedConnection:
             self._give_back(self._connection)
 
     def __getattr__(self, name: str) -> Any:
+        """Everything else is DuckDB's."""
         if self._sabotage.is_dead:
             raise Killed
         return getattr(self._connection, name)
@@ -143,14 +146,12 @@ class Disk:
     @contextlib.contextmanager
     def inserted(self) -> Generator[None]:
         """Stand between the warehouse and DuckDB."""
-        places = ((database_module, _PRIVATE), (staging_module, _STAGING))
-        for module, pool in places:
-            module.connect = self._connect_from(pool)
+        database_module.connect = self._connect_from(_PRIVATE)
+        staging_module.connect = self._connect_from(_STAGING)
         try:
             yield
         finally:
-            for module, _ in places:
-                module.connect = _CONNECT
+            database_module.connect = staging_module.connect = _CONNECT
 
     def _connect_from(self, pool: list[duckdb.DuckDBPyConnection]) -> Callable[..., Any]:
         def connect() -> SimulatedConnection:

@@ -22,7 +22,6 @@ from truto_groups_tests.simulation.invariants import BrokenPromiseError, Seen, c
 from truto_groups_tests.simulation.truto import Conduct
 from truto_groups_tests.simulation.world import Run, World, make_world
 
-_SEED = 20
 _FOLDERS = contextlib.ExitStack()
 atexit.register(_FOLDERS.close)
 
@@ -108,18 +107,22 @@ def _resume(folder: Path) -> World:
     for file in before.folder.glob("groups.duckdb*"):
         if file.is_file():
             shutil.copy(file, folder)
-    world = World(Random(_SEED), folder, account_count=0)
+    world = World(_make_random(), folder, account_count=0)
     world.truto.accounts = deepcopy(before.truto.accounts)
     world.keys = before.keys
     world.runs = dict(before.runs)
     return world
 
 
+def _make_random() -> Random:
+    return Random(20)
+
+
 @cache
 def _publish_first() -> World:
     """Made once for all faults; its folder lies in memory until the process ends."""
     folder = _FOLDERS.enter_context(make_folder())
-    world = make_world(Random(_SEED), folder, account_count=3)
+    world = make_world(_make_random(), folder, account_count=3)
     with world.entered():
         sync_well(world, name="first")
         for account in world.truto.accounts.values():

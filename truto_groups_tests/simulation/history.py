@@ -33,7 +33,7 @@ class History:
     """One history: made of nothing but its seed."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self.random = Random(seed)  # noqa: S311 - to be the same again is all that it is for
+        self.random = Random(seed)
         self.world = make_world(self.random, folder, account_count=self.random.choice([3, 4, 5]))
         self.seen = Seen()
         self._count = 0
@@ -46,7 +46,7 @@ class History:
             Hang: Somebody waits for ever.
         """
         with self.world.entered():
-            for _ in range(self.random.choice([1, 1, 2])):
+            for _ in range(self.random.choice([1, 1, 1, 2])):
                 self._play_act()
                 check(self.world, self.seen)
             sync_well(self.world)
@@ -58,15 +58,31 @@ class History:
         self._change_truth(within_seconds=0)
         if random.random() < 0.05:
             (world.folder / "groups.duckdb.order").unlink(missing_ok=True)
-        programs = [world.start(self._make_run()).program]
-        if random.random() < 0.4:
-            programs.append(world.start(self._make_run()).program)
+        runs = [self._make_run() for _ in range(random.choice([1, 1, 1, 2, 2]))]
+        programs = [world.start(run).program for run in runs]
+        if random.random() < 0.05:
+            self._lose_count(runs)
         if random.random() < 0.06:
             work = random.choice([world.discover, world.replay])
             self._count += 1
             programs.append(world.start_work(f"{work.__name__} {self._count}", work))
         self._change_truth(within_seconds=20)
         world.scheduler.finish(*programs)
+        world.pass_time(30)
+
+    def _lose_count(self, runs: Sequence[Run]) -> None:
+        """Let the file that counts first requests be unusable for a while."""
+        path = self.world.folder / "groups.duckdb.order"
+        at, seconds = self.random.random() * 5, self.random.random() * 5
+
+        def lose() -> None:
+            path.unlink(missing_ok=True)
+            path.mkdir()
+            for run in runs:
+                run.sabotage.has_lost_count = True
+
+        self.world.loop.call_later(at, lose)
+        self.world.loop.call_later(at + seconds, path.rmdir)
 
     def _change_truth(self, *, within_seconds: float) -> None:
         for account in self.world.truto.accounts.values():

@@ -149,6 +149,8 @@ def check_run(run: Run, state: State) -> None:
             _check_blame(run, key, outcome, result.attempt.error)
     for row in rows.values():
         _require((row["finished_at"] is None) == (row["outcome"] == "running"), "no end", row)
+        # What no account can be blamed for must hide no reason of its own.
+        _require(row["error_kind"] != "database", "the database's failure is an account's", row)
         if row["outcome"] == "interrupted":
             _require(row["error_kind"] in _find_endings(run), "ended by another reason", row)
 
@@ -257,6 +259,8 @@ def _may_end_so(run: Run) -> bool:
 
 
 def _is_of_disk(sabotage: Sabotage) -> bool:
+    if sabotage.has_lost_count:
+        return True
     return sabotage.has_struck and sabotage.harm in ("full", "full for good", "no memory")
 
 

@@ -168,7 +168,7 @@ class Scheduler:
         """Who goes on now."""
         return self._here.program
 
-    def start(self, name: str, work: Callable[[], None]) -> Program:
+    def start(self, name: str, work: Callable[[], object]) -> Program:
         """Let a program begin when it is its turn."""
         program = Program(name)
 

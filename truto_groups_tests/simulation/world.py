@@ -100,11 +100,6 @@ class Run:
     wait_count: int = 0
 
     @property
-    def is_untroubled(self) -> bool:
-        """Whether nothing has gone wrong around it."""
-        return not (self.conduct.blamed or self.sabotage.has_struck or self.has_been_stopped)
-
-    @property
     def has_been_stopped(self) -> bool:
         """Whether somebody, or something, ended it before its end."""
         return self.is_left or self.sabotage.is_dead or self.program.error is not None
@@ -144,6 +139,10 @@ class World:
         """Write what has happened."""
         name = self.scheduler.current.name
         self.trace.append(f"{self.loop.time() - 1000:.3f} {name}: {text}")
+
+    def pass_time(self, seconds: float) -> None:
+        """Let happen what happens by itself within so many seconds."""
+        self.scheduler.wait(bool, seconds=seconds)
 
     def clock_of(self, luck: Luck) -> Callable[[], datetime]:
         """The clock of a program's machine; no two readings are the same."""
@@ -274,10 +273,12 @@ class SimulatedFetcher:
         self._fetcher = AccountFetcher(open_client, tell=self._events.append, **options)
 
     def __enter__(self) -> "SimulatedFetcher":
+        """Let the world's loop fetch."""
         self._main = self._world.loop.create_task(self._serve())
         return self
 
     def __exit__(self, *_: object) -> None:
+        """End what is under way; a program that died does not wait for it."""
         self._main.cancel()
         if not self._run.sabotage.is_dead:
             self._world.scheduler.wait(self._main.done, seconds=5)
@@ -379,6 +380,7 @@ def _read_settings() -> Settings:
 def _make_database() -> Path:
     """A database that knows all accounts, made once: its tables take longer than a history."""
     folder = Path(tempfile.mkdtemp(prefix="truto-groups-simulation-"))
-    world = World(Random(0), folder, account_count=MOST_ACCOUNTS)
+    random = Random(0)
+    world = World(random, folder, account_count=MOST_ACCOUNTS)
     world.discover(world.session(Run("first", ())))
     return Path(world.database.location)
