@@ -175,7 +175,7 @@ def test_what_is_known_of_an_account_is_its_last_attempt_and_its_last_confirmed_
     stand.write(
         "INSERT INTO account_syncs BY NAME "
         "SELECT s.* REPLACE (o AS run_id, o AS outcome, o AS error, NULL AS group_count, "
-        "s.started_at + INTERVAL (n) HOUR AS started_at) "
+        "s.answer_order + n AS answer_order, s.started_at + INTERVAL (n) HOUR AS started_at) "
         "FROM account_syncs AS s, (VALUES (1, 'failed'), (2, 'skipped')) AS v(n, o)"
     )
     (account,) = stand.discover().accounts

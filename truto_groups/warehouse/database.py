@@ -182,7 +182,14 @@ class Database:
             if not self._attach_in_place(connection, in_place):
                 in_place.close()
                 stack.enter_context(self._attached_copy(connection))
-            yield connection
+            try:
+                yield connection
+            except duckdb.CatalogException as error:
+                raise DatabaseError(
+                    f"Something is missing in {self.shown}: {first_line(error)}",
+                    advice="Something else has changed its tables: restore them from a backup, or "
+                    "set TRUTO_GROUPS_DATABASE to another file.",
+                ) from error
 
     def copy(self) -> Copy:
         """Copy a file as it was last committed, without holding up anybody.

@@ -717,7 +717,8 @@ def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_
     assert [keys.index(last) - keys.index(start) + 1 for start, last in ranges] == [500, 500]
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT id AS integrated_account_id, 'r' AS run_id, "
-        "now() AS started_at, now() AS finished_at, 'published' AS outcome, 1 AS group_count "
+        "now() AS started_at, now() AS finished_at, 'published' AS outcome, 1 AS group_count, "
+        "row_number() OVER () AS answer_order "
         "FROM integrated_accounts; UPDATE integrated_accounts SET last_confirmed_at = now()"
     )
     project.server.forget_requests()

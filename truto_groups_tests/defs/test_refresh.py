@@ -507,10 +507,10 @@ def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
 
 
 def overtake(project: Project, key: str, outcome: str) -> None:
-    """Another run began later, and has settled its answer."""
+    """Another run asked later, and has settled its answer."""
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
-        "now() + INTERVAL 1 HOUR AS started_at, $outcome AS outcome) FROM account_syncs "
+        "answer_order + 1000 AS answer_order, $outcome AS outcome) FROM account_syncs "
         "WHERE integrated_account_id = $key",
         key=key,
         outcome=outcome,
