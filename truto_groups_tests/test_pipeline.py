@@ -322,7 +322,7 @@ class _OlderRun:
         self.stand, self.key, self.others = stand, key, others
         self.asked, self.goes_on = threading.Event(), threading.Event()
         self.outcomes: dict[str, str] = {}
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Callable[[], dict[str, str]]:
         def intercept(request: Request) -> Response | None:
@@ -617,7 +617,7 @@ def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_r
     started = threading.Event()
     stand.server.intercept = lambda _: started.set()
     stand.server.forget_requests()
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     with contextlib.ExitStack() as stack:
         # Its first transaction goes through; then another run has the turn.
         thread.start()
@@ -625,6 +625,7 @@ def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_r
         stack.enter_context(stand.database.writing())
         wait_until(lambda: len(stand.server.requests) == 12)
     thread.join(10)
+    assert not thread.is_alive()
     ended = [(r.attempt.integrated_account_id, r.attempt.outcome) for r in results]
     assert sorted(ended) == [(A, "failed"), (B, "unchanged")]
     assert "nested too deep" in stand.ledger(A)[-1]["error"]
