@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
+from truto_groups_tests.simulation.disk import make_folder
 from truto_groups_tests.simulation.enumeration import CASES, play_case
-from truto_groups_tests.simulation.history import History, make_folder, play
+from truto_groups_tests.simulation.history import History, play
 from truto_groups_tests.simulation.invariants import BrokenPromiseError
 from truto_groups_tests.simulation.scheduling import Hang
 from truto_groups_tests.simulation.world import digest_trace

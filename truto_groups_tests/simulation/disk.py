@@ -4,9 +4,14 @@ What they do is real. A program that died lets go of its connections without a c
 nothing more done; opening them anew is dear, so they are cleaned and lent to the next one.
 """
 
+import atexit
 import contextlib
+import shutil
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
@@ -186,3 +191,28 @@ def _classify(text: str) -> list[Kind]:
         return []
     lines = (line for line in text.splitlines() if line and not line.startswith("--"))
     return ["statement", "write"] if next(lines, "").startswith(_WRITING) else ["statement"]
+
+
+@contextlib.contextmanager
+def make_folder() -> Generator[Path]:
+    """A folder in memory where there is room, because a disk takes longer than everything else."""
+    folder = Path(tempfile.mkdtemp(prefix="truto-groups-", dir=_find_room()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _find_room() -> Path | None:
+    memory = Path("/dev/shm")  # noqa: S108
+    return memory if memory.is_dir() else None
+
+
+def keep_folder() -> Path:
+    """Make a folder that stays until the process ends."""
+    return _KEPT.enter_context(make_folder())
+
+
+_KEPT = contextlib.ExitStack()
+atexit.register(_KEPT.close)

@@ -5,8 +5,6 @@ request, landing, write or commit failing, or the program dying there. What must
 that run, and after one more that nothing befalls.
 """
 
-import atexit
-import contextlib
 import itertools
 import shutil
 from collections.abc import Mapping
@@ -16,14 +14,11 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from truto_groups_tests.simulation.disk import Harm, Kind, Sabotage
-from truto_groups_tests.simulation.history import make_folder, sync_well
+from truto_groups_tests.simulation.disk import Harm, Kind, Sabotage, keep_folder, make_folder
+from truto_groups_tests.simulation.history import sync_well
 from truto_groups_tests.simulation.invariants import BrokenPromiseError, Seen, check
 from truto_groups_tests.simulation.truto import Conduct
 from truto_groups_tests.simulation.world import Run, World, make_world
-
-_FOLDERS = contextlib.ExitStack()
-atexit.register(_FOLDERS.close)
 
 
 @dataclass(frozen=True)
@@ -121,8 +116,7 @@ def _make_random() -> Random:
 @cache
 def _publish_first() -> World:
     """Made once for all faults; its folder lies in memory until the process ends."""
-    folder = _FOLDERS.enter_context(make_folder())
-    world = make_world(_make_random(), folder, account_count=3)
+    world = make_world(_make_random(), keep_folder(), account_count=3)
     with world.entered():
         sync_well(world, name="first")
         for account in world.truto.accounts.values():

@@ -32,7 +32,7 @@ from truto_groups.session import Session
 from truto_groups.settings import Settings, read_settings, resolve_knobs
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.settling import AccountResult
-from truto_groups_tests.simulation.disk import Disk, Sabotage
+from truto_groups_tests.simulation.disk import Disk, Sabotage, keep_folder
 from truto_groups_tests.simulation.scheduling import Program, Scheduler
 from truto_groups_tests.simulation.truto import (
     ACCOUNTS_PATH,
@@ -85,6 +85,7 @@ class Run:
         program: Its thread.
         results: What it told.
         is_left: Whether somebody stopped taking its results.
+        wait_count: How often it waited for the next event.
     """
 
     id: str
@@ -379,8 +380,7 @@ def _read_settings() -> Settings:
 @cache
 def _make_database() -> Path:
     """A database that knows all accounts, made once: its tables take longer than a history."""
-    folder = Path(tempfile.mkdtemp(prefix="truto-groups-simulation-"))
     random = Random(0)
-    world = World(random, folder, account_count=MOST_ACCOUNTS)
+    world = World(random, keep_folder(), account_count=MOST_ACCOUNTS)
     world.discover(world.session(Run("first", ())))
     return Path(world.database.location)
