@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import duckdb
 
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.sameness import register_sameness
 
 
 def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
@@ -21,6 +22,7 @@ def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
+    register_sameness(connection)
     return connection
 
 
