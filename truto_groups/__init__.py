@@ -7,6 +7,7 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     settings    what a user may set: environment and settings file          (pure)
     query       the documented query parameters of List Groups              (pure)
     accounts    integrated accounts as listed and as known                  (pure)
+    interruption  a signal, found behind an error                           (pure)
     secrecy     secrets, taken out of texts                                 (pure)
     visible     text from outside, made fit to be shown                     (pure)
     logs        loggers whose lines can be shown                            (pure)

@@ -20,6 +20,7 @@ from truto_groups.errors import (
     UnforeseenError,
 )
 from truto_groups.fetching import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
+from truto_groups.interruption import raise_interruption
 from truto_groups.logs import get_logger
 from truto_groups.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.walks import SyncStats
@@ -90,8 +91,8 @@ def sync_accounts(
         try:
             yield from run.results()
         except BaseException as error:
-            # What is no Exception comes from outside: a signal, or nobody who takes the results.
-            run.interrupt(is_cancelled=not isinstance(error, Exception))
+            run.interrupt(is_cancelled=_is_from_outside(error))
+            raise_interruption(error)
             raise
 
 
@@ -303,6 +304,15 @@ class _Run:
             error=str(error),
             conditions=account.conditions(settings.digest),
         )
+
+
+def _is_from_outside(error: BaseException) -> bool:
+    """Whether a signal ended the run, or nobody takes its results any more."""
+    try:
+        raise_interruption(error)
+    except BaseException:  # noqa: BLE001 - that is the answer
+        return True
+    return isinstance(error, GeneratorExit)
 
 
 def _stage(arrived: ArrivedPage) -> StagedPage:

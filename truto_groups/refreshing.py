@@ -18,6 +18,7 @@ from truto_groups.errors import (
     TrutoGroupsError,
     tell_unforeseen,
 )
+from truto_groups.interruption import raise_interruption
 from truto_groups.listing import look_up_accounts
 from truto_groups.logs import get_logger
 from truto_groups.pipeline import sync_accounts
@@ -177,6 +178,7 @@ def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountR
     except TrutoGroupsError:
         raise
     except Exception as error:
+        raise_interruption(error)
         # Whatever its records do to us, it is this account's failure and nobody else's.
         logger.exception("Integrated account %s could not be replayed", account.id)
         unforeseen = tell_unforeseen(account.id, error)

@@ -26,6 +26,7 @@ PURE = (
     "drift*",
     "errors*",
     "freshness*",
+    "interruption*",
     "judging*",
     "logs*",
     "outbox*",

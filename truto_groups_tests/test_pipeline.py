@@ -1198,7 +1198,8 @@ def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand
     stand.discover()
     stand.sync(A, run_id="r1")
     left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
-    assert left == [f"groups.duckdb{suffix}" for suffix in ("", ".lock", ".order", ".runs")]
+    suffixes = ("", ".lock", ".order", ".runs", ".turn")
+    assert left == [f"groups.duckdb{suffix}" for suffix in suffixes]
 
 
 LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
@@ -1230,3 +1231,25 @@ def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
     assert "truto_exclude_fields" in row["error"]
     assert stand.outcomes(B, run_id="r2") == {B: "published"}
     assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]
+
+
+@pytest.mark.parametrize("place", ["landing", "judging"])
+def test_a_signal_that_another_error_hides_ends_the_run_and_is_no_accounts_failure(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """DuckDB makes a RuntimeError of what a signal's handler raises inside of a statement."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    if place == "landing":
+        monkeypatch.setattr(staging_module.Staging, "_insert", interrupted)
+    else:
+        monkeypatch.setattr(settling_module, "judge", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stand.sync(A, B, run_id="r1")
+    rows = stand.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")
+    assert rows == [("interrupted", "cancelled")]

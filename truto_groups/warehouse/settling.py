@@ -20,6 +20,7 @@ from truto_groups.accounts import KnownAccount
 from truto_groups.contract import NORMALIZATION_VERSION
 from truto_groups.drift.filters import ToldFilter, find_contradicted_filters
 from truto_groups.errors import DatabaseError, tell_unforeseen
+from truto_groups.interruption import raise_interruption
 from truto_groups.judging import Landed, Verdict, judge
 from truto_groups.settings import AccountSettings
 from truto_groups.walks import CompleteLanding
@@ -176,6 +177,7 @@ def settle(
     except _OF_NO_ACCOUNT:
         raise
     except Exception as error:
+        raise_interruption(error)
         if not landed:
             raise
         reason = error
@@ -330,6 +332,7 @@ def _judge(
         except duckdb.OutOfMemoryException:
             raise
         except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+            raise_interruption(error)
             audited = error
         judged[key] = _Judged(sync, audited, past.states.get(key, NO_STATE))
     return judged

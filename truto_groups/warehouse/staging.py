@@ -21,6 +21,7 @@ from truto_groups.drift.filters import ObservedValues
 from truto_groups.drift.findings import Finding
 from truto_groups.drift.shape import LandedCounts
 from truto_groups.errors import DatabaseError
+from truto_groups.interruption import raise_interruption
 from truto_groups.judging import Landed
 from truto_groups.logs import get_logger
 from truto_groups.settings import RemoteData
@@ -129,19 +130,22 @@ class Staging:
             try:
                 splits.append((page, split_records(page.records, keep=page.remote_data)))
             except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                raise_interruption(error)
                 reason = _explain(error, page.records)
                 unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         try:
             self._insert(splits)
         except _OF_NO_ACCOUNT:
             raise
-        except Exception:  # noqa: BLE001 - one record fails the whole statement: find whose it is
+        except Exception as error:  # noqa: BLE001 - one record fails the statement: find whose
+            raise_interruption(error)
             for page, split in splits:
                 try:
                     self._insert([(page, split)])
                 except _OF_NO_ACCOUNT:
                     raise
                 except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                    raise_interruption(error)
                     reason = _explain(error, page.records)
                     unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         return unreadable

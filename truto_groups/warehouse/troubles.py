@@ -20,6 +20,7 @@ ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may 
 
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 _FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_SPILL_SIGN = "failed to offload data block"
 _DENIED_SIGN = os.strerror(errno.EACCES)
 # What DuckDB says of a database that cannot be used, and what helps.
 _ADVICE = (
@@ -61,7 +62,8 @@ def explain(error: duckdb.Error, location: Location) -> DatabaseError:
             "through truto_groups.read, which never holds the database.",
         )
     folder = name_temporary_folder()
-    if f"{folder}/{FOLDER_PREFIX}" in text and any(sign in text for sign in _FULL_SIGNS):
+    is_full = any(sign in text for sign in _FULL_SIGNS)
+    if (f"{folder}/{FOLDER_PREFIX}" in text and is_full) or _SPILL_SIGN in text:
         return DatabaseError(
             f"{folder} has no room for what does not fit into memory: {text}", advice=ROOM_ADVICE
         )

@@ -507,14 +507,23 @@ def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
 
 
 def overtake(project: Project, key: str, outcome: str) -> None:
-    """Another run asked later, and has settled its answer."""
-    project.write(
-        "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
-        "answer_order + 1000 AS answer_order, $outcome AS outcome) FROM account_syncs "
-        "WHERE integrated_account_id = $key",
-        key=key,
-        outcome=outcome,
-    )
+    """While the next answer is on its way, another run asks later and settles its own."""
+    is_asked = False
+
+    def intercept(request: Request) -> None:
+        nonlocal is_asked
+        if is_asked or request.integrated_account_id != key or request.path != GROUPS_PATH:
+            return
+        is_asked = True
+        project.write(
+            "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
+            "answer_order + 1000 AS answer_order, $outcome AS outcome) FROM account_syncs "
+            "WHERE integrated_account_id = $key LIMIT 1",
+            key=key,
+            outcome=outcome,
+        )
+
+    project.server.intercept = intercept
 
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged"])
@@ -567,7 +576,7 @@ def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
     assert not result.success
     assert materialized(result)["groups"] == [B]
     assert statuses(project, "groups", A, B) == {A: "FAILED", B: "MATERIALIZED"}
-    assert f"- {A}: Run newer began later, and its newer answer was held back." in failure_text(
+    assert f"- {A}: Run newer asked later, and its newer answer was held back." in failure_text(
         result
     )
 
