@@ -20,7 +20,7 @@ from truto_groups.errors import (
     UnforeseenError,
 )
 from truto_groups.fetching import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
-from truto_groups.interruption import raise_interruption
+from truto_groups.interruption import find_interruption, raise_interruption
 from truto_groups.logs import get_logger
 from truto_groups.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.walks import SyncStats
@@ -91,7 +91,9 @@ def sync_accounts(
         try:
             yield from run.results()
         except BaseException as error:
-            run.interrupt(is_cancelled=_is_from_outside(error))
+            # A signal, or nobody who takes the results any more; else it broke off by itself.
+            is_cancelled = isinstance(error, GeneratorExit) or find_interruption(error) is not None
+            run.interrupt(is_cancelled=is_cancelled)
             raise_interruption(error)
             raise
 
@@ -304,15 +306,6 @@ class _Run:
             error=str(error),
             conditions=account.conditions(settings.digest),
         )
-
-
-def _is_from_outside(error: BaseException) -> bool:
-    """Whether a signal ended the run, or nobody takes its results any more."""
-    try:
-        raise_interruption(error)
-    except BaseException:  # noqa: BLE001 - that is the answer
-        return True
-    return isinstance(error, GeneratorExit)
 
 
 def _stage(arrived: ArrivedPage) -> StagedPage:
