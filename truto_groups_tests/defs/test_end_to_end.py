@@ -126,9 +126,10 @@ def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serve
         }
         accounts = {account.id: account for account in server.accounts}
         synced = {key for key, account in accounts.items() if is_synced(account)}
+        # Before the others: Dagster's own programs, made to set up one new home at once, collide.
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
         daemon = stack.enter_context(running(*daemon_command, folder=tmp_path, **environment))
         web = stack.enter_context(running(*web_command, folder=tmp_path, **environment))
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
 
         def refreshes() -> list[dg.DagsterRun]:
             return list(instance.get_runs(dg.RunsFilter(job_name="refresh_groups")))
