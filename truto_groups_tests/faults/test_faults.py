@@ -20,7 +20,6 @@ from truto_groups import read
 from truto_groups.errors import DatabaseError
 from truto_groups.sandbox import Request, Response
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse import staging as staging_module
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.integrity import find_faults, find_running
 from truto_groups_tests.stand import GROUPS_PATH, A, Stand, group, groups_of
@@ -71,26 +70,6 @@ def test_a_full_disk_ends_the_run_in_words_and_leaves_the_rows_as_they_were(stan
         assert stand.outcomes(A, run_id="r3") == {A: "published"}
         assert find_faults(stand.database) == {}
         assert find_running(stand.database) == []
-
-
-def test_a_full_temporary_folder_is_named_and_costs_no_row(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand.put(A, groups_of(3))
-    stand.discover()
-    stand.outcomes(A, run_id="r1")
-    before = stand.table("groups", account=A)
-    with small_disk(stand.folder / "disk", megabytes=2) as disk:
-        spill = iter(range(1_000_000))
-        monkeypatch.setattr(database_module, "name_spill_folder", lambda: f"{disk}/{next(spill)}")
-        monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "24MB")
-        monkeypatch.setattr(staging_module, "_MEMORY_LIMIT_OF_LONG_RECORDS", "24MB")
-        stand.put(A, [*groups_of(3), *long_groups(300, length=100_000)])
-        stand.pass_time(hours=1)
-        with pytest.raises(DatabaseError, match="TMPDIR"):
-            stand.outcomes(A, run_id="r2")
-    assert stand.table("groups", account=A) == before
-    assert find_running(stand.database) == []
 
 
 @contextmanager
