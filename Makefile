@@ -7,6 +7,9 @@ PYTEST_ARGS ?=
 PORT ?= 8790
 # Dagster's port in `make ui`.
 UI_PORT ?= 3000
+# The histories of `make simulate`: how many, and the first one's seed.
+SEEDS ?= 10000
+FIRST ?= 0
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -29,7 +32,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test soak simulate check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +56,9 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
+	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)
+
 check: $(STAMP) ## Lint, format, types.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -67,6 +73,9 @@ bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here; PYTHON=py
 
 drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 	@$(BIN)/python -m truto_groups_tests.drift_corpus.score
+
+simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; an hour. SEEDS=10000 FIRST=0
+	@$(BIN)/python -m truto_groups_tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null

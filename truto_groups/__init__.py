@@ -7,7 +7,10 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     settings    what a user may set: environment and settings file          (pure)
     query       the documented query parameters of List Groups              (pure)
     accounts    integrated accounts as listed and as known                  (pure)
+    interruption  a signal, found behind an error                           (pure)
     secrecy     secrets, taken out of texts                                 (pure)
+    visible     text from outside, made fit to be shown                     (pure)
+    logs        loggers whose lines can be shown                            (pure)
     version     which one is installed                                      (pure)
     wording     how numbers are said to people                              (pure)
     walks       pages, their cost, and the proof of the end                 (pure)
@@ -22,6 +25,7 @@ The pipeline, from the wire to the table; what a line imports stands above it.
     sql         what a set of rows becomes
     fetching    many accounts side by side, in a thread of its own
     listing     asking Truto about accounts, from code without an event loop
+    progress    where each account of a run stands
     pipeline    fetch, land, audit, publish
     session     what a run works with
     refreshing  the accounts of a run: fetched, replayed, rebuilt

@@ -5,6 +5,7 @@ freshness.py.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +21,7 @@ class IntegratedAccount:
         integration: Slug of the app, such as ``okta``; "unknown" when Truto does not say.
         tenant_id: Whose it is, in the customer's own numbering.
         status: ``active``, ``connecting``, ``post_install_error``, ``validation_error`` or
-            ``needs_reauth``.
+            ``needs_reauth``; "unknown" when Truto does not say.
         is_sandbox: Whether it is one of Truto's sandbox accounts.
         last_error: Truto's words on why it is not active.
         created_at: Aware UTC instant.
@@ -37,6 +38,21 @@ class IntegratedAccount:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     override_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All of a listing of integrated accounts.
+
+    Attributes:
+        accounts: One entry per account, in the order of the listing. Of an account that was listed
+            twice, as one that moves between two pages is, the later row is taken.
+        unreadable: Rows without an id that could be read, in words. Whoever is missing may be one
+            of these, so that nobody is gone by such a listing.
+    """
+
+    accounts: Sequence[IntegratedAccount]
+    unreadable: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

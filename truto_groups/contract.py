@@ -6,6 +6,10 @@ derive from here. How rows come to be is told in ``sql/``, never here.
 
 from dataclasses import dataclass
 
+SCHEMA_VERSION = 2
+"""Raised whenever the tables change; how a database of before follows is told in
+warehouse/schema.py."""
+
 NORMALIZATION_VERSION = 2
 """Raised whenever the same raw record would become another row of ``groups``."""
 

@@ -3,7 +3,6 @@
 The rules are declared.py's, the history the warehouse's, what Dagster shows of it defs/'s.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from truto_groups.declared import (
 )
 from truto_groups.errors import EnvelopeError, TrutoError
 from truto_groups.listing import read_declared_contracts
+from truto_groups.logs import get_logger
 from truto_groups.planning import is_syncable
 from truto_groups.session import Session
 from truto_groups.warehouse.accounts import read_known_accounts
@@ -25,7 +25,7 @@ from truto_groups.warehouse.contracts import read_contracts, write_contracts
 from truto_groups.warehouse.database import Connection
 from truto_groups.warehouse.properties import claim_base_url
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

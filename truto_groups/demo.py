@@ -17,7 +17,13 @@ from truto_groups.cli.naming import say_accounts
 from truto_groups.cli.report import Census, Listener, SyncReport, Wish
 from truto_groups.cli.sync import describe_census, describe_troubles, summarize
 from truto_groups.cli.syncing import synchronize
-from truto_groups.cli.terminal import complain, find_width, format_table
+from truto_groups.cli.terminal import (
+    complain,
+    find_width,
+    format_table,
+    say,
+    write_anything,
+)
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.warehouse.database import Connection
 from truto_groups.wording import count
@@ -67,6 +73,7 @@ _CHANGES = """
 
 def main() -> int:
     """Discover, sync, show; 0 when every active account was published."""
+    write_anything()
     width = min(find_width(), 160)
     try:
         report = synchronize(
@@ -74,7 +81,7 @@ def main() -> int:
             listener=Listener(discovered=_tell_discovery, begun=_tell_begin),
             cwd=Path.cwd(),
         )
-        print(summarize(report))
+        say(summarize(report))
         with read.connect() as connection:
             (missing,) = connection.execute(_UNPUBLISHED).fetchone() or (0,)
             show_tables(connection, report, width=width)
@@ -135,7 +142,7 @@ def show_verdicts(report: SyncReport, *, width: int) -> None:
     ]
     _show("checks", rows, header=("verdict", "check", "in words"), width=width)
     if any(not one.is_passed for one in report.verdicts):
-        print(f"\n  {_WARNINGS_ARE_MEANT}")
+        say(f"\n  {_WARNINGS_ARE_MEANT}")
 
 
 def describe_change(change: str, changed_fields: str, *, hint: str | None) -> str:
@@ -157,22 +164,21 @@ def _show(
     width: int,
     right: Sequence[str] = (),
 ) -> None:
-    print(f"\n{title}\n")
+    say(f"\n{title}\n")
     for line in format_table(rows, header=header, right=right, width=width - 2):
-        print(f"  {line}")
+        say(f"  {line}")
 
 
 def _tell_discovery(census: Census) -> None:
     integrations = len({account.integration for account in census.found.accounts})
-    print(
+    say(
         f"The sandbox lists {count(census.found.listed_count, 'connected app')} of "
-        f"{count(integrations, 'integration')}: {describe_census(census)}.",
-        flush=True,
+        f"{count(integrations, 'integration')}: {describe_census(census)}."
     )
 
 
 def _tell_begin(account_count: int) -> None:
-    print(f"Syncing {count(account_count, 'account')} through Dagster …", flush=True)
+    say(f"Syncing {count(account_count, 'account')} through Dagster …")
 
 
 def _tell_next(report: SyncReport) -> None:
@@ -186,7 +192,7 @@ def _tell_next(report: SyncReport) -> None:
         else "nothing more happens in the sandbox; it begins anew after\n"
         f"                      rm -r {home} {database}*"
     )
-    print(
+    say(
         f"\nThe tables are in {database}. In pandas:\n\n"
         f"  TRUTO_GROUPS_DATABASE={database} {programs}/python -c \\\n"
         "    'from truto_groups import read; print(read.groups())'\n"

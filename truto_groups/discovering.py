@@ -4,7 +4,6 @@ What a listing means is decided in discovery.py; here it is fetched and written.
 partitions are the caller's to change, as told.
 """
 
-import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from truto_groups.declared import KeptRow
 from truto_groups.discovery import find_expired, find_gone, plan_questions
 from truto_groups.errors import TrutoError
 from truto_groups.listing import ask_support, list_accounts
+from truto_groups.logs import get_logger
 from truto_groups.planning import is_syncable, is_wanted
 from truto_groups.session import Session
 from truto_groups.settings import find_strays
@@ -28,12 +28,12 @@ from truto_groups.warehouse.accounts import (
     write_listing,
 )
 from truto_groups.warehouse.contracts import read_contracts
-from truto_groups.warehouse.ledger import fail_killed_attempts
+from truto_groups.warehouse.ledger import end_killed_attempts
 from truto_groups.warehouse.presence import is_present
 from truto_groups.warehouse.properties import claim_base_url
 from truto_groups.warehouse.removing import remove_accounts
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # What was told of the settings file in this process; the sensor discovers every five minutes.
 _told: set[str] = set()
@@ -87,12 +87,14 @@ def discover(
     listing_seconds, asking_seconds = _share_out(within_seconds)
     open_client = session.find_client()
     turn = begin_listing(session.database)
-    listed = list_accounts(open_client, within_seconds=listing_seconds)
+    listing = list_accounts(open_client, within_seconds=listing_seconds)
+    listed = listing.accounts
+    _warn_of_unreadable(listing.unreadable)
     now = session.clock()
     policy = session.settings.discovery
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
-        fail_killed_attempts(
+        end_killed_attempts(
             connection, is_alive=lambda run: is_present(session.database, run), now=now
         )
         gone: list[str] = []
@@ -112,6 +114,8 @@ def discover(
                 ],
                 max_missing_share=policy.max_missing_share,
             )
+            if listing.unreadable:
+                gone = []  # whoever is missing may be one of these
             write_listing(connection, [a for a in listed if a.id not in told_since], now=now)
             mark_gone(connection, gone, now=now)
             remember_listing(connection, turn)
@@ -170,6 +174,17 @@ def _ask(
     with session.database.writing() as connection:
         write_capabilities(connection, supports, now=now)
         return read_known_accounts(connection)
+
+
+def _warn_of_unreadable(rows: Sequence[str]) -> None:
+    if rows:
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        logger.warning(
+            "Truto's listing names no account in %s%s: the id cannot be read. No account is taken "
+            "as gone until it can. Ask Truto's support.",
+            ", ".join(rows[:5]),
+            more,
+        )
 
 
 def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:

@@ -9,6 +9,7 @@ becomes which exception is decided in client/.
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
+    ├── UnforeseenError               of one account: what nobody thought of
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
         ├── TokenRejectedError        stops the whole run
@@ -21,17 +22,24 @@ becomes which exception is decided in client/.
         ├── UnprocessableError        │
         ├── RequestRefusedError       │
         ├── RedirectRefusedError      │
-        ├── TooManyPagesError         ┘
+        ├── TooManyPagesError         │
+        ├── AnswerTooLargeError       ┘
         ├── UnexpectedAnswerError     ┐
+        ├── ErrorAnswerError          │
         ├── RetriesExhaustedError     │
         ├── EnvelopeError             │ may be gone at the next attempt
         ├── PaginationError           │
+        ├── CursorRefusedError        │
         └── CompletionError           ┘
 """
 
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
+
+from truto_groups.secrecy import redact
+
+_SHOWN_OF_A_FOREIGN_ERROR = 500
 
 
 class TrutoGroupsError(Exception):
@@ -48,9 +56,9 @@ class TrutoGroupsError(Exception):
     is_permanent: ClassVar[bool] = False
 
     def __init__(self, message: str, *, advice: str = "") -> None:
-        """Say what was wrong, and what to do about it."""
-        self.message = _flatten(message)
-        self.advice = _flatten(advice)
+        """Say what was wrong, and what to do about it; no secret that is known stays in it."""
+        self.message = _flatten(redact(message))
+        self.advice = _flatten(redact(advice))
         super().__init__(f"{_stop(self.message)} {self.advice}" if self.advice else self.message)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -103,6 +111,15 @@ class AcceptanceRefusedError(TrutoGroupsError):
     """What a person wanted to accept cannot be, or is no longer what was shown. Nothing changed."""
 
     kind = "acceptance_refused"
+
+
+class UnforeseenError(TrutoGroupsError):
+    """Something that nobody thought of went wrong with one account; the others go on.
+
+    May be gone at the next attempt.
+    """
+
+    kind = "unforeseen"
 
 
 class TrutoError(TrutoGroupsError):
@@ -203,10 +220,29 @@ class RedirectRefusedError(TrutoError):
     is_permanent = True
 
 
+class AnswerTooLargeError(TrutoError):
+    """One answer is larger than memory can bear. Another attempt asks for as much again.
+
+    Only a smaller `page_size` helps, or leaving fields out.
+    """
+
+    kind = "answer_too_large"
+    is_permanent = True
+
+
 class UnexpectedAnswerError(TrutoError):
     """A status that Truto does not document; the next sync may find it gone."""
 
     kind = "unexpected_answer"
+
+
+class ErrorAnswerError(TrutoError):
+    """Status 200, and a body that calls itself an error without a status of its own.
+
+    It is neither data nor an empty answer; the next sync may find it gone.
+    """
+
+    kind = "error_answer"
 
 
 class RetriesExhaustedError(TrutoError):
@@ -233,6 +269,12 @@ class PaginationError(TrutoError):
     kind = "pagination"
 
 
+class CursorRefusedError(TrutoError):
+    """The cursor of a good page leads nowhere any more, twice. The next sync begins anew."""
+
+    kind = "cursor_refused"
+
+
 class TooManyPagesError(TrutoError):
     """The account has more pages than `max_pages` allows. Another attempt asks for as many again.
 
@@ -247,6 +289,17 @@ class CompletionError(TrutoError):
     """A group of a partial answer could not be read whole through Get Group."""
 
     kind = "completion"
+
+
+def tell_unforeseen(integrated_account_id: str, error: Exception) -> UnforeseenError:
+    """Tell an exception that is none of ours, for the account whose data brought it about."""
+    told = redact(" ".join(str(error).split()))[:_SHOWN_OF_A_FOREIGN_ERROR]
+    return UnforeseenError(
+        f"Something unforeseen went wrong with integrated account {integrated_account_id} "
+        f"({type(error).__name__}: {told}).",
+        advice="The rows published before stay; the next sync tries again. If it stays like this, "
+        "report it, or set `skip: true` for the account in the settings file.",
+    )
 
 
 @cache

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from truto_groups.errors import DatabaseError
 
@@ -21,6 +21,8 @@ from truto_groups.errors import DatabaseError
 SAFETY_MARGIN: Final = 0.04
 # A key that was slowed down is back at its full ceiling this long after its pause.
 RECOVERY_SECONDS: Final = 60.0
+# Whatever a server says, and whatever the file does: nothing is kept waiting for longer.
+LONGEST_PAUSE_SECONDS: Final = 3600.0
 BUSY_SECONDS: Final = 5.0
 SMALLEST_SHARE: Final = 1 / 16
 
@@ -31,7 +33,17 @@ create table if not exists starts (
 create table if not exists slowdowns (
     key text not null primary key, at real not null, paused_until real not null, share real not null
 ) without rowid;
+create table if not exists reasons (
+    key text not null primary key, told text not null
+) without rowid;
 """
+# SQLite keeps in a column whatever it was given, and somebody else may have given it.
+_READ_START = "select cast(at as real) from starts where key = ? and turn = ?"
+_READ_SLOWDOWN = """
+select cast(at as real), cast(paused_until as real), cast(share as real)
+from slowdowns where key = ?
+"""
+_UNUSABLE = (sqlite3.Error, OSError, ValueError, TypeError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +55,27 @@ class Ceiling:
 
 
 class PausedTooLongError(Exception):
-    """Nothing may start for longer than the caller can wait; ``seconds`` says for how long."""
+    """Nothing may start for longer than the caller can wait.
 
-    def __init__(self, seconds: float) -> None:
+    Attributes:
+        seconds: For how long.
+        key: Of the ceiling that is paused.
+        told: What asked for the pause, in the words of whoever was asked; empty where not known.
+    """
+
+    def __init__(self, seconds: float, *, key: str, told: str) -> None:
         super().__init__(f"paused for {seconds:.0f} s more")
         self.seconds = seconds
+        self.key = key
+        self.told = told
+
+
+class _Pause(NamedTuple):
+    """Until when nothing may start, under which key, and what asked for it."""
+
+    until: float
+    key: str = ""
+    told: str = ""
 
 
 class RequestLimits:
@@ -79,7 +107,7 @@ class RequestLimits:
         self._clock = clock
         self._database: sqlite3.Connection | None = None
         self._turns: dict[str, asyncio.Lock] = {}
-        self._pauses: dict[str, float] = {}
+        self._pauses: dict[str, _Pause] = {}
         self._claims = 0
 
     def __enter__(self) -> "RequestLimits":
@@ -94,6 +122,11 @@ class RequestLimits:
     ) -> None:
         """Close the file."""
         self.close()
+
+    @property
+    def path(self) -> Path | None:
+        """The file that remembers, or None when only this process does."""
+        return self._path
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed again."""
@@ -133,7 +166,7 @@ class RequestLimits:
                 await self._take_turn(ceilings, token, until=until)
         return self._find_throttled(ceilings, since=started)
 
-    def slow_down(self, ceiling: Ceiling, *, seconds: float) -> None:
+    def slow_down(self, ceiling: Ceiling, *, seconds: float, told: str = "") -> None:
         """Let no request start under a key for some seconds, then start again at half speed.
 
         A key that is paused already is not halved again: the answers to requests that were under
@@ -141,13 +174,15 @@ class RequestLimits:
 
         Args:
             ceiling: The key, with the ceiling that is normally in force for it.
-            seconds: Length of the pause from now on.
+            seconds: Length of the pause from now on; an hour is the longest.
+            told: What asks for it, for whoever has to wait.
 
         Raises:
             DatabaseError: The shared file cannot be used.
         """
         now = self._clock()
-        self._remember_pause(ceiling.key, until=now + seconds)
+        until = now + min(max(0.0, seconds), LONGEST_PAUSE_SECONDS)
+        self._remember_pause(_Pause(until, ceiling.key, told))
         if not ceiling.requests:
             return
         try:
@@ -158,11 +193,15 @@ class RequestLimits:
                     share = max(share / 2, SMALLEST_SHARE)
                 database.execute(
                     "insert or replace into slowdowns values (?, ?, ?, ?)",
-                    (ceiling.key, now, max(paused_until, now + seconds), share),
+                    (ceiling.key, now, max(paused_until, until), share),
                 )
+                if until >= paused_until:
+                    database.execute(
+                        "insert or replace into reasons values (?, ?)", (ceiling.key, told)
+                    )
             finally:
                 database.execute("commit")
-        except (sqlite3.Error, OSError) as error:
+        except _UNUSABLE as error:
             raise self._explain(error) from error
 
     def _turn(self, key: str) -> asyncio.Lock:
@@ -192,23 +231,28 @@ class RequestLimits:
             await asyncio.sleep(wait)
 
     def _guard_pauses(self, ceilings: tuple[Ceiling, ...], *, until: float) -> None:
-        pause = self._find_pause(ceilings)
-        if self._clock() + pause > until:
-            raise PausedTooLongError(pause)
+        pause = self._find_longest(ceilings)
+        now = self._clock()
+        if max(now, pause.until) > until:
+            raise PausedTooLongError(max(0.0, pause.until - now), key=pause.key, told=pause.told)
 
     def _find_pause(self, ceilings: tuple[Ceiling, ...]) -> float:
         """For how many seconds more nothing may start, as far as this process has seen."""
-        until = max(self._pauses.get(one.key, 0.0) for one in ceilings) if self._pauses else 0.0
-        return max(0.0, until - self._clock())
+        return max(0.0, self._find_longest(ceilings).until - self._clock())
 
-    def _remember_pause(self, key: str, *, until: float) -> None:
-        self._pauses[key] = max(until, self._pauses.get(key, 0.0))
+    def _find_longest(self, ceilings: tuple[Ceiling, ...]) -> _Pause:
+        nothing = _Pause(0.0)
+        if not self._pauses:
+            return nothing
+        return max(self._pauses.get(one.key, nothing) for one in ceilings)
+
+    def _remember_pause(self, pause: _Pause) -> None:
+        self._pauses[pause.key] = max(pause, self._pauses.get(pause.key, pause))
 
     def _find_throttled(self, ceilings: tuple[Ceiling, ...], *, since: float) -> float:
         if not self._pauses:
             return 0.0
-        until = max(self._pauses.get(one.key, 0.0) for one in ceilings)
-        return max(0.0, min(until, self._clock()) - since)
+        return max(0.0, min(self._find_longest(ceilings).until, self._clock()) - since)
 
     def _claim(self, ceilings: tuple[Ceiling, ...], *, token: Ceiling) -> tuple[float, bool]:
         """Count one start now, or say how long to wait, and whether it is the token that waits."""
@@ -231,7 +275,7 @@ class RequestLimits:
                 return longest
             finally:
                 database.execute("commit")
-        except (sqlite3.Error, OSError) as error:
+        except _UNUSABLE as error:
             raise self._explain(error) from error
 
     def _find_room(
@@ -239,19 +283,18 @@ class RequestLimits:
     ) -> tuple[float, int]:
         """How long until there is room for one more start, and which turn it would be."""
         if not ceiling.requests:
-            return self._pauses.get(ceiling.key, 0.0) - now, 0
+            return self._pauses.get(ceiling.key, _Pause(0.0)).until - now, 0
         paused_until, share = _read_slowdown(database, ceiling.key, now=now)
         if paused_until > now:
-            self._remember_pause(ceiling.key, until=paused_until)
+            told = _read_reason(database, ceiling.key)
+            self._remember_pause(_Pause(paused_until, ceiling.key, told))
             return paused_until - now, 0
         last = database.execute(
             "select turn from starts where key = ? order by turn desc limit 1", (ceiling.key,)
         ).fetchone()
         turn = 1 if last is None else int(last[0]) + 1
         allowed = max(1, int(ceiling.requests * share))
-        first = database.execute(
-            "select at from starts where key = ? and turn = ?", (ceiling.key, turn - allowed)
-        ).fetchone()
+        first = database.execute(_READ_START, (ceiling.key, turn - allowed)).fetchone()
         # An instant in the future was written before the machine restarted.
         if first is None or first[0] > now:
             return 0.0, turn
@@ -263,6 +306,9 @@ class RequestLimits:
             database.execute(
                 "delete from starts where at < ? or at > ?", (now - 2 * self._window, now)
             )
+            # Written before the machine restarted: else it would hold again once the clock, which
+            # began anew, gets there.
+            database.execute("delete from slowdowns where at > ?", (now,))
 
     def _begin(self) -> sqlite3.Connection:
         if self._database is None:
@@ -278,7 +324,7 @@ class RequestLimits:
         self._database.execute("begin immediate")
         return self._database
 
-    def _explain(self, error: sqlite3.Error | OSError) -> DatabaseError:
+    def _explain(self, error: Exception) -> DatabaseError:
         return DatabaseError(
             f"The file that holds the ceilings on requests, {self._path}, cannot be used: {error}.",
             advice="Make it writable and leave room on its disk, or delete it: it only remembers "
@@ -288,16 +334,21 @@ class RequestLimits:
 
 def _read_slowdown(database: sqlite3.Connection, key: str, *, now: float) -> tuple[float, float]:
     """Until when the key is paused, and the share of its ceiling that it may use."""
-    row = database.execute(
-        "select at, paused_until, share from slowdowns where key = ?", (key,)
-    ).fetchone()
+    row = database.execute(_READ_SLOWDOWN, (key,)).fetchone()
     if row is None or row[0] > now:
         return 0.0, 1.0
-    paused_until, share = float(row[1]), float(row[2])
+    # An hour from when it was written, whoever wrote it.
+    paused_until = min(float(row[1]), float(row[0]) + LONGEST_PAUSE_SECONDS)
+    share = min(max(float(row[2]), SMALLEST_SHARE), 1.0)
     if paused_until > now:
         return paused_until, share
     recovered = (now - paused_until) / RECOVERY_SECONDS
     return paused_until, min(1.0, share + (1 - share) * recovered)
+
+
+def _read_reason(database: sqlite3.Connection, key: str) -> str:
+    row = database.execute("select told from reasons where key = ?", (key,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 def _prepare(database: sqlite3.Connection) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from truto_groups.accounts import IntegratedAccount
+from truto_groups.accounts import IntegratedAccount, Listing
 from truto_groups.client import TrutoClient
 from truto_groups.errors import RetriesExhaustedError, TokenRejectedError, TrutoError
 
@@ -19,9 +19,7 @@ OpenClient = Callable[[], TrutoClient]
 _AT_ONCE = 8
 
 
-def list_accounts(
-    open_client: OpenClient, *, within_seconds: float | None = None
-) -> list[IntegratedAccount]:
+def list_accounts(open_client: OpenClient, *, within_seconds: float | None = None) -> Listing:
     """List all integrated accounts of the token's environment.
 
     Args:
@@ -33,7 +31,7 @@ def list_accounts(
         TrutoError: The listing failed or broke off; part of it is never returned.
     """
 
-    async def run() -> list[IntegratedAccount]:
+    async def run() -> Listing:
         async with open_client() as client, _limit(within_seconds, "list the integrated accounts"):
             return await client.list_integrated_accounts()
 

@@ -4,9 +4,9 @@ Pure: messages are put in, one delivery is tried for each, and what failed stays
 a bounded number of times. Delivering itself is the caller's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from truto_groups.reporting import Message
 
@@ -44,27 +44,32 @@ class Delivery:
     given_up: Sequence[Message] = field(default_factory=list[Message])
 
 
-def deliver(waiting: Sequence[Waiting], post: Callable[[Message], str | None]) -> Delivery:
+def deliver(
+    waiting: Sequence[Waiting],
+    post: Callable[[Message], str | None],
+    *,
+    is_time_left: Callable[[], bool] = lambda: True,
+) -> Delivery:
     """Try to deliver messages, the oldest first.
 
-    The first failure ends the tick, because the next would only wait for the same; it counts as
-    a try of all that was left.
+    The first failure ends the tick, because the next would only wait for the same. Only what was
+    tried has one try less.
 
     Args:
         waiting: What waits.
         post: Delivers one; returns None, or why it could not.
+        is_time_left: Whether another one can be tried in this tick.
     """
     left = list(waiting)
     delivered = 0
     reason = None
-    while left and delivered < _TRIED_AT_ONCE:
+    while left and delivered < _TRIED_AT_ONCE and is_time_left():
         reason = post(left[0].message)
         if reason is not None:
+            left[0] = Waiting(left[0].message, left[0].tries + 1)
             break
         del left[0]
         delivered += 1
-    if reason is not None:
-        left = [Waiting(one.message, one.tries + 1) for one in left]
     surplus = max(0, len(left) - MAX_WAITING)
     given_up = [one.message for n, one in enumerate(left) if n < surplus or one.tries >= MAX_TRIES]
     kept = [one for n, one in enumerate(left) if n >= surplus and one.tries < MAX_TRIES]
@@ -76,6 +81,13 @@ def to_plain(waiting: Sequence[Waiting]) -> list[dict[str, Any]]:
     return [{"message": dict(one.message), "tries": one.tries} for one in waiting]
 
 
-def from_plain(value: Sequence[Mapping[str, Any]]) -> list[Waiting]:
-    """Read what ``to_plain`` made."""
-    return [Waiting(one["message"], one["tries"]) for one in value]
+def from_plain(value: object) -> list[Waiting]:
+    """Read what ``to_plain`` made; what a person mangled in the UI is left out."""
+    found: list[Waiting] = []
+    for one in cast(list[object], value) if isinstance(value, list) else []:
+        match one:
+            case {"message": {"text": str()}, "tries": int(tries)}:
+                found.append(Waiting(cast(dict[str, Any], one)["message"], tries))
+            case _:
+                continue
+    return found

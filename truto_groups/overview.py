@@ -13,6 +13,7 @@ from typing import Final
 from truto_groups.accounts import KnownAccount
 from truto_groups.charts import Bar, draw_bars, to_data_uri
 from truto_groups.freshness import StaleAccount
+from truto_groups.visible import show, show_in_markdown
 
 LATELY: Final = timedelta(days=7)
 """How far back changes are shown."""
@@ -29,8 +30,6 @@ _COLOURS: Final = {
 _MAX_BARS: Final = 20
 _MAX_ROWS: Final = 15
 _MAX_CELL: Final = 200
-# What Markdown, or a table in it, would read as its own.
-_SPECIAL: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|~#!&"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _render_types(types: Sequence[TypeCount]) -> str:
     for one in types:
         counts.setdefault(one.integration, {})[one.group_type] = one.group_count
     bars = sorted(
-        (Bar(integration, found) for integration, found in counts.items()),
+        (Bar(show(integration), found) for integration, found in counts.items()),
         key=lambda bar: (-bar.total, bar.label),
     )
     present = {one.group_type for one in types}
@@ -240,9 +239,8 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, datetime):
         return _instant(value)
-    text = " ".join(str(value).split())
-    text = text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
-    return text.translate(_SPECIAL)
+    text = str(value)
+    return show_in_markdown(text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…")
 
 
 def _instant(value: datetime) -> str:

@@ -1,29 +1,40 @@
 """Sync many accounts: fetch, land, audit and publish, side by side.
 
-One thread fetches, this one owns the database. An account is published when all of its pages are
+Others fetch, this thread owns the database. An account is published when all of its pages are
 landed and its audit lets it through; accounts that are ready at the same time share a transaction.
 No Dagster here: what comes out are results, account by account, as they become final.
 """
 
-import logging
-import queue
+import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from truto_groups.accounts import KnownAccount
-from truto_groups.client import GroupsRequest, TrutoClient
-from truto_groups.errors import EnvelopeError, TrutoGroupsError
-from truto_groups.fetching import Arrived, Broken, Event, Failed, Fetcher, Walked
-from truto_groups.settings import AccountSettings
-from truto_groups.walks import Page, SyncStats
-from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.ledger import Attempt, finish_attempts, start_attempts
-from truto_groups.warehouse.settling import AccountResult, CompleteSync, settle
+from truto_groups.errors import (
+    DatabaseError,
+    EnvelopeError,
+    TrutoError,
+    TrutoGroupsError,
+    UnforeseenError,
+)
+from truto_groups.fetching import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
+from truto_groups.interruption import find_interruption, raise_interruption
+from truto_groups.logs import get_logger
+from truto_groups.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
+from truto_groups.walks import SyncStats
+from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.ledger import (
+    Attempt,
+    Start,
+    interrupt_attempts,
+    start_attempts,
+)
+from truto_groups.warehouse.settling import AccountResult, LandedSync, settle
 from truto_groups.warehouse.staging import StagedPage, Staging
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _PAGES_LANDED_TOGETHER = 100
 _BYTES_LANDED_TOGETHER = 8 << 20
@@ -32,58 +43,59 @@ _BYTES_SETTLED_TOGETHER = 48 << 20
 # When all that is left is being fetched, the run waits for what is published last.
 _BYTES_SETTLED_AT_THE_END = 8 << 20
 _SECONDS_TO_WAIT = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedSync:
-    """One account that is to be synced.
-
-    Attributes:
-        account: The account as last listed.
-        settings: What holds for it.
-        request: What to ask Truto for.
-    """
-
-    account: KnownAccount
-    settings: AccountSettings
-    request: GroupsRequest
+# A transaction of its own for attempts that began costs some milliseconds.
+_SECONDS_BETWEEN_RECORDS = 0.25
+_SECONDS_TO_INTERRUPT = 3.0
 
 
 def sync_accounts(
     planned: Sequence[PlannedSync],
     *,
-    open_client: Callable[[], TrutoClient],
-    accounts_at_once: int,
+    fetcher: AbstractContextManager[Fetches],
+    count_order: Callable[[], int],
     database: Database,
     run_id: str,
     clock: Callable[[], datetime],
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Generator[AccountResult]:
     """Sync accounts and publish each as soon as it is whole.
 
     Args:
         planned: The accounts; the largest known ones are begun first.
-        open_client: Makes the client, in the thread that fetches.
-        accounts_at_once: How many are fetched side by side.
+        fetcher: Fetches them; opened and closed here.
+        count_order: Counts first requests, for an attempt that comes to nothing before its own.
         database: Where to publish.
         run_id: The Dagster run, for the ledger.
         clock: Gives the present as an aware UTC instant.
+        monotonic: Seconds since any moment, which never go back.
 
     Yields:
         One result per account, when what it says is committed.
 
     Raises:
-        TokenRejectedError: Truto refuses the token; accounts not yet published have failed.
+        TokenRejectedError: Truto refuses the token; what was whole by then is published.
         DatabaseError: Nothing can be written any more; what was published stays.
     """
     order = sorted(planned, key=lambda one: -(one.account.group_count or 0))
-    with (
-        Staging() as staging,
-        Fetcher(open_client, accounts_at_once=accounts_at_once) as fetcher,
-    ):
-        run = _Run(staging, fetcher, database, run_id=run_id, clock=clock, waiting=order)
-        # So many are begun ahead that fetching never waits for publishing, or for whoever takes the
-        # results, and that small accounts fill a transaction.
-        yield from run.results(window=max(2 * accounts_at_once, _ACCOUNTS_SETTLED_TOGETHER))
+    with Staging() as staging, fetcher as fetches:
+        run = _Run(
+            staging,
+            fetches,
+            database,
+            Progress(order),
+            count_order=count_order,
+            run_id=run_id,
+            clock=clock,
+            monotonic=monotonic,
+        )
+        try:
+            yield from run.results()
+        except BaseException as error:
+            # A signal, or nobody who takes the results any more; else it broke off by itself.
+            is_cancelled = isinstance(error, GeneratorExit) or find_interruption(error) is not None
+            run.interrupt(is_cancelled=is_cancelled)
+            raise_interruption(error)
+            raise
 
 
 @dataclass
@@ -91,116 +103,135 @@ class _Run:
     """The state of one call of sync_accounts."""
 
     staging: Staging
-    fetcher: Fetcher
+    fetches: Fetches
     database: Database
+    progress: Progress
+    count_order: Callable[[], int] = field(kw_only=True)
     run_id: str = field(kw_only=True)
     clock: Callable[[], datetime] = field(kw_only=True)
-    waiting: list[PlannedSync] = field(kw_only=True)
-    begun: dict[str, PlannedSync] = field(default_factory=dict[str, PlannedSync])
-    started_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
-    pages: list[tuple[str, Page]] = field(default_factory=list[tuple[str, Page]])
-    walked: list[CompleteSync] = field(default_factory=list[CompleteSync])
-    failed: list[Attempt] = field(default_factory=list[Attempt])
+    monotonic: Callable[[], float] = field(kw_only=True)
+    pages: list[ArrivedPage] = field(default_factory=list[ArrivedPage])
+    unrecorded: list[AccountSync] = field(default_factory=list[AccountSync])
+    failures: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
+    broken: BaseException | None = None
     ready_since: float = 0.0
+    recorded_at: float | None = None
 
-    def results(self, *, window: int) -> Iterator[AccountResult]:
-        self.waiting.reverse()
-        while self.waiting or self.begun:
-            under_way = len(self.begun) - len(self.walked)
-            if self.waiting and under_way <= window // 2:
-                self._begin(window - under_way)
+    def results(self) -> Iterator[AccountResult]:
+        while not self.progress.is_over and self.broken is None:
+            self._queue()
             for event in self._drain():
                 self._take(event)
-            is_settling = self._is_time_to_settle()
-            if is_settling or self._is_time_to_land():
-                self._land()
-            if is_settling:
+            if self._is_time_to_settle():
                 yield from self._settle()
+            elif self._is_time_to_land():
+                self._land()
+            if self._is_time_to_record():
+                self._record()
+        if self.broken is not None:
+            yield from self._settle_what_is_whole(self.broken)
+            raise self.broken
 
-    def _begin(self, count: int) -> None:
-        chosen = [self.waiting.pop() for _ in range(min(count, len(self.waiting)))]
-        now = self.clock()
-        keys = [one.account.id for one in chosen]
-        with self.database.writing() as connection:
-            start_attempts(connection, keys, run_id=self.run_id, now=now)
-        for one in chosen:
-            self.begun[one.account.id] = one
-            self.started_at[one.account.id] = now
-            self.fetcher.fetch(one.request)
+    def interrupt(self, *, is_cancelled: bool) -> None:
+        """Say in the ledger what became of what is under way, if that can be said soon."""
+        with (
+            contextlib.suppress(DatabaseError),
+            self.database.writing(within_seconds=_SECONDS_TO_INTERRUPT) as connection,
+        ):
+            self._write_starts(connection)
+            interrupt_attempts(connection, self.run_id, is_cancelled=is_cancelled, now=self.clock())
+
+    def _queue(self) -> None:
+        """Hand on so many ahead that fetching never waits for publishing, nor for its results."""
+        window = max(2 * self.fetches.accounts_at_once, _ACCOUNTS_SETTLED_TOGETHER)
+        under_way = self.progress.count(Stage.QUEUED, Stage.WALKING)
+        if under_way <= window // 2:
+            for sync in self.progress.at(Stage.WAITING)[: window - under_way]:
+                self.progress.queue(sync)
+                self.fetches.fetch(sync.planned.request)
 
     def _drain(self) -> Iterator[Event]:
         """Wait for one event, then take what else has come, up to what is landed together."""
-        try:
-            yield self.fetcher.events.get(timeout=_SECONDS_TO_WAIT if self.walked else None)
-        except queue.Empty:
-            return
+        is_open = self.unrecorded or self.progress.count(Stage.WALKED, Stage.LANDED)
+        event = self.fetches.next_event(timeout=_SECONDS_TO_WAIT if is_open else None)
         byte_count = 0
         for _ in range(16 * _PAGES_LANDED_TOGETHER):
-            try:
-                event = self.fetcher.events.get_nowait()
-            except queue.Empty:
+            if event is None:
                 return
             yield event
             if isinstance(event, Arrived):
                 byte_count += event.page.byte_count
                 if byte_count > _BYTES_LANDED_TOGETHER:
                     return
+            event = self.fetches.next_event(timeout=0)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Broken):
-            self._break(event.error)
-        elif isinstance(event, Arrived):
-            if event.integrated_account_id in self.begun:
-                self.pages.append((event.integrated_account_id, event.page))
-            else:
-                self.fetcher.release(event.page.byte_count)
-        elif event.integrated_account_id not in self.begun:
+            self.broken = event.error
             return
+        sync = self.progress.find(event.integrated_account_id)
+        if isinstance(event, Arrived):
+            self.pages.append(ArrivedPage(sync, event.page, sync.walk_number))
+        elif sync.stage not in (Stage.QUEUED, Stage.WALKING):
+            return  # given up already; what was under way still comes
+        elif isinstance(event, Began):
+            self._begin(sync, answer_order=event.answer_order, at=event.at)
+        elif isinstance(event, StartedOver):
+            self.progress.start_over(sync)
+            self.staging.forget([sync.id])
         elif isinstance(event, Failed):
-            self._fail(event.integrated_account_id, event.error, event.stats)
+            self._fail(sync, event.error, event.stats)
         else:
-            self._finish_walk(event)
+            if not self.progress.count(Stage.WALKED, Stage.LANDED):
+                self.ready_since = self.monotonic()
+            self.progress.finish_walk(sync, event.walk)
 
-    def _finish_walk(self, event: Walked) -> None:
-        one = self.begun[event.integrated_account_id]
-        if not self.walked:
-            self.ready_since = time.monotonic()
-        self.walked.append(
-            CompleteSync(
-                account=one.account,
-                settings=one.settings,
-                walk=event.walk,
-                started_at=self.started_at[one.account.id],
-            )
+    def _begin(self, sync: AccountSync, *, answer_order: int, at: datetime) -> None:
+        self.progress.begin(sync, answer_order=answer_order, at=at)
+        self.unrecorded.append(sync)
+
+    def _is_time_to_record(self) -> bool:
+        return bool(self.unrecorded) and (
+            self.recorded_at is None
+            or self.monotonic() - self.recorded_at >= _SECONDS_BETWEEN_RECORDS
         )
+
+    def _record(self) -> None:
+        """Write into the ledger what has begun."""
+        if self.unrecorded:
+            with self.database.writing(self.staging.connection) as connection:
+                self._write_starts(connection)
+            self.unrecorded.clear()
+            self.recorded_at = self.monotonic()
+
+    def _write_starts(self, connection: Connection) -> None:
+        starts = [
+            Start(sync.id, sync.answer_order, sync.started_at)
+            for sync in self.unrecorded
+            if sync.answer_order is not None and sync.started_at is not None
+        ]
+        if starts:
+            start_attempts(connection, starts, run_id=self.run_id)
 
     def _land(self) -> None:
         while self.pages:
             batch = self.pages[:_PAGES_LANDED_TOGETHER]
             del self.pages[:_PAGES_LANDED_TOGETHER]
-            unreadable = self.staging.land(
-                [
-                    StagedPage(
-                        key,
-                        page.number,
-                        page.records,
-                        self.begun[key].settings.remote_data,
-                        page.listing,
-                    )
-                    for key, page in batch
-                    if key in self.begun
-                ]
-            )
-            self.fetcher.release(sum(page.byte_count for _, page in batch))
+            wanted = [arrived for arrived in batch if arrived.is_wanted]
+            unreadable = self.staging.land([_stage(arrived) for arrived in wanted])
+            self.fetches.release(sum(arrived.page.byte_count for arrived in batch))
+            for arrived in wanted:
+                if arrived.sync.id not in unreadable:
+                    self.progress.land(arrived)
             for key, reason in unreadable.items():
-                self.fetcher.give_up(key)
-                self._fail(key, _unreadable(key, reason), SyncStats())
+                self.fetches.give_up(key)
+                self._fail(self.progress.find(key), _unreadable(key, reason), SyncStats())
 
     def _is_time_to_land(self) -> bool:
         """Whether enough pages wait for a statement of their own, which costs some milliseconds."""
         return (
             len(self.pages) >= _PAGES_LANDED_TOGETHER
-            or sum(page.byte_count for _, page in self.pages) >= _BYTES_LANDED_TOGETHER
+            or sum(arrived.page.byte_count for arrived in self.pages) >= _BYTES_LANDED_TOGETHER
         )
 
     def _is_time_to_settle(self) -> bool:
@@ -210,61 +241,89 @@ class _Run:
         group of each table cost as much as publishing some thousand groups; waiting costs a second
         of freshness.
         """
-        if self.failed or len(self.walked) + len(self.failed) >= len(self.begun):
+        progress = self.progress
+        under_way = progress.count(Stage.QUEUED, Stage.WALKING)
+        if progress.count(Stage.FAILED) or not under_way:
             return True
-        if not self.walked:
+        whole = progress.at(Stage.WALKED, Stage.LANDED)
+        if not whole:
             return False
-        under_way = len(self.begun) - len(self.walked)
-        is_ending = not self.waiting and under_way <= self.fetcher.accounts_at_once
+        is_ending = not progress.count(Stage.WAITING) and under_way <= self.fetches.accounts_at_once
         enough = _BYTES_SETTLED_AT_THE_END if is_ending else _BYTES_SETTLED_TOGETHER
         return (
-            len(self.walked) >= _ACCOUNTS_SETTLED_TOGETHER
-            or sum(sync.walk.stats.byte_count for sync in self.walked) >= enough
-            or time.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
+            len(whole) >= _ACCOUNTS_SETTLED_TOGETHER
+            or sum(one.walk.stats.byte_count for one in whole if one.walk is not None) >= enough
+            or self.monotonic() - self.ready_since >= _SECONDS_TO_WAIT
         )
 
     def _settle(self) -> Iterator[AccountResult]:
-        walked = [sync for sync in self.walked if sync.account.id in self.begun]
-        self.walked.clear()
-        failed = list(self.failed)
-        self.failed.clear()
-        if not walked and not failed:
+        self._land()
+        for sync in self.progress.at(Stage.WALKED):
+            self._fail(sync, _incomplete(sync.id), SyncStats())
+        self._record()
+        syncs = self.progress.at(Stage.LANDED, Stage.FAILED)
+        if not syncs:
             return
         results = settle(
-            self.staging, self.database, walked, failed, run_id=self.run_id, now=self.clock()
+            self.staging,
+            self.database,
+            [landed for sync in syncs if (landed := _as_landed(sync)) is not None],
+            [self.failures.pop(sync.id) for sync in syncs if sync.stage is Stage.FAILED],
+            run_id=self.run_id,
+            clock=self.clock,
         )
-        self.staging.forget([result.attempt.integrated_account_id for result in results])
-        for result in results:
-            self.begun.pop(result.attempt.integrated_account_id, None)
-            yield result
+        self.staging.forget([sync.id for sync in syncs])
+        for sync in syncs:
+            self.progress.settle(sync)
+        yield from results
 
-    def _fail(self, key: str, error: TrutoGroupsError, stats: SyncStats) -> None:
-        if any(attempt.integrated_account_id == key for attempt in self.failed):
-            return  # another page of it was useless, too
-        one = self.begun[key]
-        self.walked = [sync for sync in self.walked if sync.account.id != key]
-        self.failed.append(
-            Attempt(
-                integrated_account_id=key,
-                outcome="failed",
-                request_count=stats.request_count,
-                retry_count=stats.retry_count,
-                throttled_seconds=stats.throttled_seconds,
-                byte_count=stats.byte_count,
-                error_kind=error.kind,
-                error=str(error),
-                conditions=one.account.conditions(one.settings.digest),
-            )
-        )
-
-    def _break(self, error: BaseException) -> None:
-        """Write that what was begun has failed, and end the run."""
+    def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
+        """Before the run ends: publish what is whole; with the token, what is under way failed."""
+        if isinstance(error, TrutoError):
+            for sync in self.progress.at(Stage.WALKING):
+                self._fail(sync, error, SyncStats())
         if isinstance(error, TrutoGroupsError):
-            for key in self.begun:
-                self._fail(key, error, SyncStats())
-            with self.database.writing() as connection:
-                finish_attempts(connection, self.failed, run_id=self.run_id, now=self.clock())
-        raise error
+            failed = {sync.id for sync in self.progress.at(Stage.FAILED)}
+            for result in self._settle():
+                if result.attempt.integrated_account_id not in failed:
+                    yield result
+
+    def _fail(self, sync: AccountSync, error: TrutoGroupsError, stats: SyncStats) -> None:
+        if sync.stage is Stage.FAILED:
+            return  # another page of it was useless, too
+        if sync.stage is Stage.QUEUED:  # nothing was sent, because everything is paused
+            self._begin(sync, answer_order=self.count_order(), at=self.clock())
+        self.progress.fail(sync)
+        account, settings = sync.planned.account, sync.planned.settings
+        self.failures[sync.id] = Attempt(
+            integrated_account_id=sync.id,
+            outcome="failed",
+            request_count=stats.request_count,
+            retry_count=stats.retry_count,
+            throttled_seconds=stats.throttled_seconds,
+            byte_count=stats.byte_count,
+            error_kind=error.kind,
+            error=str(error),
+            conditions=account.conditions(settings.digest),
+        )
+
+
+def _stage(arrived: ArrivedPage) -> StagedPage:
+    page = arrived.page
+    remote_data = arrived.sync.planned.settings.remote_data
+    return StagedPage(arrived.sync.id, page.number, page.records, remote_data, page.listing)
+
+
+def _as_landed(sync: AccountSync) -> LandedSync | None:
+    if sync.landing is None or sync.answer_order is None or sync.started_at is None:
+        return None
+    return LandedSync(
+        account=sync.planned.account,
+        settings=sync.planned.settings,
+        landing=sync.landing,
+        answer_order=sync.answer_order,
+        started_at=sync.started_at,
+    )
 
 
 def _unreadable(key: str, reason: str) -> EnvelopeError:
@@ -273,4 +332,11 @@ def _unreadable(key: str, reason: str) -> EnvelopeError:
         advice="Nothing was published. Ask Truto's support, naming the account; the next "
         "sync tries again.",
         integrated_account_id=key,
+    )
+
+
+def _incomplete(key: str) -> UnforeseenError:
+    return UnforeseenError(
+        f"Not every page of integrated account {key} could be landed.",
+        advice="Nothing was published; the next sync tries again. Please report it.",
     )

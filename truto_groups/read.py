@@ -7,8 +7,9 @@
     with read.connect() as connection:             # or ask with SQL
         connection.sql("FROM groups WHERE group_type = 'team'").show()
 
-Each call looks at the database as it is at that moment, through a copy of its own: it neither waits
-for a run that writes nor keeps one waiting. A connection that is handed in is one look for several
+Each call looks at the database as it was last committed, through a copy: it waits for no run that
+writes, keeps none waiting, and needs no more than the right to read the file. The copy is taken
+anew only when something was written since. A connection that is handed in is one look for several
 questions. Nothing here writes, and nothing here needs a token or Dagster.
 """
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 def connect(database: str | None = None) -> "Connection":
     """Open a read-only DuckDB connection to the tables as they are now.
 
-    Close it, or use it in a ``with`` block, to give back the room that its copy takes.
+    Close it, or use it in a ``with`` block. The latest copy of a file takes its room in the folder
+    for temporary files (``TMPDIR``) until the process ends.
 
     Args:
         database: A file, ``md:…`` or ``ducklake:…``; what TRUTO_GROUPS_DATABASE names, else the

@@ -4,10 +4,10 @@ Takes partition keys and yields what became of each account. Which keys there ar
 result looks like in the UI, is defs/'s.
 """
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from truto_groups.accounts import IntegratedAccount, KnownAccount
 from truto_groups.errors import (
@@ -16,11 +16,14 @@ from truto_groups.errors import (
     TooLargeError,
     TrutoError,
     TrutoGroupsError,
+    tell_unforeseen,
 )
+from truto_groups.interruption import raise_interruption
 from truto_groups.listing import look_up_accounts
-from truto_groups.pipeline import PlannedSync, sync_accounts
+from truto_groups.logs import get_logger
+from truto_groups.pipeline import sync_accounts
 from truto_groups.planning import find_obstacle
-from truto_groups.secrecy import redact
+from truto_groups.progress import PlannedSync
 from truto_groups.session import Session
 from truto_groups.warehouse.accounts import (
     begin_listing,
@@ -31,16 +34,18 @@ from truto_groups.warehouse.accounts import (
 )
 from truto_groups.warehouse.ledger import (
     Attempt,
-    fail_killed_attempts,
+    Start,
+    end_killed_attempts,
     finish_attempts,
     start_attempts,
 )
+from truto_groups.warehouse.order import count_first_request, resume_count
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
 from truto_groups.warehouse.replaying import find_replayable, rebuild_breakdowns, replay_account
 from truto_groups.warehouse.settling import AccountResult
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +98,20 @@ def refresh_accounts(
                 yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
             else:
                 planned += session.plan_syncs([account])
+        count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
-            open_client=open_client,
-            accounts_at_once=session.knobs.accounts_at_once,
+            fetcher=session.open_fetcher(
+                open_client,
+                accounts_at_once=session.knobs.accounts_at_once,
+                count_order=count_order,
+                clock=session.clock,
+            ),
+            count_order=count_order,
             database=session.database,
             run_id=run_id,
             clock=session.clock,
+            monotonic=session.monotonic,
         )
         with closing(results):
             yield from results
@@ -138,11 +150,12 @@ def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[Kn
 def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
-        fail_killed_attempts(
+        end_killed_attempts(
             connection,
             is_alive=lambda other: is_present(session.database, other),
             now=session.clock(),
         )
+        resume_count(session.database, connection)
         wanted = set(keys)
         return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
 
@@ -165,13 +178,11 @@ def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountR
     except TrutoGroupsError:
         raise
     except Exception as error:
+        raise_interruption(error)
         # Whatever its records do to us, it is this account's failure and nobody else's.
         logger.exception("Integrated account %s could not be replayed", account.id)
-        kind = "unforeseen"
-        told = redact(
-            f"Integrated account {account.id} could not be rebuilt, and nothing was written: "
-            f"{type(error).__name__}: {error}. Report it; the other accounts go on."
-        )
+        unforeseen = tell_unforeseen(account.id, error)
+        kind, told = unforeseen.kind, str(unforeseen)
     return AccountResult(
         Attempt(account.id, "failed", error_kind=kind, error=told), account=account
     )
@@ -224,6 +235,7 @@ def _record_failure(
     attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error), conditions=conditions)
     now = session.clock()
     with session.database.writing() as connection:
-        start_attempts(connection, [key], run_id=run_id, now=now)
+        start = Start(key, count_first_request(session.database), now)
+        start_attempts(connection, [start], run_id=run_id)
         finish_attempts(connection, [attempt], run_id=run_id, now=now)
     return AccountResult(attempt)

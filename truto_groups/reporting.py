@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from truto_groups.secrecy import redact
+from truto_groups.visible import show, show_in_cell, show_lines
 from truto_groups.wording import count
 
 _NAMED: Final = 20
@@ -117,13 +119,9 @@ def tell_failed_run(run: FailedRun, attempts: Sequence[FailedAttempt]) -> Messag
     lines = [f"Run {run.run_id} of {run.job} failed."]
     if news:
         lines.append(f"Not published: {count(len(news), 'integrated account')}.")
-        lines += [
-            f"- {one.integrated_account_id} ({one.integration}"
-            f"{f', tenant {one.tenant_id}' if one.tenant_id else ''}): {one.reason}"
-            for one in news[:_NAMED]
-        ]
+        lines += [f"- {_say_account(one)}: {show_in_cell(one.reason)}" for one in news[:_NAMED]]
     else:
-        lines.append(_cut(run.description))
+        lines.append(show_lines(_cut(redact(run.description))))
     if len(news) > _NAMED:
         lines.append(f"- and {len(news) - _NAMED} more; see account_syncs or truto-groups status.")
     if known:
@@ -165,13 +163,18 @@ def tell_check_change(now: CheckState, *, before: str | None) -> Message | None:
     return {
         "event": "check_changed",
         "text": f"The check {now.check} of {now.asset} {turned} {_COLOURS[now.state]}: "
-        f"{_cut(now.description)}",
+        f"{show_in_cell(_cut(now.description))}",
         "check": now.check,
         "asset": now.asset,
         "state": now.state,
         "before": before,
         "run_id": now.run_id,
     }
+
+
+def _say_account(one: FailedAttempt) -> str:
+    tenant = f", tenant {one.tenant_id}" if one.tenant_id else ""
+    return show(f"{one.integrated_account_id} ({one.integration}{tenant})")
 
 
 def _cut(text: str) -> str:

@@ -4,14 +4,16 @@ Plain values past this point; where they come from (a Dagster resource, the envi
 defs/resources.py's to know.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.client import GroupsRequest, TrutoClient
-from truto_groups.pipeline import PlannedSync
+from truto_groups.fetching import Fetcher, OpenFetcher
 from truto_groups.planning import Pace
+from truto_groups.progress import PlannedSync
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
 from truto_groups.warehouse.database import Database
 
@@ -34,6 +36,8 @@ class Session:
         find_client: Returns what makes a client; raises SettingsError without a token, so that
             only what needs Truto needs one.
         clock: Gives the present.
+        monotonic: Seconds since any moment, which never go back.
+        open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
     """
 
     settings: Settings
@@ -41,6 +45,8 @@ class Session:
     database: Database
     find_client: Callable[[], Callable[[], TrutoClient]]
     clock: Callable[[], datetime] = read_clock
+    monotonic: Callable[[], float] = time.monotonic
+    open_fetcher: OpenFetcher = Fetcher
     _settings_of: dict[str, AccountSettings] = field(
         default_factory=dict[str, AccountSettings], repr=False
     )
@@ -77,5 +83,6 @@ class Session:
             requests_per_10_seconds=settings.requests_per_10_seconds_per_account,
             max_pages=settings.max_pages or _UNBOUNDED,
             complete=settings.complete,
+            page_size=settings.page_size,
         )
         return PlannedSync(account, settings, request)

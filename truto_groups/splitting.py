@@ -57,7 +57,7 @@ def split_records(records: str, *, keep: RemoteData = "all") -> SplitPage:
 
     Args:
         records: The array, as received.
-        keep: What of ``remote_data`` is wanted: everything, nothing, or dotted paths in it.
+        keep: What of ``remote_data`` is wanted: everything, nothing, or paths in it.
 
     Raises:
         msgspec.MsgspecError, UnicodeError, RecursionError: It is not JSON, or nested too deep.
@@ -106,7 +106,7 @@ def _cut(remote_data: str, *, keep: RemoteData) -> str:
         return ""
     if keep == "all":
         return remote_data
-    return _select(remote_data, [path.split(".") for path in keep])
+    return _select(remote_data, keep)
 
 
 def _select(text: str, paths: Sequence[Sequence[str]]) -> str:

@@ -1,9 +1,9 @@
-"""What fetching an account yields, as plain values: its pages, its cost, and the proof of the end.
+"""What fetching an account yields, as plain values: its pages, its cost, and the proofs of the end.
 
-Pure. Only the client makes these; whoever publishes takes them.
+Pure. A walk is proven whole by the client, and landed whole here; whoever publishes wants both.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,3 +76,30 @@ class CompleteWalk:
 def seal_walk(*, page_count: int, stats: SyncStats) -> CompleteWalk:
     """Say that a walk has come to the end of every listing; client/walk.py's to call, alone."""
     return CompleteWalk(_SEAL, page_count=page_count, stats=stats)
+
+
+class CompleteLanding:
+    """The proof that every page of a complete walk was landed: only such an answer is published.
+
+    Attributes:
+        walk: The walk.
+    """
+
+    __slots__ = ("walk",)
+
+    def __init__(self, seal: object, *, walk: CompleteWalk) -> None:
+        """Made by :func:`prove_landed` alone."""
+        if seal is not _SEAL:
+            raise TypeError("Only a walk of which every page was landed makes a CompleteLanding.")
+        self.walk = walk
+
+
+def prove_landed(walk: CompleteWalk, landed: Collection[int]) -> CompleteLanding | None:
+    """Prove that a walk was landed whole; None while a page of it is missing.
+
+    Args:
+        walk: The complete walk.
+        landed: The numbers of the pages of it that were landed.
+    """
+    is_whole = set(landed) == set(range(1, walk.page_count + 1))
+    return CompleteLanding(_SEAL, walk=walk) if is_whole else None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from truto_groups import secrecy
 from truto_groups.sandbox import SandboxServer
 from truto_groups_tests.stand import Stand
 
@@ -17,6 +18,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away every variable that Truto or Dagster would read; a test sets what it needs."""
     for name in [name for name in os.environ if name.startswith(OURS)]:
         monkeypatch.delenv(name)
+    # What one test took for a secret must not be taken out of another's texts.
+    monkeypatch.setattr(secrecy, "_hidden", {})
 
 
 @pytest.fixture(name="stand")

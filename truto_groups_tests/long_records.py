@@ -32,7 +32,7 @@ RECORDS_OF_A_PAGE = 40
 
 def make_records() -> Iterator[str]:
     """Records that do not resemble one another, as exports in a description would."""
-    dice = random.Random(1)  # noqa: S311 - the same every time
+    dice = random.Random(1)
     letters = "".join(dice.choices(string.ascii_letters, k=2 * KILOBYTES * 1000))
     for number in range(COUNT):
         first = dice.randrange(KILOBYTES * 1000)

@@ -225,6 +225,13 @@ class Stand:
         return sorted(rows, key=lambda row: row["started_at"])
 
 
+def use_ducklake(stand: Stand) -> None:
+    """Let the stand have a DuckLake instead of a file; skip where that cannot be had."""
+    extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
+    extensions.import_extension("ducklake")
+    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
+
+
 @contextmanager
 def counting_requests(stand: Stand) -> Iterator[list[str]]:
     """The integrated account of each request for groups, in order."""

@@ -26,7 +26,9 @@ PURE = (
     "drift*",
     "errors*",
     "freshness*",
+    "interruption*",
     "judging*",
+    "logs*",
     "outbox*",
     "overview*",
     "planning*",
@@ -36,6 +38,7 @@ PURE = (
     "settings*",
     "splitting*",
     "version*",
+    "visible*",
     "walks*",
     "wording*",
 )
@@ -46,6 +49,7 @@ BOTH = (*PURE, *CLIENT, *WAREHOUSE)
 TOGETHER = (
     "fetching*",
     "listing*",
+    "progress*",
     "pipeline*",
     "session*",
     "contracting*",

@@ -4,6 +4,8 @@ Databases and settings files are real; what crosses processes runs in a subproce
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -259,3 +261,93 @@ def test_outside_of_a_project_no_dotenv_is_read(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ONE=file\n")
 
     assert read_variables({}, cwd=tmp_path) == {}
+
+
+NASTY = "技术\x1b[2J\x9b\u202e\nA line of its own"
+
+
+@pytest.fixture(name="nasty")
+def provide_nasty(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """An account whose tenant is named to do harm, and that fails with such words."""
+    stand.put(A, groups_of(1), integration="okta", tenant_id=NASTY, status="needs_reauth")
+    stand.discover()
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.chdir(stand.folder)
+    return stand
+
+
+def test_no_name_is_obeyed_by_the_terminal_and_json_has_it_as_it_came(
+    nasty: Stand, read_output: Read
+) -> None:
+    assert main(["status"]) == 0
+    shown = read_output()[0]
+    assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
+    assert "okta of 技术\\x1b[2J\\x9b\\u202e\\nA line of its own (aaaaaaaa)" in shown
+    assert not any(line.startswith("A line") for line in shown.splitlines())
+
+    assert main(["status", "--json"]) == 0
+    told = read_output()[0]
+    assert told.isascii()
+    assert json.loads(told)[0]["tenant_id"] == NASTY
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}],
+    ids=["cron", "ascii"],
+)
+def test_without_utf_8_a_command_ends_well(nasty: Stand, locale: dict[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "truto_groups.cli", "status"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | locale,
+        cwd=nasty.folder,
+        capture_output=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert rb"okta of \u6280\u672f\x1b[2J" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NO_PROXY", "10.0.0.0/8,fd00::/8"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9"),
+        ("SSL_CERT_FILE", "/gone/certificates.pem"),
+        ("TMPDIR", "/gone"),
+        ("TRUTO_BASE_URL", "https://"),
+        ("TRUTO_GROUPS_SETTINGS", "/gone/settings.yaml"),
+        ("DAGSTER_HOME", "relative"),
+    ],
+)
+def test_a_variable_that_is_wrong_ends_a_sync_with_2_and_by_its_name(
+    variable: str,
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read_output: Read,
+) -> None:
+    (tmp_path / "workspace.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRUTO_API_TOKEN", "a-token-for-variables")
+    monkeypatch.setenv(variable, value)
+    before = signal.getsignal(signal.SIGTERM)
+
+    assert main(["sync"]) == 2
+
+    signal.signal(signal.SIGTERM, before)
+    assert variable in read_output()[1]
+
+
+@pytest.mark.parametrize("command", ["sync", "status", "accept"])
+def test_a_folder_that_is_gone_is_told(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_output: Read
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert main([command]) == 2
+    assert "not there any more" in read_output()[1]

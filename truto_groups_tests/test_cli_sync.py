@@ -469,7 +469,7 @@ def test_what_nobody_foresaw_is_one_paragraph_without_the_token(
 
     assert three.sync() == 1
     assert three.err.startswith(
-        "truto-groups: Something unforeseen went wrong (RuntimeError: first line with (token) "
+        "truto-groups: Something unforeseen went wrong (RuntimeError: first line with [token] "
     )
     assert len(three.err.splitlines()) == 1
 

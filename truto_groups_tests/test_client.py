@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from truto_groups.accounts import IntegratedAccount
+from truto_groups.accounts import IntegratedAccount, Listing
 from truto_groups.client import (
     ClientOptions,
     GroupsRequest,
@@ -22,7 +22,7 @@ from truto_groups.client import (
     plan_listings,
 )
 from truto_groups.client.accounts import find_groups_support
-from truto_groups.client.retry import RetryPolicy, read_asked_seconds
+from truto_groups.client.retry import RetryPolicy, Wish, read_wish, tell_of_rate_limit
 from truto_groups.client.walk import is_completed
 from truto_groups.errors import (
     AccountNeedsReauthError,
@@ -259,11 +259,13 @@ def test_half_a_character_is_told_and_never_replaced() -> None:
     "body",
     [
         b'{"result":[{"id":"\xff"}]}',
+        b'{"result":[],"next_cursor":"\xff"}',
+        b'{"result":[],"errors":{"\xff":1e999}, "\xff":1',
         b'{"result":' + b"[" * 5000,
         b'{"result":[]} trailing',
         b"\x00",
     ],
-    ids=["no UTF-8", "too deep", "trailing", "binary"],
+    ids=["no UTF-8", "cursor", "name", "too deep", "trailing", "binary"],
 )
 def test_what_is_no_json_is_told_without_its_content(body: bytes) -> None:
     with pytest.raises(EnvelopeError, match=f"{len(body)} bytes") as caught:
@@ -487,28 +489,83 @@ def test_a_pause_of_another_process_fails_the_request_that_cannot_wait_for_it(
     assert "asked to wait 3600 s" in message
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH = 1767225600
+
+
 @pytest.mark.parametrize(
-    ("status", "headers", "seconds"),
+    ("header", "seconds"),
     [
-        (503, {"retry-after": "7"}, 7.0),
-        (503, {"retry-after": "Thu, 01 Jan 2026 00:00:30 GMT"}, 30.0),
-        (503, {"retry-after": "Wed, 31 Dec 2025 00:00:00 GMT"}, 0.0),
-        (503, {"ratelimit-reset": "7"}, None),
-        (503, {"retry-after": "soon"}, None),
-        (503, {"retry-after": "nan"}, None),
-        (503, {"retry-after": "-5"}, 0.0),
-        (503, {}, None),
-        (429, {"ratelimit-reset": "7", "retry-after": "3"}, 7.0),
-        (429, {"ratelimit-reset": "1767225640"}, 40.0),
-        (429, {}, 10.0),
-        (429, {"retry-after": "0"}, 0.0),
+        ("retry-after: 7", 7),
+        ("retry-after: 7.5", 7.5),
+        ("retry-after: 0", 0),
+        ("retry-after: 3601", 3600),
+        ("retry-after: 86400", 3600),
+        ("retry-after: 5, 10", 10),
+        ("retry-after: Thu, 01 Jan 2026 00:00:30 GMT", 30),
+        ("retry-after: Thu, 01 Jan 2026 09:00:30 GMT", 3600),
+        ("retry-after: Wed, 31 Dec 2025 00:00:00 GMT", 0),
+        ("ratelimit-reset: 7", 7),
+        ("x-ratelimit-reset: 7", 7),
+        ("x-rate-limit-reset: 7200", 3600),
     ],
 )
-def test_the_server_s_wish_is_read(
-    status: int, headers: dict[str, str], seconds: float | None
+def test_the_server_s_wish_is_read_and_never_longer_than_an_hour(
+    header: str, seconds: float
 ) -> None:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert read_asked_seconds(status, headers, now=now) == seconds
+    name, text = header.split(": ")
+    wish = read_wish([(name, text)], is_throttled=True, now=NOW)
+    shown = header.replace("retry-after", "Retry-After")
+    assert wish == Wish(seconds, shown)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            " ",
+            "-5",
+            "nan",
+            "inf",
+            "1e3",
+            "0x10",
+            "\u0664\u0665",
+            "soon",
+            "5 s",
+            "5, soon",
+            ",",
+        ),
+        *(str(EPOCH + 5), f"{EPOCH + 5}000", f"{EPOCH + 5}000000", "9" * 400, "5000000"),
+        "Thu, 01 Jan 99999999999 00:00:00 GMT",
+        "Thu, 01 Jan 2026 00:00:30 +99999999999999999999",
+        "Mon, 01 Jan 0101 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2300",
+        "Thu, 99 Jan 2026 00:00:30 GMT",
+        "\xff\x00",
+    ],
+)
+@pytest.mark.parametrize("name", ["retry-after", "ratelimit-reset", "x-ratelimit-reset"])
+def test_a_header_without_sense_is_none(name: str, text: str) -> None:
+    assert read_wish([(name, text)], is_throttled=False, now=NOW) is None
+    assert read_wish([(name, text)], is_throttled=True, now=NOW) == Wish(10)
+    assert not tell_of_rate_limit([(name, text)], now=NOW)
+
+
+def test_a_date_is_read_by_the_clock_of_whoever_wrote_it() -> None:
+    ahead = [
+        ("date", "nonsense"),
+        ("date", "Thu, 01 Jan 2026 01:00:00 GMT"),
+        ("retry-after", "Thu, 01 Jan 2026 01:00:05 GMT"),
+    ]
+    wish = read_wish(ahead, is_throttled=True, now=NOW)
+    assert wish == Wish(5, "Retry-After: Thu, 01 Jan 2026 01:00:05 GMT")
+
+
+def test_the_longest_of_several_wishes_holds_and_a_reset_only_where_throttled() -> None:
+    headers = [("retry-after", "3"), ("retry-after", "x"), ("ratelimit-reset", "7")]
+    assert read_wish(headers, is_throttled=True, now=NOW) == Wish(7, "ratelimit-reset: 7")
+    assert read_wish(headers, is_throttled=False, now=NOW) == Wish(3, "Retry-After: 3")
 
 
 def test_backoff_doubles_with_full_jitter_and_never_undercuts_the_server() -> None:
@@ -520,6 +577,9 @@ def test_backoff_doubles_with_full_jitter_and_never_undercuts_the_server() -> No
     lucky = RetryPolicy(10, 1000, jitter=lambda: 0.0)
     assert lucky.find_wait(attempt=5, elapsed_seconds=0, asked_seconds=None) == 0
     assert lucky.find_wait(attempt=5, elapsed_seconds=0, asked_seconds=12) == 12
+    assert [
+        lucky.find_wait(attempt=n, elapsed_seconds=0, asked_seconds=0) for n in range(1, 6)
+    ] == [0.5, 1, 2, 4, 8]
     assert policy.find_wait(attempt=5, elapsed_seconds=0, asked_seconds=12) == 13
     assert policy.find_wait(attempt=5, elapsed_seconds=995, asked_seconds=12) is None
 
@@ -642,8 +702,14 @@ def test_a_completion_refused_for_good_keeps_its_own_error(
         "//elsewhere.example/x",
         "https://user:pw@api.truto.example/x",
         "https://[",
+        "https://xn--/",
+        "//[",
+        "https://a:99999999/",
     ],
-    ids=["host", "scheme", "port", "protocol-relative", "credentials", "nonsense"],
+    ids=[
+        *("host", "scheme", "port", "protocol-relative", "credentials", "nonsense"),
+        *("no name", "no address", "no port"),
+    ],
 )
 def test_a_redirect_elsewhere_is_refused(location: str) -> None:
     asked: list[str] = []
@@ -697,12 +763,13 @@ def test_accounts_are_listed_over_all_pages_once_each() -> None:
             "3": {"result": []},
         }
     )
-    accounts = ask(answer, lambda client: client.list_integrated_accounts())
-    assert [(account.id, account.status) for account in accounts] == [
+    listing = ask(answer, lambda client: client.list_integrated_accounts())
+    assert [(account.id, account.status) for account in listing.accounts] == [
         (ACCOUNT, "active"),
         ("b", "needs_reauth"),
     ]
-    assert accounts[0] == IntegratedAccount(
+    assert listing.unreadable == ()
+    assert listing.accounts[0] == IntegratedAccount(
         id=ACCOUNT,
         integration="okta",
         status="active",
@@ -716,7 +783,7 @@ def test_accounts_are_listed_over_all_pages_once_each() -> None:
 
 def test_an_empty_listing_is_a_list() -> None:
     answer, _ = build_listing({"": {"result": []}})
-    assert ask(answer, lambda client: client.list_integrated_accounts()) == []
+    assert ask(answer, lambda client: client.list_integrated_accounts()) == Listing(())
 
 
 @pytest.mark.parametrize(
@@ -724,12 +791,10 @@ def test_an_empty_listing_is_a_list() -> None:
     [
         ({"next_cursor": None}, EnvelopeError),
         ({"result": None}, EnvelopeError),
-        ({"result": [build_account(), {"status": "active"}]}, EnvelopeError),
-        ({"result": [build_account(id="")]}, EnvelopeError),
-        ({"result": [build_account(status=None)]}, EnvelopeError),
+        ({"result": "none"}, EnvelopeError),
         ({"result": [build_account()], "next_cursor": "again"}, PaginationError),
     ],
-    ids=["missing", "null", "no id", "empty id", "no status", "looping"],
+    ids=["missing", "null", "text", "looping"],
 )
 def test_a_listing_that_is_not_whole_is_an_error(page: Any, error: type[TrutoError]) -> None:
     answer, _ = build_listing({"": page, "again": {"result": [], "next_cursor": "again"}})

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 import pytest
@@ -149,9 +149,9 @@ def test_what_truto_says_of_an_account_is_redacted(server: ScriptedServer) -> No
     account = {"id": "1", "status": "needs_reauth", "last_error": f"Bearer {TOKEN} refused"}
     server.answer = lambda asked: reply_json({"result": [account]})
 
-    async def run() -> list[IntegratedAccount]:
+    async def run() -> Sequence[IntegratedAccount]:
         async with TrutoClient(ClientOptions(server.base_url), token=TOKEN) as client:
-            return await client.list_integrated_accounts()
+            return (await client.list_integrated_accounts()).accounts
 
     assert asyncio.run(run())[0].last_error == "Bearer [token] refused"
 

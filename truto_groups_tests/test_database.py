@@ -5,12 +5,10 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,10 +18,20 @@ import pytest
 from truto_groups.contract import TABLES
 from truto_groups.errors import DatabaseError
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.presence import is_present, presence
 from truto_groups.warehouse.properties import claim_base_url
-from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows
+from truto_groups_tests.processes import as_another_user, other_process
+from truto_groups_tests.stand import (
+    START,
+    A,
+    B,
+    Stand,
+    group,
+    groups_of,
+    read_rows,
+    use_ducklake,
+)
 
 
 @pytest.fixture(name="database")
@@ -37,25 +45,8 @@ def put_property(database: Database, name: str) -> None:
 
 
 def read_properties(database: Database) -> list[str]:
-    return [row[0] for row in read_rows(database, "SELECT name FROM database_properties")]
-
-
-@contextmanager
-def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run code in a process of its own, from its first line of output on, to the block's end."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    rows = read_rows(database, "SELECT name FROM database_properties WHERE value = 'x'")
+    return [row[0] for row in rows]
 
 
 def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alone(
@@ -76,7 +67,7 @@ def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alo
 
 WRITER = """
 import sys, time
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 with Database(sys.argv[1]).writing() as connection:
     connection.execute("INSERT INTO database_properties VALUES ('theirs', 'x')").fetchall()
     print("ready", flush=True)
@@ -85,13 +76,14 @@ with Database(sys.argv[1]).writing() as connection:
 
 COUNTER = """
 import sys
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 database = Database(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(int(sys.argv[2])):
     with database.writing() as connection:
-        (count,), = connection.execute("SELECT count(*) FROM database_properties").fetchall()
+        (count,), = connection.execute("SELECT count(*) FROM database_properties "
+            "WHERE value = 'x'").fetchall()
         connection.execute(
             "INSERT INTO database_properties VALUES ($name, 'x')", {"name": str(count)}
         ).fetchall()
@@ -196,10 +188,66 @@ def test_readers_read_side_by_side(database: Database) -> None:
     put_property(database, "kept")
     with database.reading() as one, database.reading() as two:
         counts = [
-            connection.execute("SELECT count(*) FROM database_properties").fetchall()
+            connection.execute("SELECT name FROM database_properties ORDER BY 1").fetchall()
             for connection in (one, two)
         ]
-    assert counts == [[(1,)], [(1,)]]
+    assert counts == [[("kept",), ("schema_version",)]] * 2
+
+
+def test_readers_that_overlap_keep_no_writer_out(database: Database) -> None:
+    put_property(database, "kept")
+    is_over = threading.Event()
+
+    def read_again_and_again() -> None:
+        while not is_over.is_set():
+            with database.reading():
+                time.sleep(0.4)
+
+    readers = [threading.Thread(target=read_again_and_again) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+        time.sleep(0.1)
+    try:
+        with database.writing(within_seconds=8):
+            pass
+    finally:
+        is_over.set()
+        for reader in readers:
+            reader.join()
+
+
+def test_a_turn_that_does_not_come_in_time_is_given_up(database: Database) -> None:
+    put_property(database, "kept")
+    with other_process(WRITER, database.location, 60) as process:
+        for _ in range(2):
+            before = time.monotonic()
+            with (
+                pytest.raises(DatabaseError, match="held by another run of ours") as caught,
+                database.writing(within_seconds=0.3),
+            ):
+                pass
+            assert time.monotonic() - before < 3
+            assert "within 0.3 s" in str(caught.value)
+        process.kill()
+        process.wait()
+        with database.writing(within_seconds=20):
+            pass
+    put_property(database, "later")
+    assert sorted(read_properties(database)) == ["kept", "later"]
+
+
+def test_a_connection_with_tables_of_its_own_may_read_and_then_write(database: Database) -> None:
+    put_property(database, "kept")
+    with connect() as connection:
+        connection.execute("CREATE TEMP TABLE mine AS SELECT 'mine' AS name")
+        with database.reading(connection) as reading:
+            assert reading is connection
+            (count,) = connection.execute("SELECT count(*) FROM database_properties").fetchall()[0]
+        with database.writing(connection):
+            connection.execute("INSERT INTO database_properties SELECT name, 'x' FROM mine")
+        assert count == 2
+        assert connection.execute("SELECT name FROM mine").fetchall() == [("mine",)]
+    assert sorted(read_properties(database)) == ["kept", "mine"]
 
 
 def test_a_program_that_holds_the_database_is_named_with_the_remedy(
@@ -283,7 +331,7 @@ def test_a_disk_that_is_full_is_told_and_the_rows_published_before_stay(
     code = """
 import resource, signal, sys
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -331,7 +379,10 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     stand.discover()
     stand.sync(A, run_id="r1")
     before = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
-    stand.write("UPDATE database_properties SET value = 'https://api.truto.one'")
+    stand.write(
+        "UPDATE database_properties SET value = 'https://api.truto.one' "
+        "WHERE name = 'truto_base_url'"
+    )
     stand.server.forget_requests()
     for attempt in (lambda: stand.sync(A, run_id="r2"), stand.discover):
         with pytest.raises(DatabaseError, match=r"https://api\.truto\.one"):
@@ -339,19 +390,6 @@ def test_a_sync_against_another_truto_changes_nothing(stand: Stand) -> None:
     after = stand.data(), stand.table("account_syncs"), stand.table("integrated_accounts")
     assert after == before
     assert not [r for r in stand.server.requests if r.path.startswith("/unified")]
-
-
-@contextmanager
-def as_another_user() -> Iterator[None]:
-    """As nobody, where root runs the tests; from anybody else a file's mode takes rights away."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_run_of_another_user_is_told_from_a_dead_one_or_named_when_it_cannot_be() -> None:
@@ -375,7 +413,7 @@ def test_a_run_is_present_as_long_as_its_process_lives(database: Database) -> No
         pass
     code = """
 import sys, time
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.presence import presence
 with presence(Database(sys.argv[1]), "run/1"):
     print("ready", flush=True)
@@ -426,12 +464,6 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert stand.outcomes() == {A: "published"}
     assert stand.rows("SELECT note FROM notes") == [("kept",)]
     assert len(stand.table("groups")) == 3
-
-
-def use_ducklake(stand: Stand) -> None:
-    extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
-    extensions.import_extension("ducklake")
-    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
 def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:

@@ -76,6 +76,42 @@ def test_accounts_of_an_integration_without_groups_are_passed_over_until_one_has
     assert stand.outcomes() == {A: "published"}
 
 
+def test_a_row_without_an_id_is_told_and_makes_nobody_disappear(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in (A, B, C):
+        stand.put(key, groups_of(1))
+    stand.discover()
+    rows = [{"id": A, "status": "active", "integration": {"name": "okta"}}, {"id": B}, {"id": None}]
+    stand.server.intercept = lambda request: (
+        Response.of_json({"result": rows}) if request.path == "/integrated-account" else None
+    )
+    stand.pass_time(hours=1)
+    found = stand.discover()
+    assert (found.gone, {account.id for account in found.accounts}) == ([], {A, B, C})
+    assert [account.gone_at for account in found.accounts] == [None] * 3
+    assert {a.id: a.status for a in found.accounts} == {A: "active", B: "unknown", C: "active"}
+    assert "row 3 on page 1 (integration unknown): the id cannot be read" in caplog.text
+    del rows[2]
+    assert stand.discover().gone == [C]
+
+
+def test_odd_texts_and_instants_of_an_account_are_kept_and_read_back(stand: Stand) -> None:
+    body = (
+        rb'{"result":[{"id":"%s","status":"active","tenant_id":"\ud83d \u0000 \u001b",'
+        rb'"created_at":"0001-01-01T00:00:00Z","updated_at":"9999-12-31T23:59:59.999999Z",'
+        rb'"last_error":{"code":1e999},"integration":"okta"}]}'
+    ) % A.encode()
+    stand.server.intercept = lambda request: (
+        Response(body=body) if request.path == "/integrated-account" else None
+    )
+    (account,) = stand.discover().accounts
+    assert (account.tenant_id, account.last_error) == ("\ufffd \0 \x1b", '{"code":1e999}')
+    assert account.created_at is not None
+    assert account.updated_at is not None
+    assert (account.created_at.year, account.updated_at.year) == (1, 9999)
+
+
 def test_settings_that_apply_to_no_account_are_told_once_in_a_process(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -141,7 +177,7 @@ def test_what_is_known_of_an_account_is_its_last_attempt_and_its_last_confirmed_
     stand.write(
         "INSERT INTO account_syncs BY NAME "
         "SELECT s.* REPLACE (o AS run_id, o AS outcome, o AS error, NULL AS group_count, "
-        "s.started_at + INTERVAL (n) HOUR AS started_at) "
+        "s.answer_order + n AS answer_order, s.started_at + INTERVAL (n) HOUR AS started_at) "
         "FROM account_syncs AS s, (VALUES (1, 'failed'), (2, 'skipped')) AS v(n, o)"
     )
     (account,) = stand.discover().accounts

@@ -79,6 +79,7 @@ def test_only_what_a_retry_cannot_help_is_permanent() -> None:
         "request_refused",
         "redirect_refused",
         "too_many_pages",
+        "answer_too_large",
     }
 
 

@@ -270,6 +270,112 @@ def test_a_shorter_pause_does_not_end_a_longer_one(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("seconds", [3600.1, 1e15, float("inf")])
+def test_nobody_pauses_a_key_for_longer_than_an_hour(tmp_path: Path, seconds: float) -> None:
+    async def run(ceiling: Ceiling) -> list[float]:
+        pauses: list[float] = []
+        now = 10.0
+        for _ in range(2):  # here, and in a later process
+            limits = RequestLimits(tmp_path / "limits", clock=lambda: now)
+            if not pauses:
+                limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 1")
+                limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 2")
+            if ceiling.requests or not pauses:
+                with pytest.raises(PausedTooLongError) as caught:
+                    await asyncio.wait_for(limits.wait_for(None, ceiling, longest_pause=1), 1)
+                pauses.append(caught.value.seconds)
+                assert (caught.value.key, caught.value.told) == ("token", "Retry-After: 2")
+            limits.close()
+        return pauses
+
+    assert asyncio.run(run(Ceiling("token", 100))) == [3600, 3600]
+    assert asyncio.run(run(FREE)) == [3600]
+
+
+def test_a_negative_pause_is_none() -> None:
+    async def run() -> None:
+        limits, _ = build_stepped_limits()
+        for seconds in (-5.0, float("nan")):
+            limits.slow_down(Ceiling("token", 100), seconds=seconds)
+            await asyncio.wait_for(limits.wait_for(None, Ceiling("token", 100)), 1)
+        limits.close()
+
+    asyncio.run(run())
+
+
+def write_slowdown(path: Path, *row: object) -> None:
+    """Write a pause as an earlier version, or somebody else, did; the file then knows no reason."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(
+            "create table slowdowns (key text not null primary key, at real not null, "
+            "paused_until real not null, share real not null) without rowid"
+        )
+        database.execute("insert into slowdowns values ('token', ?, ?, ?)", row)
+
+
+def test_a_pause_of_thousands_of_years_in_the_file_is_an_hour_however_often_it_is_repeated(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "limits"
+    write_slowdown(path, 10.0, 1.8e12, 0.5)
+    token = Ceiling("token", 100)
+
+    async def run() -> None:
+        now = 20.0
+        limits = RequestLimits(path, clock=lambda: now)
+        with pytest.raises(PausedTooLongError, match="3590 s"):
+            await limits.wait_for(None, token, longest_pause=1)
+        limits.slow_down(token, seconds=5)
+        limits.close()
+        now = 3611.0
+        limits = RequestLimits(path, clock=lambda: now)
+        assert await asyncio.wait_for(limits.wait_for(None, token, longest_pause=1), 1) == 0
+        limits.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "row", [("x", "y", "z"), (1.0, 9e999, 9e999), (-9e999, 9e999, -1.0), (1.0, b"x", 0.0)]
+)
+def test_a_pause_in_the_file_without_sense_keeps_nobody_waiting(
+    tmp_path: Path, row: tuple[object, ...]
+) -> None:
+    path = tmp_path / "limits"
+    write_slowdown(path, *row)
+
+    async def run() -> None:
+        limits = RequestLimits(path, clock=lambda: 5000.0)
+        await asyncio.wait_for(limits.wait_for(None, Ceiling("token", 100)), 1)
+        limits.close()
+
+    asyncio.run(run())
+
+
+def test_a_turn_without_sense_in_the_file_is_told_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "limits"
+    token = Ceiling("token", 5)
+    asyncio.run(start_many(RequestLimits(path), 1, account=None, token=token))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("update starts set turn = 9223372036854775807")
+    with pytest.raises(DatabaseError, match="limits, cannot be used"):
+        asyncio.run(RequestLimits(path).wait_for(None, token))
+
+
+def test_a_pause_from_before_a_restart_never_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "limits"
+    write_slowdown(path, 90_000.0, 90_500.0, 0.5)
+    token = Ceiling("token", 100)
+
+    async def run() -> None:
+        for now in (5.0, 90_100.0):
+            limits = RequestLimits(path, clock=lambda now=now: now)
+            assert await asyncio.wait_for(limits.wait_for(None, token, longest_pause=1), 1) == 0
+            limits.close()
+
+    asyncio.run(run())
+
+
 def test_the_file_keeps_no_more_starts_than_the_ceilings_need(tmp_path: Path) -> None:
     now = 0.0
 

@@ -4,6 +4,7 @@ Real: HTTP on loopback, the client, the thread that fetches, DuckDB in a file, p
 killed. Faults are injected on the server's side; the clock is the test's.
 """
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -18,14 +19,20 @@ from typing import Any
 import duckdb
 import pytest
 
-from truto_groups.errors import SettingsError, TokenRejectedError
+from truto_groups import pipeline as pipeline_module
+from truto_groups.client import GroupsRequest, TrutoClient
+from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
+from truto_groups.fetching import Fetcher
 from truto_groups.planning import is_due
 from truto_groups.refreshing import PassedOver, refresh_accounts
 from truto_groups.sandbox import Request, Response, Verbatim
 from truto_groups.walks import CompleteWalk, SyncStats
+from truto_groups.warehouse import settling as settling_module
 from truto_groups.warehouse import staging as staging_module
 from truto_groups.warehouse.accounts import read_known_accounts
+from truto_groups.warehouse.publishing import ReplacedAccount
 from truto_groups.warehouse.settling import AccountResult
+from truto_groups.warehouse.staging import Staging
 from truto_groups_tests.stand import (
     DATA_TABLES,
     GROUPS_PATH,
@@ -42,7 +49,10 @@ from truto_groups_tests.stand import (
     serve_body,
 )
 
+ODD = "An odd name"
+UNLANDABLE = "[" * 600 + "]" * 600
 DEEP = "[" * 5000 + "]" * 5000
+NEEDS_REAUTH = {"message": "Revoked", "truto_is_remote_error": True}
 FAR_MORE = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
 
 
@@ -130,14 +140,16 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
         assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == (
             strange
         )
-        outcomes = {stand.ledger(key)[-1]["outcome"] for key in (A, B)}
+        killed = [row for key in (A, B) for row in stand.ledger(key) if row["run_id"] == "killed"]
+        outcomes = {row["outcome"] for row in killed}
         if data == before:
-            assert outcomes == {"running"}, number
+            assert outcomes <= {"running"}, number
             seen.append("before")
         else:
             after = after or data
             assert data == after, f"torn at statement {number}"
             assert outcomes == {"published"}, number
+            assert len(killed) == 2
             seen.append("after")
     assert ending == "ended 0"
     assert seen == sorted(seen, reverse=True)  # once committed, committed
@@ -146,23 +158,96 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
     assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
 
 
-def test_a_killed_attempt_is_turned_into_failed_by_the_next_run(
+def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
     stand: Stand, kill_at: Callable[[int], str]
 ) -> None:
     stand.put(A, groups_of(3))
     stand.put(B, groups_of(3))
-    published(stand, A, B)
+    published(stand, A)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.server.intercept = None
     stand.put(A, groups_of(4))
+    stand.pass_time(minutes=1)
+    told, due = known(stand, B), find_due(stand, B)
     assert kill_at(20) == "killed"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published", "running"]
+    assert (known(stand, B), find_due(stand, B)) == (told, due)
     stand.pass_time(days=2)
     assert stand.outcomes(A, run_id="next") == {A: "published"}
-    killed = stand.ledger(A)[1]
-    assert (killed["outcome"], killed["error_kind"]) == ("failed", "killed")
-    assert killed["finished_at"] == stand.now
-    assert "killed" in killed["error"]
-    assert stand.ledger(B)[1]["outcome"] == "failed"
+    for killed in (stand.ledger(A)[1], stand.ledger(B)[1]):
+        assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
+        assert killed["finished_at"] == stand.now
+        assert "killed" in killed["error"]
     assert stand.ledger(A)[2]["outcome"] == "published"
+    assert known(stand, B) == told
+    assert (told["error_kind"], due) == ("account_needs_reauth", [7])
+
+
+def known(stand: Stand, key: str) -> dict[str, Any]:
+    """What is told of an account's last attempt."""
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    return {
+        name: getattr(account, name)
+        for name in ("outcome", "error_kind", "error", "attempted_at", "last_confirmed_at")
+    }
+
+
+def find_due(stand: Stand, key: str) -> list[int]:
+    """In how many hours, of a few, an account would be due."""
+    session = stand.session()
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    pace, tick = session.pace_of(account), timedelta(minutes=10)
+    moments = {hours: stand.now + timedelta(hours=hours) for hours in (0, 3, 5, 7)}
+    return [h for h, now in moments.items() if is_due(account, pace=pace, now=now, next_tick=tick)]
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["nobody takes results", "a signal"])
+def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reason(
+    stand: Stand, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in (A, B, C, D):
+        stand.put(key, groups_of(3))
+    published(stand, A, C)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.pass_time(minutes=1)
+    before = {key: (known(stand, key), find_due(stand, key)) for key in (B, C)}
+    goes_on = threading.Event()
+
+    def hold(request: Request) -> Response | None:
+        if request.integrated_account_id in (B, C):
+            goes_on.wait(10)
+        return None
+
+    stand.server.intercept = hold
+    stand.knobs = {"accounts_at_once": 3}
+    stand.put(A, groups_of(4))
+    results = refresh_accounts(stand.session(), [A, B, C, D], run_id="cancelled")
+    first = [next(results), next(results)]  # pyright: ignore[reportArgumentType]
+    if is_closed:
+        results.close()  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+
+        def cancel(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Fetcher, "next_event", cancel)
+        with pytest.raises(KeyboardInterrupt):
+            next(results)  # pyright: ignore[reportArgumentType]
+    goes_on.set()
+    kept = {result.attempt.integrated_account_id for result in first}  # pyright: ignore
+    assert kept == {A, D}
+    assert len(stand.table("groups", account=A)) == 4
+    for key in (B, C):
+        row = stand.ledger(key)[-1]
+        assert (row["outcome"], row["error_kind"]) == ("interrupted", "cancelled")
+        assert row["finished_at"] == stand.now
+        assert (known(stand, key), find_due(stand, key)) == before[key]
+    assert before[B][0]["error_kind"] == "account_needs_reauth"
+    assert (before[B][1], before[C][1]) == ([7], [5, 7])
 
 
 def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand) -> None:
@@ -224,17 +309,20 @@ def test_publishing_takes_the_proof_of_a_complete_walk_and_nothing_else_makes_on
 # Two syncs of one account.
 
 
-def older_run(stand: Stand, key: str) -> Any:
-    """Begin a sync whose answer is given now and arrives when the block calls what it gets."""
-    return _OlderRun(stand, key)
+def older_run(stand: Stand, key: str, *others: str) -> Any:
+    """Begin a sync whose answer is given now and arrives when the block calls what it gets.
+
+    Other accounts are synced after that one.
+    """
+    return _OlderRun(stand, key, *others)
 
 
 class _OlderRun:
-    def __init__(self, stand: Stand, key: str) -> None:
-        self.stand, self.key = stand, key
+    def __init__(self, stand: Stand, key: str, *others: str) -> None:
+        self.stand, self.key, self.others = stand, key, others
         self.asked, self.goes_on = threading.Event(), threading.Event()
         self.outcomes: dict[str, str] = {}
-        self.thread = threading.Thread(target=self._run)
+        self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Callable[[], dict[str, str]]:
         def intercept(request: Request) -> Response | None:
@@ -260,15 +348,18 @@ class _OlderRun:
         self.stand.server.intercept = None
 
     def _run(self) -> None:
-        self.outcomes = self.stand.outcomes(self.key, run_id="older")
+        self.outcomes = self.stand.outcomes(self.key, *self.others, run_id="older")
 
 
-def test_an_older_answer_never_replaces_a_newer_one_and_names_the_other_run(stand: Stand) -> None:
-    """Behaviour 1: of two syncs of one account at once."""
+@pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
+def test_an_older_answer_never_replaces_a_newer_one_and_names_the_other_run(
+    stand: Stand, hours: int
+) -> None:
+    """Behaviours 1 and 11: of two syncs of one account at once, whatever the newer one's clock."""
     stand.put(A, groups_of(3))
     published(stand, A)
     with older_run(stand, A) as finish:
-        stand.pass_time(minutes=1)
+        stand.pass_time(hours=hours, minutes=1)
         stand.put(A, groups_of(4))
         assert stand.outcomes(A, run_id="newer") == {A: "published"}
         newer = stand.data()
@@ -316,6 +407,29 @@ def test_a_clock_that_was_ahead_once_keeps_no_later_answer_out(stand: Stand) -> 
     assert len(stand.table("groups")) == 4
 
 
+@pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
+def test_an_account_is_as_old_as_its_first_request_and_not_as_its_run(
+    stand: Stand, hours: int
+) -> None:
+    """A run of many accounts queues them long before it asks for them."""
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    published(stand, A, B)
+    stand.knobs = {"accounts_at_once": 1}
+    stand.put(B, groups_of(5))
+    with older_run(stand, A, B) as finish:
+        assert [row["run_id"] for row in stand.ledger(B)] == ["r1"]
+        stand.pass_time(hours=hours, minutes=1)
+        stand.put(B, groups_of(4))
+        assert stand.outcomes(B, run_id="newer run") == {B: "published"}
+        stand.put(B, groups_of(5))
+        asked_at = stand.pass_time(hours=-hours, minutes=1)
+        assert finish() == {A: "unchanged", B: "published"}
+    assert len(stand.table("groups", account=B)) == 5
+    (row,) = [row for row in stand.ledger(B) if row["run_id"] == "older"]
+    assert row["started_at"] == asked_at
+
+
 def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand) -> None:
     stand.put(A, groups_of(3))
     published(stand, A)
@@ -330,7 +444,199 @@ def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand
     assert len(stand.table("groups")) == 4
 
 
+def test_an_answer_that_changes_no_row_ends_as_unchanged(stand: Stand) -> None:
+    """Behaviour 9: also where it is the answer to another question."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    before = stand.data()
+    stand.write_settings("defaults: {query: {group_type: team}}")
+    assert stand.outcomes(run_id="r2") == {A: "unchanged"}
+    assert stand.data() == before
+    assert known(stand, A)["last_confirmed_at"] == stand.now
+
+
+def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than writing, and others write meanwhile."""
+    stand.put(A, groups_of(3))
+    stand.discover()
+    has_turn, is_judged = threading.Event(), threading.Event()
+    judge = settling_module.judge
+
+    def write() -> None:
+        with stand.database.writing():
+            has_turn.set()
+            is_judged.wait(10)
+
+    def judge_meanwhile(*arguments: Any, **options: Any) -> Any:
+        other = threading.Thread(target=write)
+        other.start()
+        assert has_turn.wait(5)
+        verdict = judge(*arguments, **options)
+        is_judged.set()
+        return verdict
+
+    monkeypatch.setattr(settling_module, "judge", judge_meanwhile)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+
+
+def test_a_verdict_is_given_anew_when_another_run_came_between(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One group is plausible after three, and not after three hundred."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    judge = settling_module.judge
+    seen: list[Sequence[int]] = []
+    stand.put(A, groups_of(100))
+    with older_run(stand, A) as finish:
+
+        def judge_between(*arguments: Any, **options: Any) -> Any:
+            seen.append(options["count_history"])
+            if len(seen) == 1:
+                assert finish() == {A: "published"}
+            return judge(*arguments, **options)
+
+        monkeypatch.setattr(settling_module, "judge", judge_between)
+        stand.put(A, groups_of(1))
+        assert stand.outcomes(A, run_id="newer") == {A: "held_back"}
+    assert seen == [[3], [3], [3, 100]]
+    assert len(stand.table("groups")) == 100
+
+
 # One account never harms another: behaviour 2.
+
+
+def break_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    walk_groups = TrutoClient.walk_groups
+
+    async def walk(client: Any, request: GroupsRequest, **options: Any) -> CompleteWalk:
+        if request.integrated_account_id == B:
+            raise ZeroDivisionError("odd")
+        return await walk_groups(client, request, **options)
+
+    monkeypatch.setattr(TrutoClient, "walk_groups", walk)
+
+
+def break_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    split_records = staging_module.split_records
+
+    def split(records: str, **options: Any) -> Any:
+        if ODD in records:
+            raise ZeroDivisionError("odd")
+        return split_records(records, **options)
+
+    monkeypatch.setattr(staging_module, "split_records", split)
+
+
+def break_judging(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = settling_module.judge
+
+    def judge_oddly(landed: Any, structures: Any, **options: Any) -> Any:
+        if landed.group_count == 4:
+            raise ZeroDivisionError("odd")
+        return judge(landed, structures, **options)
+
+    monkeypatch.setattr(settling_module, "judge", judge_oddly)
+
+
+def break_profiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Staging.profile
+
+    def profile_oddly(staging: Staging, keys: Sequence[str]) -> Any:
+        if B in keys:
+            raise duckdb.InvalidInputException("odd")
+        return profile(staging, keys)
+
+    monkeypatch.setattr(Staging, "profile", profile_oddly)
+
+
+def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_rows = settling_module.replace_rows
+
+    def replace_oddly(connection: Any, accounts: Sequence[ReplacedAccount], **options: Any) -> Any:
+        replaced = replace_rows(connection, accounts, **options)
+        if any(account.integrated_account_id == B for account in accounts):
+            raise duckdb.ConversionException("odd")
+        return replaced
+
+    monkeypatch.setattr(settling_module, "replace_rows", replace_oddly)
+
+
+@pytest.mark.parametrize(
+    "break_seam",
+    [break_walk, break_splitting, break_profiling, break_judging, break_writing],
+    ids=["walking", "splitting", "profiling", "judging", "writing"],
+)
+def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Behaviour 2: wherever it shows."""
+    keys = [*(f"{number:08x}-0000-4000-8000-000000000000" for number in range(5)), A, B, C]
+    for key in keys:
+        stand.put(key, groups_of(3))
+    published(stand, *keys)
+    before = stand.table("groups", account=B)
+    for key in keys:
+        stand.put(key, groups_of(2))
+    stand.put(B, [*groups_of(3), group(4, ODD)])
+    break_seam(monkeypatch)
+    results = list(refresh_accounts(stand.session(), keys, run_id="r2"))
+    ended = [
+        (result.attempt.integrated_account_id, result.attempt.outcome)
+        for result in results
+        if isinstance(result, AccountResult)
+    ]
+    assert sorted(ended) == sorted((key, "failed" if key == B else "published") for key in keys)
+    row = stand.ledger(B)[-1]
+    assert row["outcome"] == "failed"
+    assert B in row["error"]
+    assert "foreseen" in row["error"]
+    assert stand.table("groups", account=B) == before
+
+
+@pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
+def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_rows(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """All of it had arrived while the run waited for its turn: sealed is not landed."""
+    # As if it had more than 8 MB.
+    monkeypatch.setattr(pipeline_module, "_BYTES_LANDED_TOGETHER", 600)
+    for key in (A, B):
+        stand.put(key, groups_of(12))
+    stand.knobs = {"page_size": 2}
+    published(stand, A, B)
+    before = stand.data()
+    answer: list[Any] = [group(number, "Changed") for number in range(12)]
+    answer[2 * page - 1] = Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')
+    stand.put(A, answer)
+    results: list[Any] = []
+
+    def run() -> None:
+        results.extend(refresh_accounts(stand.session(), [A, B], run_id="r2"))
+
+    started = threading.Event()
+    stand.server.intercept = lambda _: started.set()
+    stand.server.forget_requests()
+    thread = threading.Thread(target=run, daemon=True)
+    with contextlib.ExitStack() as stack:
+        # Its first transaction goes through; then another run has the turn.
+        thread.start()
+        assert started.wait(10)
+        stack.enter_context(stand.database.writing())
+        wait_until(lambda: len(stand.server.requests) == 12)
+    thread.join(10)
+    assert not thread.is_alive()
+    ended = [(r.attempt.integrated_account_id, r.attempt.outcome) for r in results]
+    assert sorted(ended) == [(A, "failed"), (B, "unchanged")]
+    assert "nested too deep" in stand.ledger(A)[-1]["error"]
+    assert stand.data() == before
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_one_failing_account_of_three_leaves_the_other_two_published(stand: Stand) -> None:
@@ -599,6 +905,55 @@ def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
     assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
 
 
+def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    is_answered = threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        if is_list_of(request, B):
+            is_answered.wait(10)
+            return Response.of_json({"message": "Unauthorized"}, status=401)
+        is_answered.set()
+        return None
+
+    stand.server.intercept = intercept
+    results = refresh_accounts(stand.session(), [A, B], run_id="r1")
+    told = [next(iter(results))]
+    with pytest.raises(TokenRejectedError):
+        told += results
+    ((outcome, key),) = [(r.attempt.outcome, r.attempt.integrated_account_id) for r in told]  # pyright: ignore
+    assert (outcome, key) == ("published", A)
+    assert len(stand.table("groups", account=A)) == 3
+
+
+def test_a_count_that_cannot_be_written_ends_the_run_and_is_no_failure_of_any_account(
+    stand: Stand,
+) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    published(stand, A, B)
+    order = Path(f"{stand.database.location}.order")
+
+    def intercept(_: Request) -> None:
+        if order.is_file():
+            order.unlink()
+            order.mkdir()
+
+    stand.server.intercept = intercept
+    stand.knobs = {"accounts_at_once": 1}
+    stand.put(A, groups_of(4))
+    with pytest.raises(DatabaseError, match="counts requests"):
+        stand.outcomes(A, B, run_id="r2")
+    assert "failed" not in {row["outcome"] for row in stand.table("account_syncs")}
+    assert "running" not in {row["outcome"] for row in stand.table("account_syncs")}
+    order.rmdir()
+    stand.server.intercept = None
+    # A was whole before the run ended.
+    assert stand.outcomes(A, B, run_id="r3") == {A: "unchanged", B: "unchanged"}
+
+
 def test_an_app_that_wants_reauthorisation_fails_its_account_alone(stand: Stand) -> None:
     """Behaviour 5: a 401 with truto_is_remote_error."""
     stand.put(A, groups_of(3))
@@ -843,7 +1198,8 @@ def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand
     stand.discover()
     stand.sync(A, run_id="r1")
     left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
-    assert left == ["groups.duckdb", "groups.duckdb.lock", "groups.duckdb.runs"]
+    suffixes = ("", ".lock", ".order", ".runs", ".turn")
+    assert left == [f"groups.duckdb{suffix}" for suffix in suffixes]
 
 
 LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
@@ -875,3 +1231,25 @@ def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
     assert "truto_exclude_fields" in row["error"]
     assert stand.outcomes(B, run_id="r2") == {B: "published"}
     assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]
+
+
+@pytest.mark.parametrize("place", ["landing", "judging"])
+def test_a_signal_that_another_error_hides_ends_the_run_and_is_no_accounts_failure(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """DuckDB makes a RuntimeError of what a signal's handler raises inside of a statement."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    if place == "landing":
+        monkeypatch.setattr(staging_module.Staging, "_insert", interrupted)
+    else:
+        monkeypatch.setattr(settling_module, "judge", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stand.sync(A, B, run_id="r1")
+    rows = stand.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")
+    assert rows == [("interrupted", "cancelled")]

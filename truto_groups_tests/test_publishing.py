@@ -377,6 +377,7 @@ def test_rows_that_somebody_deleted_come_back_with_the_next_sync(stand: Stand) -
     sync_history(stand, groups_of(3))
     before = stand.data()
     for table in ("groups", "raw_groups"):
+        stand.pass_time(minutes=1)
         stand.write(f"DELETE FROM {table} WHERE id = 'g1'")  # noqa: S608
         assert stand.outcomes(A, run_id=f"without {table}") == {A: "published"}
         assert [row["id"] for row in stand.table("groups")] == ["g0", "g1", "g2"]
@@ -429,7 +430,8 @@ def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
     if way == "replay":
         stand.replay(A)
         assert stand.data() == before
-    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    mended = "unchanged" if way == "replay" else "published"
+    assert stand.outcomes(A, run_id="r2") == {A: mended}
     assert stand.data() == before
     assert stand.outcomes(A, run_id="r3") == {A: "unchanged"}
 

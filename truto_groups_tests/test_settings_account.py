@@ -59,6 +59,7 @@ def test_without_a_file_the_documented_defaults_hold() -> None:
     assert settings.requests_at_once_per_account == 4
     assert settings.requests_per_10_seconds_per_account == 50
     assert settings.max_pages == 10_000
+    assert settings.page_size == 100
     assert settings.volume == VolumeLimits(max_fall=None, max_rise=None, hold_back=True)
 
 
@@ -173,3 +174,21 @@ def test_an_account_that_no_integration_makes_possible_is_refused_at_once(tmp_pa
             tmp_path,
             f"integrations:\n  slow: {{max_age: 4d}}\naccounts:\n  {A}: {{refresh_every: 5d}}\n",
         )
+
+
+def test_a_vendor_that_refuses_large_pages_is_asked_for_small_ones(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        "truto: {page_size: 200}\n"
+        "integrations: {asana: {page_size: 25}}\n"
+        f"accounts: {{{A}: {{page_size: 10}}}}\n",
+    )
+    knobs = resolve_knobs({"page_size": 50}, section=settings.truto)
+
+    def ask(account_id: str, integration: str) -> int | None:
+        return settings.for_account(account_id, integration, knobs=knobs).page_size
+
+    assert ask(A, "asana") == 10
+    assert ask("other", "asana") == 25
+    assert ask("other", "okta") == 50
+    assert settings.for_account("other", "okta").page_size == 200

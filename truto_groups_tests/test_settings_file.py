@@ -33,7 +33,7 @@ accounts:
   62f44730-dd91-461e-bd6a-aedd9e0ad79d:
     skip: true
   90e3a2f1-1b0c-4d3e-8f5a-6b7c8d9e0f12:
-    remote_data: [profile.name, type]
+    remote_data: [profile.name, type, ["urn:ietf:params:scim:schemas:core:2.0:Group", members]]
     volume: {max_fall: auto, max_rise: 2}
 """
 
@@ -70,7 +70,11 @@ def test_a_full_file_is_read_with_every_value_typed(path: Path) -> None:
         "created_at": {"gte": "2024-01-01"},
     }
     assert settings.for_account("62f44730-dd91-461e-bd6a-aedd9e0ad79d", "okta").skip is True
-    assert settings.for_account(OTHER, "okta").remote_data == ("profile.name", "type")
+    assert settings.for_account(OTHER, "okta").remote_data == (
+        ("profile", "name"),
+        ("type",),
+        ("urn:ietf:params:scim:schemas:core:2.0:Group", "members"),
+    )
     assert settings.for_account(OTHER, "okta").volume.max_rise == 2.0
 
 
@@ -103,7 +107,12 @@ def test_no_file_gives_the_defaults() -> None:
         ("a: 1", 1, "a: is not known", "The keys here are truto, discovery, defaults"),
         ("default:\n  skip: true", 1, "default: is not known", "Did you mean defaults?"),
         ("defaults:\n  max-age: 1d", 2, "defaults.max-age: is not known", "mean max_age?"),
-        ("defaults:\n  page_size: 5", 2, "page_size: is not known", "belongs under truto"),
+        (
+            "defaults:\n  retry_attempts: 5",
+            2,
+            "retry_attempts: is not known",
+            "belongs under truto",
+        ),
         ("skip: true", 1, "skip: is not known", "belongs under defaults, an integration or"),
         ("truto:\n  page_size: yes", 2, "page_size: yes (which YAML reads as true) is not", "1 to"),
         ("truto:\n  page_size: 0", 2, "page_size: 0 is not a whole number", "from 1 to 10,000"),
@@ -134,6 +143,10 @@ def test_no_file_gives_the_defaults() -> None:
         ("defaults:\n  remote_data: []", 2, "is an empty list", "Write nothing"),
         ("defaults:\n  remote_data:\n  - a\n  - a", 4, "remote_data[1]: a stands twice", "once"),
         ("defaults:\n  remote_data: [a..b]", 2, "remote_data[0]: a..b is no dotted", "profile"),
+        ("defaults:\n  remote_data: [a.b, [a, b]]", 2, 'remote_data[1]: ["a", "b"] stands', "once"),
+        ("defaults:\n  remote_data: [[a, 5]]", 2, 'remote_data[0]: ["a", 5] is no l', "quotes"),
+        ("defaults:\n  remote_data: [[]]", 2, "remote_data[0]: [] is no list of keys", "keys"),
+        ("defaults:\n  page_size: 0", 2, "page_size: 0 is not a whole", "from 1 to 10,000"),
         ("defaults:\n  remote_data: ['a[0]']", 2, '"a[0]" is no dotted', "arrays are whole"),
         ("defaults:\n  volume: {max_fall: 2}", 2, "volume.max_fall: 2 is neither auto", "0 to 1"),
         ("defaults:\n  volume: {max_raise: 2}", 2, "volume.max_raise: is not", "max_rise?"),

@@ -63,20 +63,35 @@ def test_only_null_counts_as_no_remote_data(remote_data: str) -> None:
 @pytest.mark.parametrize(
     ("keep", "kept"),
     [
-        (("a",), '{"a":1.50}'),
-        (("b.c", "b.d"), '{"b":{"c":"x","d":[1]}}'),
-        (("e.f",), '{"e":[{"f":1},null,{"f":null}]}'),
-        (("a.deeper",), ""),
-        (("zzz",), ""),
-        (("a", "zzz"), '{"a":1.50}'),
+        ([["a"]], '{"a":1.50}'),
+        ([["b", "c"], ["b", "d"]], '{"b":{"c":"x","d":[1]}}'),
+        ([["e", "f"]], '{"e":[{"f":1},null,{"f":null}]}'),
+        ([["a", "deeper"]], ""),
+        ([["zzz"]], ""),
+        ([["a"], ["zzz"]], '{"a":1.50}'),
+        ([["urn:x:2.0:Group", "g"]], '{"urn:x:2.0:Group":{"g":7}}'),
     ],
-    ids=["a value", "two below one", "through an array", "below a number", "none", "one of two"],
+    ids=[
+        "a value",
+        "two below one",
+        "through an array",
+        "below a number",
+        "none",
+        "one of two",
+        "a key with dots",
+    ],
 )
 def test_paths_keep_what_they_lead_to_and_nothing_beside_it(
-    keep: tuple[str, ...], kept: str
+    keep: list[list[str]], kept: str
 ) -> None:
-    remote = '{"a":1.50,"b":{"c":"x","d":[1],"z":0},"e":[{"f":1,"g":2},{"g":3},{"f":null}]}'
-    assert split_records(f'[{{"id":1,"remote_data":{remote}}}]', keep=keep).remote_data == [kept]
+    remote = (
+        '{"a":1.50,"b":{"c":"x","d":[1],"z":0},"e":[{"f":1,"g":2},{"g":3},{"f":null}],'
+        '"urn:x:2.0:Group":{"g":7,"h":8}}'
+    )
+    page = split_records(
+        f'[{{"id":1,"remote_data":{remote}}}]', keep=tuple(tuple(path) for path in keep)
+    )
+    assert page.remote_data == [kept]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1", "[1,]", '[{"id":}]', "null"])

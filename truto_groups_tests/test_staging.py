@@ -343,9 +343,9 @@ REMOTE = {"a": {"b": 1, "c": 2}, "list": [{"b": 1, "c": 2}, {"c": 3}], "secret":
     [
         ("all", REMOTE),
         ("nothing", None),
-        (("a.b",), {"a": {"b": 1}}),
-        (("a", "list.b"), {"a": {"b": 1, "c": 2}, "list": [{"b": 1}, None]}),
-        (("not.there",), None),
+        ((("a", "b"),), {"a": {"b": 1}}),
+        ((("a",), ("list", "b")), {"a": {"b": 1, "c": 2}, "list": [{"b": 1}, None]}),
+        ((("not", "there"),), None),
     ],
     ids=["all", "nothing", "a path", "through an array", "a path that is not there"],
 )

@@ -15,14 +15,15 @@ import pytest
 from truto_groups.client import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.errors import (
     AccountNeedsReauthError,
-    BadRequestError,
     EnvelopeError,
-    NotFoundError,
+    ForbiddenError,
+    MethodNotAllowedError,
     PaginationError,
     RetriesExhaustedError,
     TokenRejectedError,
     TooManyPagesError,
     TrutoError,
+    UnexpectedAnswerError,
 )
 from truto_groups.walks import Page, SyncStats
 from truto_groups_tests.scripted_server import (
@@ -161,7 +162,10 @@ FAILING: dict[str, tuple[Trap, type[TrutoError]]] = {
     "null": (answer_with(reply_json(None)), EnvelopeError),
     "HTML with 200": (answer_with(HTML), EnvelopeError),
     "nothing with 200": (answer_with(Reply()), EnvelopeError),
-    "204": (answer_with(Reply(status=204)), EnvelopeError),
+    **{
+        str(status): (answer_with(reply_json({"result": []}, status=status)), UnexpectedAnswerError)
+        for status in (201, 202, 203, 204, 206, 226)
+    },
     "JSON cut short": (cut_json, EnvelopeError),
     "body broken off": (break_off, RetriesExhaustedError),
     "500 for ever": (answer_with(reply_json({}, status=500)), RetriesExhaustedError),
@@ -170,10 +174,10 @@ FAILING: dict[str, tuple[Trap, type[TrutoError]]] = {
         RetriesExhaustedError,
     ),
     "silence": (answer_with(Reply(seconds=1.0)), RetriesExhaustedError),
-    "400": (answer_with(reply_json({"message": "no"}, status=400)), BadRequestError),
+    "403": (answer_with(reply_json({"message": "no"}, status=403)), ForbiddenError),
     "401 of the token": (answer_with(reply_json({}, status=401)), TokenRejectedError),
     "401 of the app": (answer_with(reply_json(REMOTE, status=401)), AccountNeedsReauthError),
-    "404": (answer_with(reply_json({}, status=404)), NotFoundError),
+    "405": (answer_with(reply_json({}, status=405)), MethodNotAllowedError),
 }
 
 

@@ -19,12 +19,14 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from truto_groups.cli.terminal import complain
+from truto_groups.cli.terminal import complain, write_anything
 from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.sandbox.server import DEFAULT_PORT
+from truto_groups.secrecy import redact
 from truto_groups.settings.dotenv import read_variables
 from truto_groups.version import read_version
 
@@ -72,6 +74,7 @@ Tables and Dagster history are the sandbox's own, by port, so that a restart goe
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    write_anything()
     options = _make_parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -85,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, such as `head`, has seen enough; Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _INTERRUPTED
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - told, with all that is needed to report it
         # A mail from cron should hold a sentence; a traceback is for who asks for it.
         if getattr(options, "verbose", False):
-            raise
+            complain(redact(traceback.format_exc().rstrip()))
         complain(f"truto-groups: {_describe_unexpected(error)}")
         return _UNEXPECTED
 
@@ -185,7 +188,7 @@ def _describe_sandbox(parser: argparse.ArgumentParser) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     # Ended by cron or a container it should leave as little behind as ended by hand.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     logging.basicConfig(format="%(levelname)s: %(message)s")
@@ -197,14 +200,14 @@ def _sync(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     from truto_groups.cli.status import run_status
 
     return run_status(is_json=options.json)
 
 
 def _accept(options: argparse.Namespace) -> int:
-    os.environ.update(read_variables(os.environ, cwd=Path.cwd()))
+    _take_variables()
     from truto_groups.cli.accept import Wanted, run_accept
 
     wanted = Wanted(
@@ -223,6 +226,18 @@ def _sandbox(options: argparse.Namespace) -> int:
     return run_sandbox(port=options.port, command=options.command)
 
 
+def _take_variables() -> None:
+    """Add to the environment what the project's ``.env`` says."""
+    try:
+        cwd = Path.cwd()
+    except OSError:
+        raise SettingsError(
+            "The folder that this was started in is not there any more.",
+            advice="Change to another folder, as a rule the project's.",
+        ) from None
+    os.environ.update(read_variables(os.environ, cwd=cwd))
+
+
 def _describe(error: TrutoGroupsError) -> str:
     """A paragraph; of several mistakes in the settings, a line for each."""
     if not isinstance(error, SettingsError) or not error.mistakes:
@@ -232,10 +247,8 @@ def _describe(error: TrutoGroupsError) -> str:
 
 
 def _describe_unexpected(error: Exception) -> str:
-    """One paragraph for what nobody foresaw; whatever it quotes, the token is not in it."""
-    text = " ".join(str(error).split())[:_SHOWN_OF_AN_ERROR]
-    token = os.environ.get("TRUTO_API_TOKEN", "").strip()
-    told = text.replace(token, "(token)") if token else text
+    """One paragraph for what nobody foresaw; whatever it quotes, no secret is in it."""
+    told = " ".join(redact(str(error)).split())[:_SHOWN_OF_AN_ERROR]
     return (
         f"Something unforeseen went wrong ({type(error).__name__}: {told}). What was published "
         "stays. `truto-groups sync --verbose` shows where; please report it."

@@ -5,17 +5,19 @@ warehouse/acceptance.py's; it runs as the same Dagster job that the UI launches.
 """
 
 import getpass
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import SHORT_ID, find_account, say_account
-from truto_groups.cli.terminal import complain, format_table
+from truto_groups.cli.terminal import complain, format_table, say
 from truto_groups.cli.waiting import accept_command, find_reasons, is_acceptable
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.local import accept_here, in_this_process, open_instance
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.visible import show_in_cell
 from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.wording import count
@@ -68,18 +70,18 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
             complain(f"truto-groups: {text}")
         return _REFUSED
     if not waiting:
-        print("None of these accounts drifted or is held back: there is nothing to accept.")
+        say("None of these accounts drifted or is held back: there is nothing to accept.")
         return _ACCEPTED if not wanted.reason else _REFUSED
     for text in _tell_settled(wanted, known, waiting):
-        print(text)
+        say(text)
     is_named = bool(wanted.integrated_account_ids or wanted.integrations)
     for line in _describe(waiting, most=None if is_named else _MOST_OF_MANY):
-        print(line)
+        say(line)
     if not wanted.reason:
         acceptable = [one for one in waiting if is_acceptable(one)]
         if acceptable:
             digest = digest_of(acceptable)
-            print(f"\nIf this is right: {accept_command(acceptable)} --digest {digest}")
+            say(f"\nIf this is right: {accept_command(acceptable)} --digest {digest}")
         return _ACCEPTED
     if not is_named:
         complain("Name what to accept: --account ID or --integration SLUG.")
@@ -88,7 +90,7 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         "integrated_account_ids": list(wanted.integrated_account_ids),
         "integrations": list(wanted.integrations),
         "reason": wanted.reason,
-        "accepted_by": wanted.accepted_by or getpass.getuser(),
+        "accepted_by": wanted.accepted_by or _find_user(),
         "digest": wanted.digest,
     }
     with (
@@ -99,8 +101,16 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
     if not run.is_success:
         complain(f"truto-groups: {run.problem}")
         return _REFUSED
-    print(f"Accepted {count(len(waiting), 'account')}: what they sent last is their baseline now.")
+    say(f"Accepted {count(len(waiting), 'account')}: what they sent last is their baseline now.")
     return _ACCEPTED
+
+
+def _find_user() -> str:
+    """The system's user; a container may run as one that has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _find_unknown(wanted: Wanted, known: Sequence[KnownAccount]) -> list[str]:
@@ -156,7 +166,7 @@ def _describe(waiting: Sequence[Waiting], *, most: int | None) -> list[str]:
         if one.obstacle is not None:
             lines.append("  It cannot be accepted, because no rows can be made of what it sent.")
         reasons = find_reasons(one)
-        lines += [f"  {reason}" for reason in reasons[:most]]
+        lines += [f"  {show_in_cell(reason)}" for reason in reasons[:most]]
         if len(reasons[:most]) < len(reasons):
             more = f"And {len(reasons) - len(reasons[:most])} more"
             lines.append(f"  {more}; `truto-groups accept --account {key[:SHORT_ID]}` shows all.")

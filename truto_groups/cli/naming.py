@@ -6,6 +6,7 @@ Pure; what is done with an account that is found, or not, is the commands' busin
 from collections.abc import Iterable, Sequence
 
 from truto_groups.accounts import KnownAccount
+from truto_groups.visible import show
 
 SHORT_ID = 8
 
@@ -20,8 +21,8 @@ def find_account(name: str, ids: Sequence[str]) -> str | None:
 
 def say_account(key: str, integration: str, tenant_id: str | None) -> str:
     """Say which account it is: ``launchdarkly of acme (816dafc0)``."""
-    whose = f" of {tenant_id}" if tenant_id else ""
-    return f"{integration}{whose} ({key[:SHORT_ID]})"
+    whose = f" of {show(tenant_id)}" if tenant_id else ""
+    return f"{show(integration)}{whose} ({show(key[:SHORT_ID])})"
 
 
 def say_accounts(text: str, accounts: Iterable[KnownAccount]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from truto_groups.cli.terminal import complain
+from truto_groups.cli.terminal import complain, say
 from truto_groups.errors import SettingsError
 from truto_groups.sandbox import SETTINGS_PATH, SandboxServer
 from truto_groups.sandbox.server import DEFAULT_TOKEN
@@ -82,7 +82,7 @@ def run_sandbox(*, port: int, command: Sequence[str]) -> int:
         # Before a word is out: who reads that it serves may stop it at once.
         with _handling(lambda number, frame: stopped.set()):
             for line in describe_place(place):
-                print(line, flush=True)
+                say(line)
             if not is_ours:
                 complain("Another process serves this sandbox; the variables hold for it too.")
                 return 0

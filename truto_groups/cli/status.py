@@ -9,15 +9,17 @@ from pathlib import Path
 
 from truto_groups.cli.naming import SHORT_ID, say_account
 from truto_groups.cli.standing import Standing, find_standings
-from truto_groups.cli.terminal import find_width, format_table, show_age
+from truto_groups.cli.terminal import find_width, format_table, say, show_age
 from truto_groups.cli.waiting import advise
 from truto_groups.client import TrutoClient
 from truto_groups.errors import SettingsError
 from truto_groups.session import Session, read_clock
 from truto_groups.settings import read_environment, read_settings, resolve_knobs
+from truto_groups.visible import cut, show_in_cell
 from truto_groups.warehouse.acceptance import read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.wording import count
 
 _HEADER = ("account", "integration", "tenant", "status", "groups", "confirmed", "last sync")
@@ -28,7 +30,7 @@ _CELL = 16
 def run_status(*, is_json: bool) -> int:
     """Print how every known account stands; always 0 when the database can be read."""
     session = _open_session()
-    with session.database.reading() as connection:
+    with open_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_waiting(connection)}
     now = session.clock()
@@ -40,10 +42,11 @@ def run_status(*, is_json: bool) -> int:
         now=now,
     )
     if is_json:
-        print(json.dumps([_to_json(one) for one in standings], indent=2, ensure_ascii=False))
+        # In ASCII: whole in every encoding, and no terminal obeys what stands in it.
+        say(json.dumps([_to_json(one) for one in standings], indent=2))
     else:
         for line in describe_standings(standings, now=now, width=find_width()):
-            print(line)
+            say(line)
     return 0
 
 
@@ -63,7 +66,7 @@ def describe_standings(standings: Sequence[Standing], *, now: datetime, width: i
         lines += ["", "What to do:"]
     for one in waiting:
         who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
-        lines.append(f"  {who}: {one.what_to_do}")
+        lines.append(f"  {who}: {show_in_cell(one.what_to_do)}")
     stale = sum(one.is_stale for one in standings)
     failed = sum(one.outcome in ("failed", "held_back") for one in standings)
     groups = sum(one.groups or 0 for one in standings)
@@ -76,13 +79,17 @@ def _row(one: Standing, *, now: datetime, is_wide: bool) -> tuple[object, ...]:
     confirmed = show_age(one.last_confirmed_at, now=now)
     return (
         key if is_wide else key[:SHORT_ID],
-        one.integration[:_CELL],
-        one.tenant_id[:_CELL] if one.tenant_id else None,
+        _shorten(one.integration),
+        _shorten(one.tenant_id) if one.tenant_id else None,
         "gone" if one.gone_at else one.status,
         one.groups,
         f"{confirmed or 'never'} (stale)" if one.is_stale else confirmed,
         _tell_last_sync(one),
     )
+
+
+def _shorten(text: str) -> str:
+    return cut(show_in_cell(text), _CELL)
 
 
 def _tell_last_sync(one: Standing) -> str | None:

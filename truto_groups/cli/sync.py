@@ -8,26 +8,28 @@ from truto_groups.accounts import KnownAccount
 from truto_groups.cli.naming import say_account, say_accounts
 from truto_groups.cli.report import Census, Listener, SyncReport, Wish
 from truto_groups.cli.syncing import synchronize
-from truto_groups.cli.terminal import complain
+from truto_groups.cli.terminal import complain, say
 from truto_groups.cli.waiting import accept_command, is_acceptable
+from truto_groups.visible import pad, show, show_in_cell
 from truto_groups.warehouse.outcomes import AccountOutcome
 from truto_groups.wording import count
 
 _NAMED = 20
 _NAMED_WHY = 3
+_COLUMN = 16
 
 
 def run_sync(wish: Wish, *, is_verbose: bool = False) -> int:
     """Refresh, print one line per account and a summary, and return the exit code."""
     listener = Listener(discovered=_tell_discovery, begun=_tell_begin, settled=tell_outcomes)
     report = synchronize(wish, listener=listener, cwd=Path.cwd(), is_verbose=is_verbose)
-    print(summarize(report))
+    say(summarize(report))
     for account in report.in_flight[:_NAMED]:
-        print(f"Left to a run that covers it already: {_name(account)}.")
+        say(f"Left to a run that covers it already: {_name(account)}.")
     if len(report.in_flight) > _NAMED:
-        print(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
+        say(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
     for text in describe_checks(report):
-        print(text)
+        say(text)
     for text in describe_troubles(report):
         complain(text)
     return report.exit_code
@@ -37,10 +39,9 @@ def tell_outcomes(outcomes: Sequence[AccountOutcome]) -> None:
     """Print one line per account: outcome, who, groups, what changed, id."""
     for one in outcomes:
         groups = "" if one.group_count is None else count(one.group_count, "group")
-        print(
-            f"  {one.outcome:<10} {one.integration:<16} {one.tenant_id or '—':<16} "
-            f"{groups:>12}  {describe_changes(one):<18} {one.integrated_account_id}",
-            flush=True,
+        say(
+            f"  {one.outcome:<10} {_fill(one.integration)} {_fill(one.tenant_id or '—')} "
+            f"{groups:>12}  {describe_changes(one):<18} {one.integrated_account_id}"
         )
 
 
@@ -70,7 +71,10 @@ def summarize(report: SyncReport) -> str:
 def describe_checks(report: SyncReport) -> list[str]:
     """One line for each check that failed, and then what to do about them."""
     failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
-    told = [f"Check {one.name}: {say_accounts(one.description, report.accounts)}" for one in failed]
+    told = [
+        f"Check {one.name}: {show_in_cell(say_accounts(one.description, report.accounts))}"
+        for one in failed
+    ]
     if failed:
         told.append("What to do about each account: truto-groups status")
     acceptable = [one for one in report.waiting if is_acceptable(one)]
@@ -81,11 +85,13 @@ def describe_checks(report: SyncReport) -> list[str]:
 
 def describe_troubles(report: SyncReport) -> list[str]:
     """One paragraph for each account that failed, and for what no account tells."""
-    told = [f"{one.name} cannot be synced. {one.reason}" for one in report.refusals]
+    told = [
+        f"{show(one.name)} cannot be synced. {show_in_cell(one.reason)}" for one in report.refusals
+    ]
     for one in report.failures:
         verb = "was held back" if one.outcome == "held_back" else "failed"
         who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
-        told.append(f"{who} {verb}. {one.error or ''}".strip())
+        told.append(f"{who} {verb}. {show_in_cell(one.error or '')}".strip())
     told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
     if len(report.unreached) > _NAMED:
         told.append(f"{len(report.unreached) - _NAMED:,} more were not reached.")
@@ -113,11 +119,15 @@ def _tell_discovery(census: Census) -> None:
     new = f", {len(found.added_keys):,} new" if found.added_keys else ""
     gone = f", {len(found.gone):,} gone" if found.gone else ""
     listed = count(found.listed_count, "account")
-    print(f"Truto lists {listed}{new}{gone}: {describe_census(census)}.", flush=True)
+    say(f"Truto lists {listed}{new}{gone}: {describe_census(census)}.")
 
 
 def _tell_begin(account_count: int) -> None:
-    print(f"Syncing {count(account_count, 'account')} …", flush=True)
+    say(f"Syncing {count(account_count, 'account')} …")
+
+
+def _fill(text: str) -> str:
+    return pad(show_in_cell(text), _COLUMN)
 
 
 def _name(account: KnownAccount) -> str:

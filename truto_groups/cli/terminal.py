@@ -1,12 +1,16 @@
-"""Text for a terminal: tables, ages, paragraphs.
+"""Text for a terminal: tables, ages, paragraphs, and the only way out to it.
 
-Plain strings out; what is told is the commands' business.
+What is told is the commands' business. Nothing that somebody else wrote is obeyed by the terminal,
+and nothing that it cannot write ends a command.
 """
 
+import io
 import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+from truto_groups.visible import cut, measure, pad, show_in_cell, show_lines
 
 _GAP = "  "
 _UNLIMITED = 10_000
@@ -36,21 +40,16 @@ def format_table(
     """
     cells = [[_show(cell) for cell in row] for row in rows]
     table = [list(header), *cells]
-    widths = [max(len(row[index]) for row in table) for index in range(len(header))]
+    widths = [max(measure(row[index]) for row in table) for index in range(len(header))]
     rule = ["─" * one for one in widths]
     lines: list[str] = []
     for row in [table[0], rule, *table[1:]]:
         padded = [
-            cell.rjust(one) if name in right else cell.ljust(one)
+            pad(cell, one, is_right=name in right)
             for cell, one, name in zip(row, widths, header, strict=True)
         ]
         lines.append(cut(_GAP.join(padded).rstrip(), width))
     return lines
-
-
-def cut(text: str, width: int) -> str:
-    """Cut a line that is too long, with an ellipsis."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def show_age(instant: datetime | None, *, now: datetime) -> str | None:
@@ -67,10 +66,25 @@ def show_age(instant: datetime | None, *, now: datetime) -> str | None:
     return f"{minutes // (24 * 60)} d ago"
 
 
+def write_anything() -> None:
+    """Let both streams write every text: what their encoding lacks is escaped.
+
+    Without a UTF-8 locale, as cron has it, Python would end the command at the first such letter.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say(text: str) -> None:
+    """Say something on stdout, at once."""
+    print(show_lines(text), flush=True)
+
+
 def complain(text: str) -> None:
     """Say something on stderr, after all that was said before."""
     sys.stdout.flush()
-    print(text, file=sys.stderr, flush=True)
+    print(show_lines(text), file=sys.stderr, flush=True)
 
 
 def _show(cell: object) -> str:
@@ -78,4 +92,4 @@ def _show(cell: object) -> str:
         return "—"
     if isinstance(cell, int) and not isinstance(cell, bool):
         return f"{cell:,}"
-    return " ".join(str(cell).split())
+    return show_in_cell(str(cell))

@@ -9,37 +9,34 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 
+from truto_groups.accounts import IntegratedAccount, Listing
 from truto_groups.client.accounts import (
-    IntegratedAccount,
+    UnreadableRow,
     find_groups_support,
     read_account,
     read_accounts,
 )
-from truto_groups.client.encoding import encode_path
-from truto_groups.client.envelope import MalformedError, read_envelope, read_object
-from truto_groups.client.exchange import Answer, Exchange
+from truto_groups.client.bodies import MOST_OF_A_PAGE, MOST_OF_A_SMALL_ANSWER
+from truto_groups.client.encoding import encode_path, encode_text
+from truto_groups.client.envelope import MalformedError, read_object, read_spoiled_envelope
+from truto_groups.client.exchange import Exchange
 from truto_groups.client.options import ClientOptions, GroupsRequest
 from truto_groups.client.refusals import Subject
 from truto_groups.client.secrecy import guard_logs
-from truto_groups.client.walk import (
-    GROUPS_PATH,
-    GroupsWalk,
-    Land,
-    build_envelope_error,
-)
-from truto_groups.errors import NotFoundError, PaginationError
+from truto_groups.client.walk import GROUPS_PATH, GroupsWalk, Land, Restart
+from truto_groups.errors import AnswerTooLargeError, NotFoundError, PaginationError
 from truto_groups.limits import RequestLimits
 from truto_groups.walks import CompleteWalk, SyncStats
 
 T = TypeVar("T")
 
 _ACCOUNTS_PATH: Final = "/integrated-account"
-# Rows of accounts are small, and Truto's own default for them is 5,000.
-_ACCOUNTS_ON_A_PAGE: Final = 1000
+# Rows of accounts are small as a rule, and Truto's own default for them is 5,000; where they have
+# much of their own in them, a page is too large and a smaller one is asked for.
+_ACCOUNTS_ON_A_PAGE: Final = (1000, 100, 10)
 _MAX_LISTING_PAGES: Final = 10_000
 
 
@@ -95,7 +92,12 @@ class TrutoClient:
             self._open.close()
 
     async def walk_groups(
-        self, request: GroupsRequest, *, land: Land, stats: SyncStats
+        self,
+        request: GroupsRequest,
+        *,
+        land: Land,
+        stats: SyncStats,
+        restart: Restart | None = None,
     ) -> CompleteWalk:
         """Fetch all groups of an account, page by page.
 
@@ -103,6 +105,9 @@ class TrutoClient:
             request: What to fetch.
             land: Awaited for each page, one at a time; the listing goes on when it returns.
             stats: Counts while the walk runs, so that a failed one can be told as well.
+            restart: Awaited once, before the walk begins anew because Truto refused the cursor of
+                a good page. What was landed before is void, and pages are numbered from 1 again.
+                None: the walk ends there.
 
         Returns:
             The proof that no page is missing.
@@ -113,43 +118,62 @@ class TrutoClient:
             SettingsError: The query asks for nothing.
         """
         walk = GroupsWalk(
-            self._exchange, request, page_size=self._options.page_size, land=land, stats=stats
+            self._exchange,
+            request,
+            page_size=request.page_size or self._options.page_size,
+            land=land,
+            stats=stats,
+            restart=restart,
         )
         return await walk.run()
 
-    async def list_integrated_accounts(
-        self, *, stats: SyncStats | None = None
-    ) -> list[IntegratedAccount]:
+    async def list_integrated_accounts(self, *, stats: SyncStats | None = None) -> Listing:
         """List every integrated account that the token sees.
 
         Args:
             stats: Counts what is sent.
 
         Returns:
-            One entry per account in the order of the listing; never part of a listing.
+            All of the listing; never part of it.
 
         Raises:
             TrutoError: The listing failed or broke off, so that nothing is known.
         """
+        *larger, smallest = _ACCOUNTS_ON_A_PAGE
+        for page_size in larger:
+            try:
+                return await self._list_accounts(page_size, stats)
+            except AnswerTooLargeError:
+                continue
+        return await self._list_accounts(smallest, stats)
 
-        def read_page(body: bytes) -> tuple[list[IntegratedAccount], str | None]:
-            page = read_envelope(body)
+    async def _list_accounts(self, page_size: int, stats: SyncStats | None) -> Listing:
+        def read_page(
+            body: bytes,
+        ) -> tuple[list[IntegratedAccount | UnreadableRow], str | None]:
+            page = read_spoiled_envelope(body)
             return read_accounts(page.records, redact=self._exchange.redact), page.next_cursor
 
         found: dict[str, IntegratedAccount] = {}
+        unreadable: list[str] = []
         seen: set[str] = set()
-        first = path = f"{_ACCOUNTS_PATH}?limit={_ACCOUNTS_ON_A_PAGE}"
+        first = path = f"{_ACCOUNTS_PATH}?limit={page_size}"
         for number in range(1, _MAX_LISTING_PAGES + 1):
             subject = Subject(f"List Integrated Accounts, page {number}")
-            answer = await self._fetch(path, subject, stats)
-            accounts, next_cursor = self._read(answer, subject, read_page)
-            found |= {account.id: account for account in accounts}
+            rows, next_cursor = await self._fetch(
+                path, read_page, subject, stats, most=MOST_OF_A_PAGE
+            )
+            for row in rows:
+                if isinstance(row, UnreadableRow):
+                    unreadable.append(f"row {row.number} on page {number} ({row.told})")
+                else:
+                    found[row.id] = row
             if next_cursor is None:
-                return list(found.values())
+                return Listing(tuple(found.values()), tuple(unreadable))
             if next_cursor in seen:
                 break
             seen.add(next_cursor)
-            path = f"{first}&next_cursor={quote(next_cursor, safe='')}"
+            path = f"{first}&next_cursor={encode_text(next_cursor)}"
         raise PaginationError(
             "The pages of List Integrated Accounts never end: a cursor came twice, or there are "
             f"more than {_MAX_LISTING_PAGES}.",
@@ -171,12 +195,14 @@ class TrutoClient:
         """
         subject = Subject("Get Integrated Account", integrated_account_id)
         path = f"{_ACCOUNTS_PATH}/{encode_path(integrated_account_id)}"
-        answer = await self._fetch(path, subject, stats)
-        redact = self._exchange.redact
-        account = self._read(answer, subject, lambda body: read_account(body, redact=redact))
-        if account.id != integrated_account_id:
-            raise build_envelope_error(subject, "it is another account", answer, redact=redact)
-        return account
+
+        def read(body: bytes) -> IntegratedAccount:
+            account = read_account(body, redact=self._exchange.redact)
+            if account.id != integrated_account_id:
+                raise MalformedError("it is another account")
+            return account
+
+        return await self._fetch(path, read, subject, stats)
 
     async def supports_groups(
         self, integrated_account_id: str, *, stats: SyncStats | None = None
@@ -195,11 +221,11 @@ class TrutoClient:
         """
         subject = Subject("Capabilities", integrated_account_id)
         path = f"{_ACCOUNTS_PATH}/{encode_path(integrated_account_id)}/capabilities"
+        path = f"{path}?type=unified&resource=groups"
         try:
-            answer = await self._fetch(f"{path}?type=unified&resource=groups", subject, stats)
+            return find_groups_support(await self._fetch(path, read_object, subject, stats))
         except NotFoundError:
             return None
-        return find_groups_support(self._read(answer, subject, read_object))
 
     async def read_declared_contract(
         self, integration: str, *, stats: SyncStats | None = None
@@ -219,15 +245,19 @@ class TrutoClient:
         """
         subject = Subject(f"The contract of List Groups for {integration}")
         path = f"{GROUPS_PATH}/{encode_path(integration)}/meta/list"
-        answer = await self._fetch(path, subject, stats)
-        return self._read(answer, subject, read_object)
+        return await self._fetch(path, read_object, subject, stats)
 
-    async def _fetch(self, path: str, subject: Subject, stats: SyncStats | None) -> Answer:
-        return await self._exchange.fetch(path, subject=subject, stats=stats or SyncStats())
-
-    def _read(self, answer: Answer, subject: Subject, read: Callable[[bytes], T]) -> T:
-        try:
-            return read(answer.body)
-        except MalformedError as error:
-            reason = str(error)
-        raise build_envelope_error(subject, reason, answer, redact=self._exchange.redact)
+    async def _fetch(
+        self,
+        path: str,
+        read: Callable[[bytes], T],
+        subject: Subject,
+        stats: SyncStats | None,
+        *,
+        most: int = MOST_OF_A_SMALL_ANSWER,
+    ) -> T:
+        with self._exchange.scales.load() as load:
+            answer = await self._exchange.fetch(
+                path, read, subject=subject, stats=stats or SyncStats(), load=load, most=most
+            )
+        return answer.value

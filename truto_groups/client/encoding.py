@@ -70,7 +70,13 @@ def encode_query(query: Mapping[str, object]) -> str:
 
 def encode_path(text: str) -> str:
     """Write text as one segment of a path: neither ``/`` nor ``..`` in it leads elsewhere."""
-    return quote(text, safe="").replace(".", "%2E") if text in {".", ".."} else quote(text, safe="")
+    encoded = encode_text(text)
+    return encoded.replace(".", "%2E") if text in {".", ".."} else encoded
+
+
+def encode_text(text: str) -> str:
+    """Write text percent-encoded; half a character in it as a question mark."""
+    return quote(text, safe="", errors="replace")
 
 
 def _iter_pairs(name: str, value: object) -> Iterator[str]:
@@ -83,7 +89,7 @@ def _iter_pairs(name: str, value: object) -> Iterator[str]:
         for inner in cast("list[object]", value):
             yield from _iter_pairs(f"{name}[]", inner)
     else:
-        yield f"{quote(name, safe='')}={quote(_write(value), safe='')}"
+        yield f"{encode_text(name)}={encode_text(_write(value))}"
 
 
 def _write(value: object) -> str:

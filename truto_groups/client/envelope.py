@@ -1,31 +1,44 @@
 """Take the body of an answer apart without parsing the groups in it.
 
 Bytes in, values out; what is not the documented envelope raises MalformedError with the reason, and
-whoever asked adds for which account. Nothing of a body is ever in a reason.
+what calls itself an error ToldError. Whoever asked adds for which account; nothing of a body is
+ever in a reason.
 """
 
 import re
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 from msgspec import Raw
+
+from truto_groups.client.mending import UNREADABLE, has_half_a_character, mend
 
 T = TypeVar("T")
 
 _ABSENT: Final = b""
 _NULL: Final = b"null"
 _NOT_TRUE: Final = frozenset({_ABSENT, _NULL, b"false", b'"false"', b'""', b"0"})
-_ESCAPES = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
-    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # half a pair: none
-    rb"|\\."
-)
-_HALF_A_PAIR_LENGTH: Final = len(rb"\ud83d")
+_NOTHING: Final = _NOT_TRUE | {b"[]", b"{}"}
+_LEAST_ERROR: Final = 400
+_MOST_ERROR: Final = 599
+_STATUS: Final = re.compile(rb'"?\s*([0-9]{3})(?![0-9])')
 
 
 class MalformedError(Exception):
     """The body is not what was to be expected; the text says how."""
+
+
+class ToldError(Exception):
+    """The body calls itself an error, whatever stands beside it.
+
+    Attributes:
+        status: The HTTP status of an error that it names; None where it names none.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,15 @@ class Envelope:
     is_partial: bool
 
 
-class _Body(msgspec.Struct):
+class _Told(msgspec.Struct, rename={"status_code": "statusCode"}):
+    """What an error consists of; in whatever else it may come."""
+
+    status_code: Raw = Raw()
+    error: Raw = Raw()
+    errors: Raw = Raw()
+
+
+class _Body(_Told):
     result: Raw = Raw()
     results: Raw = Raw()
     next_cursor: Raw = Raw()
@@ -59,7 +80,7 @@ class _Id(msgspec.Struct):
     id: Raw = Raw()
 
 
-class _Group(msgspec.Struct):
+class _Group(_Told):
     id: Raw = Raw()
     result: Raw = Raw()
     debug: Raw = Raw()
@@ -70,6 +91,9 @@ _DEBUG: Final = msgspec.json.Decoder(_Debug)
 _KEYED: Final = msgspec.json.Decoder(dict[str, Raw])
 _GROUP: Final = msgspec.json.Decoder(_Group)
 _IDS: Final = msgspec.json.Decoder(list[_Id])
+_TEXT: Final = msgspec.json.Decoder(str)
+_TOLD: Final = msgspec.json.Decoder(_Told)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, object])
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -84,8 +108,10 @@ def read_envelope(body: bytes) -> Envelope:
     Raises:
         MalformedError: Not JSON, not the documented envelope, or without a list of records: that
             is not an empty page.
+        ToldError: It calls itself an error.
     """
     page = _decode(_BODY, body)
+    _refuse_errors(page)
     name, raw = "result", bytes(page.result)
     if raw == _ABSENT:
         name, raw = "results", bytes(page.results)
@@ -123,8 +149,10 @@ def read_group(body: bytes) -> tuple[str, str]:
 
     Raises:
         MalformedError: Not JSON, not UTF-8, or not an object with an id.
+        ToldError: It calls itself an error.
     """
     group = _decode(_GROUP, body)
+    _refuse_errors(group)
     if bytes(group.id) == _ABSENT and bytes(group.debug) != _ABSENT:
         # The debug format alone wraps the object.
         body = bytes(group.result)
@@ -136,13 +164,73 @@ def read_group(body: bytes) -> tuple[str, str]:
         raise MalformedError("it is not UTF-8") from None
 
 
+def read_spoiled_envelope(body: bytes) -> Envelope:
+    """Take a page apart of which one record may have spoiled the rest, which is then mended.
+
+    For records that are only read, never kept.
+
+    Raises:
+        MalformedError: Not even then is it the documented envelope.
+        ToldError: It calls itself an error.
+    """
+    try:
+        return read_envelope(body)
+    except MalformedError:
+        return read_envelope(mend(body))
+
+
 def read_object(body: bytes) -> dict[str, object]:
-    """Read a small answer whole.
+    """Read a small answer whole; what is nested deeper than a hundred levels is null in it.
 
     Raises:
         MalformedError: Not JSON, or not an object.
+        ToldError: It calls itself an error.
     """
-    return _decode(msgspec.json.Decoder(dict[str, object]), body)
+    body = mend(body)
+    refuse_errors(body)
+    return _decode(_OBJECT, body)
+
+
+def refuse_errors(body: bytes) -> None:
+    """Refuse a small answer that calls itself an error.
+
+    Raises:
+        MalformedError: Not JSON, or not an object.
+        ToldError: It calls itself an error.
+    """
+    _refuse_errors(_decode(_TOLD, body))
+
+
+def _refuse_errors(told: _Told) -> None:
+    status = _read_status(bytes(told.status_code))
+    if status >= _LEAST_ERROR or _holds_something(told.error) or _holds_something(told.errors):
+        raise ToldError(int(status) if _LEAST_ERROR <= status <= _MOST_ERROR else None)
+
+
+def _read_status(raw: bytes) -> float:
+    """The number that is meant, also as a text or in front of one; 0 for none."""
+    found = _STATUS.match(raw)
+    try:
+        return float(raw.strip(b'"')) if found is None else float(found[1])
+    except ValueError:
+        return 0
+
+
+def _holds_something(raw: Raw) -> bool:
+    if bytes(raw) in _NOTHING:
+        return False
+    try:
+        return _is_something(msgspec.json.decode(raw))
+    except UNREADABLE:
+        return True
+
+
+def _is_something(value: object) -> bool:
+    if isinstance(value, list):
+        return any(_is_something(one) for one in cast("list[object]", value))
+    if isinstance(value, dict):
+        return any(_is_something(one) for one in cast("dict[str, object]", value).values())
+    return bool(value.strip() if isinstance(value, str) else value)
 
 
 def _iter_keyed(raw: bytes) -> list[bytes]:
@@ -161,12 +249,12 @@ def _read_cursor(page: _Body) -> str | None:
         return None
     if raw[:1] != b'"':
         raise MalformedError(f"its `next_cursor` is {_name_type(raw)}, not a string")
-    return msgspec.json.decode(raw, type=str) or None
+    return _decode(_TEXT, raw) or None
 
 
 def _read_id(raw: bytes) -> str:
     if raw[:1] == b'"' and raw != b'""':
-        return msgspec.json.decode(raw, type=str)
+        return _decode(_TEXT, raw)
     if raw.lstrip(b"-").isdigit():
         return raw.decode()
     raise MalformedError("it has no usable `id`")
@@ -177,9 +265,9 @@ def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise MalformedError(f"it has another shape ({error})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         reason = str(error)
-    if any(len(escape) == _HALF_A_PAIR_LENGTH for escape in _ESCAPES.findall(body)):
+    if has_half_a_character(body):
         # An app that cut a name inside an emoji: to mend it would alter what was received.
         reason = r"a text holds half a character, a lone surrogate such as \ud83d"
     raise MalformedError(f"it is not JSON ({reason})")

@@ -1,68 +1,67 @@
-"""Send one request to Truto until it is answered, within its budget.
+"""Ask Truto for one thing until it is answered, within its budget.
 
-The only place that sends: token, ceilings, retries and redirects are settled here, so that no
-call can forget one. What a body means is the caller's; groups are never looked into here.
+The only place that judges answers and asks again: ceilings, retries and redirects are settled here,
+so that no call can forget one. What a good body means is the caller's; groups are never looked into
+here.
 """
 
 import asyncio
 import random
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import httpx
 
+from truto_groups.client.bodies import MOST_OF_A_PAGE, Load, Scales
+from truto_groups.client.connection import SUCCESS, Connection, Lost, Received
+from truto_groups.client.envelope import MalformedError, ToldError
 from truto_groups.client.options import ClientOptions
 from truto_groups.client.refusals import (
+    UNAUTHORIZED,
     ErrorBody,
     Subject,
     build_refusal,
     read_error_body,
+    shorten,
 )
 from truto_groups.client.retry import (
+    FORBIDDEN,
     HEALING_STATUSES,
     TOO_MANY_REQUESTS,
     RetryPolicy,
-    read_asked_seconds,
+    Wish,
+    read_wish,
+    tell_of_rate_limit,
 )
 from truto_groups.client.secrecy import build_redactor
+from truto_groups.client.setbacks import SHARED_KEY, Setback, build_give_up
 from truto_groups.errors import (
     EnvelopeError,
     RedirectRefusedError,
     RetriesExhaustedError,
     TrutoError,
+    UnexpectedAnswerError,
 )
 from truto_groups.limits import Ceiling, PausedTooLongError, RequestLimits
-from truto_groups.version import read_version
 from truto_groups.walks import SyncStats
 
+T = TypeVar("T")
 MAX_REDIRECTS: Final = 5
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful answer: its body, and the media type it claims to be."""
+class Answer(Generic[T]):
+    """What a successful answer says, and how many bytes it took, unpacked."""
 
-    body: bytes
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Setback:
-    """Why an attempt failed that may heal, and how long the server wants us to wait."""
-
-    reason: str
-    asked_seconds: float | None = None
-    limit: Ceiling | None = None
-    is_blocked: bool = False
+    value: T
+    byte_count: int
 
 
 class Exchange:
-    """The connection pool to one Truto, with one token."""
+    """One Truto, asked with one token."""
 
     def __init__(
         self,
@@ -79,58 +78,41 @@ class Exchange:
             SettingsError: The token is nothing that could be sent.
         """
         self.redact = build_redactor(token)
-        self._token_ceiling = Ceiling("token", options.requests_per_10_seconds)
+        self.scales = Scales()
+        self._token_ceiling = Ceiling(SHARED_KEY, options.requests_per_10_seconds)
         self._limits = limits or RequestLimits()
         self._policy = RetryPolicy(options.retry_attempts, options.retry_seconds, jitter)
-        self._longest_attempt = max(
-            options.retry_seconds, options.connect_timeout_seconds + options.read_timeout_seconds
-        )
-        self._base = httpx.URL(options.base_url)
-        self._base_url = options.base_url
-        self._http = httpx.AsyncClient(
-            headers={
-                "Accept": "application/json",
-                "Authorization": f"Bearer {token}",
-                "User-Agent": f"truto-groups/{read_version()}",
-            },
-            follow_redirects=False,
-            limits=httpx.Limits(
-                max_connections=None,  # who may send is settled before: here nobody waits
-                max_keepalive_connections=max(20, 4 * options.accounts_at_once),
-                keepalive_expiry=30,
-            ),
-            timeout=httpx.Timeout(
-                options.read_timeout_seconds, connect=options.connect_timeout_seconds
-            ),
-            transport=transport,
-            # Reading all certificates takes 40 ms of CPU, and plain HTTP needs none of them.
-            verify=self._base.scheme == "https" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            trust_env=not options.is_loopback,  # no proxy stands between us and this machine
-        )
+        self._connection = Connection(options, token=token, redact=self.redact, transport=transport)
 
     async def close(self) -> None:
         """Close the pool and the file of the limits, which opens again for whoever else has it."""
         self._limits.close()
-        await self._http.aclose()
+        await self._connection.close()
 
     async def fetch(
         self,
         path: str,
+        read: Callable[[bytes], T],
         *,
         subject: Subject,
         stats: SyncStats,
+        load: Load,
         account: Ceiling | None = None,
-    ) -> Answer:
+        most: int = MOST_OF_A_PAGE,
+    ) -> Answer[T]:
         """Send a GET until it is answered.
 
         Args:
             path: Path and query below the base URL, encoded.
+            read: Takes the body of a successful answer apart; raises MalformedError or ToldError.
             subject: What is asked for, for errors.
             stats: Counts what is sent.
+            load: What the answer weighs; the caller puts it down.
             account: The ceiling of the integrated account that this is for.
+            most: Bytes that the answer may be large.
 
         Returns:
-            The first successful answer.
+            The first successful answer, read.
 
         Raises:
             RetriesExhaustedError: The budget ended before that.
@@ -141,24 +123,29 @@ class Exchange:
         started = time.monotonic()
         attempt = 1
         while True:
-            answer = await self._attempt(path, subject=subject, stats=stats, account=account)
+            received = await self._attempt(
+                path, subject=subject, stats=stats, account=account, most=most, load=load
+            )
+            answer = self._judge(received, read, subject=subject, account=account)
             if isinstance(answer, Answer):
                 return answer
             if isinstance(answer, TrutoError):
                 raise answer
+            load.put_down()
+            asked = None if answer.wish is None else answer.wish.seconds
             wait = self._policy.find_wait(
-                attempt=attempt,
-                elapsed_seconds=time.monotonic() - started,
-                asked_seconds=answer.asked_seconds,
+                attempt=attempt, elapsed_seconds=time.monotonic() - started, asked_seconds=asked
             )
-            if answer.limit is not None:
+            if answer.limit is not None and answer.wish is not None:
                 # Also without another attempt: the others must not run into the same wall.
-                self._limits.slow_down(answer.limit, seconds=answer.asked_seconds or 0.0)
+                self._limits.slow_down(
+                    answer.limit, seconds=answer.wish.seconds, told=answer.wish.header
+                )
             if wait is None:
                 spent = time.monotonic() - started
                 raise self._give_up(subject, answer, attempt=attempt, spent=spent)
             if answer.limit is not None:
-                wait -= answer.asked_seconds or 0.0
+                wait -= asked or 0.0
             await asyncio.sleep(wait)
             spent = time.monotonic() - started
             await self._wait_for_room(
@@ -181,25 +168,36 @@ class Exchange:
                 account, self._token_ceiling, longest_pause=self._policy.seconds - spent
             )
         except PausedTooLongError as error:
-            pause = _Setback("throttled before", error.seconds)
-            raise self._give_up(subject, pause, attempt=attempt, spent=spent) from None
+            is_token = account is None or error.key == SHARED_KEY
+            pause = Setback(
+                "throttled before",
+                Wish(error.seconds, error.told),
+                self._token_ceiling if is_token else account,
+            )
+        else:
+            return
+        raise self._give_up(subject, pause, attempt=attempt, spent=spent)
 
     async def _attempt(
-        self, path: str, *, subject: Subject, stats: SyncStats, account: Ceiling | None
-    ) -> "Answer | _Setback | TrutoError":
-        url = self._base_url + path
+        self,
+        path: str,
+        *,
+        subject: Subject,
+        stats: SyncStats,
+        account: Ceiling | None,
+        most: int,
+        load: Load,
+    ) -> Received | Lost | TrutoError:
+        url = self._connection.find_url(path)
         for _ in range(MAX_REDIRECTS + 1):
             stats.count_request()
-            response = await self._send(url, subject=subject)
-            if not isinstance(response, httpx.Response):
-                return response
-            body = response.content
-            stats.byte_count += len(body)
-            if response.is_success:
-                return Answer(body, response.headers.get("content-type", ""))
-            if response.status_code not in _REDIRECTS or "location" not in response.headers:
-                return self._judge(response, subject=subject, account=account)
-            target = self._find_target(response)
+            received = await self._connection.get(url, subject=subject, most=most, load=load)
+            if not isinstance(received, Received):
+                return received
+            stats.byte_count += len(received.body)
+            if not received.is_redirect:
+                return received
+            target = self._connection.find_target(received, url=url)
             if target is None:
                 break
             url = target
@@ -211,42 +209,59 @@ class Exchange:
             integrated_account_id=subject.integrated_account_id,
         )
 
-    async def _send(
-        self, url: str, *, subject: Subject
-    ) -> "httpx.Response | _Setback | TrutoError":
-        try:
-            # Each read has its own timeout; a server that drips one byte at a time has this one.
-            async with asyncio.timeout(self._longest_attempt):
-                return await self._http.send(self._http.build_request("GET", url))
-        except httpx.InvalidURL:
-            return EnvelopeError(
-                f"{subject} cannot be asked for: the cursor or id that Truto gave is too long for "
-                "a URL.",
-                advice="Ask Truto's support; nothing was published.",
-                integrated_account_id=subject.integrated_account_id,
-            )
-        except httpx.TimeoutException as error:
-            return _Setback(f"no answer in time ({type(error).__name__})")
-        except TimeoutError:
-            return _Setback(f"no whole answer within {self._longest_attempt:g} s")
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            # Only told, never chained: the error holds the request, and that the token.
-            return _Setback(self.redact(f"{type(error).__name__}: {error}".rstrip(": ")))
-
     def _judge(
-        self, response: httpx.Response, *, subject: Subject, account: Ceiling | None
-    ) -> "_Setback | TrutoError":
-        status = response.status_code
-        told = read_error_body(response.content, redact=self.redact)
-        if status not in HEALING_STATUSES:
-            return build_refusal(subject, status=status, told=told)
+        self,
+        received: Received | Lost | TrutoError,
+        read: Callable[[bytes], T],
+        *,
+        subject: Subject,
+        account: Ceiling | None,
+    ) -> Answer[T] | Setback | TrutoError:
+        if isinstance(received, TrutoError):
+            return received
+        if isinstance(received, Lost):
+            return Setback(received.reason)
+        if received.status != SUCCESS:
+            return self._refuse(received, received.status, subject=subject, account=account)
+        try:
+            return Answer(read(received.body), len(received.body))
+        except MalformedError as error:
+            reason = str(error)
+        except ToldError as error:
+            return self._refuse(received, error.status, subject=subject, account=account)
+        return self._build_envelope_error(subject, reason, received)
+
+    def _refuse(
+        self,
+        received: Received,
+        status: int | None,
+        *,
+        subject: Subject,
+        account: Ceiling | None,
+    ) -> Setback | TrutoError:
+        """Say what an error means, which stands in the answer's status or in its body alone."""
+        is_inside = received.status == SUCCESS
+        told = read_error_body(received.body, redact=self.redact)
+        now = datetime.now(UTC)
+        is_throttled = status == TOO_MANY_REQUESTS or (
+            status == FORBIDDEN
+            and (told.is_rate_limit or tell_of_rate_limit(received.headers, now=now))
+        )
+        if status == UNAUTHORIZED and received.is_cut:
+            return self._build_unread(subject)
+        if not is_throttled and status not in HEALING_STATUSES:
+            return build_refusal(subject, status=status, told=told, is_inside=is_inside)
         text = f": {told.text}" if told.text else ""
         limit = None
-        if status == TOO_MANY_REQUESTS:
-            limit = self._find_limit(told, account=account)
-        return _Setback(
-            f"status {status}{text}",
-            asked_seconds=read_asked_seconds(status, response.headers, now=datetime.now(UTC)),
+        if is_throttled:
+            is_of_token = status == TOO_MANY_REQUESTS and not is_inside
+            limit = self._find_limit(told, account=account) if is_of_token else account
+        wish = read_wish(received.headers, is_throttled=is_throttled, now=now)
+        if wish is not None:
+            wish = replace(wish, header=shorten(self.redact(wish.header), 100))
+        return Setback(
+            f"status {status}{' inside an answer of status 200' if is_inside else ''}{text}",
+            wish=wish,
             limit=limit,
             is_blocked="blocked" in told.text.lower(),
         )
@@ -256,29 +271,36 @@ class Exchange:
             return account
         return self._token_ceiling
 
-    def _find_target(self, response: httpx.Response) -> str | None:
-        try:
-            target = response.url.join(response.headers["location"])
-        except httpx.InvalidURL:
-            return None
-        here, there = self._base, target
-        is_same = (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port)
-        return str(target) if is_same and not target.userinfo else None
+    def _build_unread(self, subject: Subject) -> UnexpectedAnswerError:
+        """Tell of a 401 that is too large to be Truto's own, which would end the whole run."""
+        return UnexpectedAnswerError(
+            f"401 is the answer to {subject}, with more words than are read of an error.",
+            advice="If it stays like this, look whether its owner has to reconnect the account.",
+            integrated_account_id=subject.integrated_account_id,
+        )
+
+    def _build_envelope_error(
+        self, subject: Subject, reason: str, received: Received
+    ) -> EnvelopeError:
+        """Tell that an answer with status 200 is not what Truto documents, without its body."""
+        kind = shorten(self.redact(received.content_type), 100) or "nothing"
+        return EnvelopeError(
+            f"The answer to {subject} is not what Truto documents: "
+            f"{shorten(self.redact(reason), 300)} "
+            f"(it calls itself {kind}, {len(received.body)} bytes).",
+            advice="Nothing was taken from it. If this stays, check the base URL and whether a "
+            "proxy answers in Truto's place, then ask Truto's support.",
+            integrated_account_id=subject.integrated_account_id,
+        )
 
     def _give_up(
-        self, subject: Subject, setback: _Setback, *, attempt: int, spent: float
-    ) -> TrutoError:
-        told = f"failed {attempt} time{'s' if attempt > 1 else ''} in {spent:.0f} s"
-        if attempt == 0:
-            told = "was not tried"
-        elif attempt < self._policy.attempts:
-            told += ", and the budget of `retry_seconds` does not reach to the next attempt"
-        wish = f" (asked to wait {setback.asked_seconds:.0f} s)" if setback.asked_seconds else ""
-        advice = "The next sync tries again; if it stays like this, look at Truto's status page."
-        if setback.is_blocked:
-            advice = "Ask Truto's support why the account is blocked; until then no sync succeeds."
-        return RetriesExhaustedError(
-            f"{subject} {told}; the reason: {setback.reason}{wish}.",
-            advice=advice,
-            integrated_account_id=subject.integrated_account_id,
+        self, subject: Subject, setback: Setback, *, attempt: int, spent: float
+    ) -> RetriesExhaustedError:
+        return build_give_up(
+            subject,
+            setback,
+            policy=self._policy,
+            attempt=attempt,
+            spent=spent,
+            remembered_in=self._limits.path,
         )

@@ -67,6 +67,7 @@ class GroupsRequest:
         requests_per_10_seconds: Ceiling for this account; 0 is none.
         max_pages: Pages of the whole sync, over all its listings.
         complete: Whether each group is read through Get Group: where it has to be, always, never.
+        page_size: Groups to ask for in one page; None: as the client does.
     """
 
     integrated_account_id: str
@@ -76,3 +77,4 @@ class GroupsRequest:
     requests_per_10_seconds: int = 50
     max_pages: int = 10_000
     complete: Literal["auto", "always", "never"] = "auto"
+    page_size: int | None = None

@@ -7,10 +7,9 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
-from urllib.parse import quote
 
 from truto_groups.errors import SettingsError
-from truto_groups.secrecy import hide
+from truto_groups.secrecy import hide, redact
 from truto_groups.settings.environment import is_token
 
 # httpcore writes the headers of every answer to its debug log, and a server may echo the token.
@@ -24,7 +23,7 @@ _CHATTY_LOGGERS: Final = (
 
 
 def build_redactor(token: str) -> Callable[[str], str]:
-    """Make the function that takes the token out of a text, also where a server echoes it.
+    """Hide the token, and return what takes it out of a text, also where a server echoes it.
 
     Args:
         token: The API token; it is checked, because one that no header can carry would otherwise
@@ -39,21 +38,13 @@ def build_redactor(token: str) -> Callable[[str], str]:
             "that no token has.",
             advice="Set it again, exactly as the Truto dashboard showed it.",
         )
-    hide(token)
-    forms = {token, quote(token, safe=""), quote(token)}
-
-    def redact(text: str) -> str:
-        for form in forms:
-            if form in text:
-                text = text.replace(form, "[token]")
-        return text
-
+    hide(token, name="token")
     return redact
 
 
 @contextmanager
-def guard_logs(redact: Callable[[str], str]) -> Generator[None]:
-    """Keep the token out of what the HTTP libraries log, as long as this lasts."""
+def guard_logs(redact: Callable[[str], str] = redact) -> Generator[None]:
+    """Keep secrets out of what the HTTP libraries log, as long as this lasts."""
 
     def guard(record: logging.LogRecord) -> bool:
         text = record.getMessage()

@@ -5,12 +5,11 @@ known of what becomes of a page.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
-from urllib.parse import quote
 
-from truto_groups.client.encoding import encode_path, encode_query, plan_listings
+from truto_groups.client.bodies import MOST_OF_A_PAGE, Load
+from truto_groups.client.encoding import encode_path, encode_query, encode_text, plan_listings
 from truto_groups.client.envelope import (
     Envelope,
     MalformedError,
@@ -20,10 +19,13 @@ from truto_groups.client.envelope import (
 )
 from truto_groups.client.exchange import Answer, Exchange
 from truto_groups.client.options import GroupsRequest
-from truto_groups.client.refusals import Subject
+from truto_groups.client.refusals import Subject, shorten
 from truto_groups.errors import (
+    AnswerTooLargeError,
     CompletionError,
+    CursorRefusedError,
     EnvelopeError,
+    ErrorAnswerError,
     NotFoundError,
     PaginationError,
     RetriesExhaustedError,
@@ -32,6 +34,7 @@ from truto_groups.errors import (
     TrutoError,
 )
 from truto_groups.limits import Ceiling
+from truto_groups.logs import get_logger
 from truto_groups.query import QueryValue
 from truto_groups.walks import CompleteWalk, Page, SyncStats, seal_walk
 
@@ -39,10 +42,11 @@ GROUPS_PATH: Final = "/unified/user-directory/groups"
 PARTIAL_INTEGRATIONS: Final = frozenset({"15five", "jfrog"})
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 Land = Callable[[Page], Awaitable[None]]
+Restart = Callable[[], Awaitable[None]]
 
 
 class GroupsWalk:
@@ -56,6 +60,7 @@ class GroupsWalk:
         page_size: int,
         land: Land,
         stats: SyncStats,
+        restart: Restart | None = None,
     ) -> None:
         """Prepare a walk; it can be run once."""
         self._exchange = exchange
@@ -63,6 +68,7 @@ class GroupsWalk:
         self._page_size = page_size
         self._land_page = land
         self._stats = stats
+        self._restart = restart
         self._ceiling = Ceiling(
             f"account {request.integrated_account_id}", request.requests_per_10_seconds
         )
@@ -73,41 +79,74 @@ class GroupsWalk:
         self._is_partial = is_completed(request.integration, request.complete)
 
     async def run(self) -> CompleteWalk:
-        """Walk every listing to its end.
+        """Walk every listing to its end; all of them anew, once, where a cursor is refused.
 
         Raises:
             TrutoError: A page could not be had, or the pages do not end.
             SettingsError: The query asks for nothing.
         """
         listings = plan_listings(self._request.query)
+        restart = self._restart
+        try:
+            await self._walk(listings)
+        except CursorRefusedError as error:
+            if restart is None:
+                raise
+            refusal = error.message
+        else:
+            return self._seal()
+        _log.info("%s All of the account is walked anew.", refusal)
+        await restart()
+        self._asked_count = self._landed_count = 0
+        await self._walk(listings)
+        return self._seal()
+
+    def _seal(self) -> CompleteWalk:
+        return seal_walk(page_count=self._landed_count, stats=self._stats)
+
+    async def _walk(self, listings: Sequence[Mapping[str, QueryValue]]) -> None:
+        """Walk all listings; when this ends, by an error or not, no page is landed any more."""
         await gather_all(
             self._walk_listing(query, number=number) for number, query in enumerate(listings)
         )
-        return seal_walk(page_count=self._landed_count, stats=self._stats)
 
     async def _walk_listing(self, query: Mapping[str, QueryValue], *, number: int) -> None:
         query = {name: value for name, value in query.items() if name != "next_cursor"}
         own = {"integrated_account_id": self._request.integrated_account_id}
         # Ours last: nothing in a query may lead to another account or another page size.
         asked = encode_query({**query, **own})
-        first = f"{GROUPS_PATH}?{encode_query({**query, **own, 'limit': self._page_size})}"
-        path, seen = first, set[str]()
+        first = path = f"{GROUPS_PATH}?{encode_query({**query, **own, 'limit': self._page_size})}"
+        seen = set[str]()
         while True:
-            subject = self._name_page()
-            answer = await self._fetch(path, subject)
-            page = self._open(answer, subject)
-            records = page.records
-            if self._request.complete != "never" and (self._is_partial or page.is_partial):
-                records = await self._complete(records, query=asked, subject=subject)
-            await self._land(records, byte_count=len(answer.body), listing=number)
-            if page.next_cursor is None:
+            subject = self._name_page(is_continued=bool(seen))
+            cursor = await self._walk_page(path, subject, query=asked, listing=number)
+            if cursor is None:
                 return
-            self._guard(page.next_cursor, seen=seen, subject=subject)
-            path = f"{first}&next_cursor={quote(page.next_cursor, safe='')}"
+            self._guard(cursor, seen=seen, subject=subject)
+            path = f"{first}&next_cursor={encode_text(cursor)}"
 
-    def _name_page(self) -> Subject:
+    async def _walk_page(
+        self, path: str, subject: Subject, *, query: str, listing: int
+    ) -> str | None:
+        """Fetch, complete and land a page, and return the cursor that it leads on with."""
+        with self._exchange.scales.load() as load:
+            answer = await self._fetch(path, read_envelope, subject, load)
+            records, byte_count = answer.value.records, answer.byte_count
+            if self._is_to_be_completed(answer.value):
+                group_ids = self._read_ids(records, subject)
+                # The groups weigh anew, each by itself; to keep the turn could block their own.
+                load.put_down()
+                records, weight = await self._complete(group_ids, query=query, subject=subject)
+                byte_count += weight
+            await self._land(records, byte_count=byte_count, listing=listing)
+        return answer.value.next_cursor
+
+    def _is_to_be_completed(self, page: Envelope) -> bool:
+        return self._request.complete != "never" and (self._is_partial or page.is_partial)
+
+    def _name_page(self, *, is_continued: bool) -> Subject:
         self._asked_count += 1
-        subject = self._name(f"List Groups, page {self._asked_count},")
+        subject = self._name(f"List Groups, page {self._asked_count},", is_continued=is_continued)
         if self._asked_count > self._request.max_pages:
             raise TooManyPagesError(
                 f"{subject} would be more than the {self._request.max_pages} pages allowed.",
@@ -127,13 +166,6 @@ class GroupsWalk:
             )
         seen.add(cursor)
 
-    def _open(self, answer: Answer, subject: Subject) -> Envelope:
-        try:
-            return read_envelope(answer.body)
-        except MalformedError as error:
-            reason = str(error)
-        raise build_envelope_error(subject, reason, answer, redact=self._exchange.redact)
-
     async def _land(self, records: str, *, byte_count: int, listing: int) -> None:
         async with self._landing:
             self._landed_count += 1
@@ -146,37 +178,55 @@ class GroupsWalk:
             byte_count,
         )
 
-    async def _fetch(self, path: str, subject: Subject) -> Answer:
+    async def _fetch(
+        self, path: str, read: Callable[[bytes], T], subject: Subject, load: Load
+    ) -> Answer[T]:
         async with self._at_once:
             return await self._exchange.fetch(
-                path, subject=subject, stats=self._stats, account=self._ceiling
+                path, read, subject=subject, stats=self._stats, load=load, account=self._ceiling
             )
 
-    async def _complete(self, records: str, *, query: str, subject: Subject) -> str:
+    def _read_ids(self, records: str, subject: Subject) -> list[str]:
         try:
-            group_ids = read_ids(records)
+            return read_ids(records)
         except MalformedError as error:
             reason = str(error)
-        else:
-            groups = await gather_all(self._get_group(one, query=query) for one in group_ids)
-            return f"[{','.join(groups)}]"
         raise self._fail_completion(subject, f"a group on the page cannot be asked for: {reason}")
 
-    async def _get_group(self, group_id: str, *, query: str) -> str:
-        subject = self._name(f"Get Group {self._exchange.redact(group_id)!r}")
+    async def _complete(
+        self, group_ids: Sequence[str], *, query: str, subject: Subject
+    ) -> tuple[str, int]:
+        """Read groups whole: the JSON text of their array, and the bytes of all answers."""
+        weight = 0
+
+        async def get(group_id: str) -> str:
+            nonlocal weight
+            group, byte_count = await self._get_group(group_id, query=query)
+            weight += byte_count
+            if weight > MOST_OF_A_PAGE:
+                raise self._fail_weight(subject)
+            return group
+
+        groups = await gather_all(get(group_id) for group_id in group_ids)
+        return f"[{','.join(groups)}]", weight
+
+    async def _get_group(self, group_id: str, *, query: str) -> tuple[str, int]:
+        subject = self._name(f"Get Group {self._show(group_id)}")
         path = f"{GROUPS_PATH}/{encode_path(group_id)}?{query}"
         try:
-            answer = await self._fetch(path, subject)
-            answered_id, group = read_group(answer.body)
-        except (NotFoundError, RetriesExhaustedError) as error:
+            with self._exchange.scales.load() as load:
+                answer = await self._fetch(path, read_group, subject, load)
+        except (NotFoundError, RetriesExhaustedError, EnvelopeError, ErrorAnswerError) as error:
             reason = error.message
-        except MalformedError as error:
-            reason = f"the answer is not a group: {error}"
         else:
+            answered_id, group = answer.value
             if answered_id == group_id:
-                return group
-            reason = f"the answer is another group, {self._exchange.redact(answered_id)!r}"
+                return group, answer.byte_count
+            reason = f"the answer is another group, {self._show(answered_id)}"
         raise self._fail_completion(subject, reason)
+
+    def _show(self, group_id: str) -> str:
+        return repr(shorten(self._exchange.redact(group_id), 100))
 
     def _fail_completion(self, subject: Subject, reason: str) -> CompletionError:
         return CompletionError(
@@ -186,8 +236,17 @@ class GroupsWalk:
             integrated_account_id=subject.integrated_account_id,
         )
 
-    def _name(self, what: str) -> Subject:
-        return Subject(what, self._request.integrated_account_id, self._request.integration)
+    def _fail_weight(self, subject: Subject) -> AnswerTooLargeError:
+        return AnswerTooLargeError(
+            f"The whole groups of {subject} are larger than the {MOST_OF_A_PAGE >> 20} MB that one "
+            "page may have.",
+            advice="Set a smaller `page_size` for it in the settings file. Nothing was published.",
+            integrated_account_id=subject.integrated_account_id,
+        )
+
+    def _name(self, what: str, *, is_continued: bool = False) -> Subject:
+        request = self._request
+        return Subject(what, request.integrated_account_id, request.integration, is_continued)
 
 
 def is_completed(integration: str, complete: Literal["auto", "always", "never"]) -> bool:
@@ -197,24 +256,11 @@ def is_completed(integration: str, complete: Literal["auto", "always", "never"])
     return complete == "always"
 
 
-def build_envelope_error(
-    subject: Subject, reason: str, answer: Answer, *, redact: Callable[[str], str]
-) -> EnvelopeError:
-    """Tell that an answer with status 200 is not what Truto documents, without its body."""
-    kind = redact(answer.content_type[:100]) or "nothing"
-    return EnvelopeError(
-        f"The answer to {subject} is not what Truto documents: {redact(reason)} "
-        f"(it calls itself {kind}, {len(answer.body)} bytes).",
-        advice="Nothing was taken from it. If this stays, check the base URL and whether a proxy "
-        "answers in Truto's place, then ask Truto's support.",
-        integrated_account_id=subject.integrated_account_id,
-    )
-
-
 async def gather_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run all at once; the first failure ends the others and is raised by itself.
 
-    A rejected token wins over what failed beside it, because it concerns every account.
+    A rejected token wins over what failed beside it, because it concerns every account; a refused
+    cursor, after which all begins anew, loses to what would only fail again.
     """
     coroutines = list(work)
     if len(coroutines) == 1:
@@ -233,4 +279,6 @@ async def gather_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 def _rank(failure: BaseException) -> int:
     if isinstance(failure, TokenRejectedError):
         return 0
+    if isinstance(failure, CursorRefusedError):
+        return 3
     return 2 if isinstance(failure, TrutoError) else 1

@@ -8,6 +8,8 @@ checks.py      verdicts on the tables, as asset checks
 contracts.py   what Truto's meta declares, and its check
 overview.py    the picture over all accounts
 metadata.py    what the UI shows of a row, a table, a result
+failing.py     how what goes wrong reaches Dagster
+home.py        where Dagster keeps its history
 runs.py        which accounts a queued or running run covers
 ended.py       which runs have ended since a sensor last looked
 jobs.py        refresh_groups and its kin

@@ -15,12 +15,14 @@ from pydantic import Field
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
+from truto_groups.defs.failing import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.versions import provenance_tags
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.settings import AccountSettings
+from truto_groups.visible import show
 from truto_groups.warehouse.acceptance import (
     Acceptance,
     AcceptedAccount,
@@ -57,6 +59,7 @@ _EMPTY: dict[str, Any] = {
 
 
 @dg.op(name=ACCEPT_OP)
+@keep_secrets
 def accept_drift_step(
     context: dg.OpExecutionContext,
     config: AcceptDriftConfig,
@@ -91,7 +94,7 @@ def accept_drift_step(
             _log_materializations(context, one, acceptance, provenance)
         results = evaluate_checks(session, [spec.key for spec in CHECK_SPECS])
     except TrutoGroupsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise make_failure(error) from None
     context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
     for result in results:
         # Recorded like any event, though its type is not among those that are declared here.
@@ -127,7 +130,7 @@ def _log_materializations(
     if one.is_published:
         return
     metadata = {
-        "integration": one.integration,
+        "integration": show(one.integration),
         "dagster/partition_row_count": one.group_count,
         "outcome": "published (accepted)",
         "groups_added": accepted.replacement.added,

@@ -18,6 +18,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 
 from truto_groups import contract
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.failing import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
     describe_account,
     describe_fetch,
@@ -31,6 +32,7 @@ from truto_groups.defs.partitions import integrated_accounts as accounts_partiti
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.discovering import discover
+from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.refreshing import (
     PassedOver,
@@ -39,6 +41,7 @@ from truto_groups.refreshing import (
     replay_accounts,
 )
 from truto_groups.session import Session
+from truto_groups.visible import show
 from truto_groups.warehouse.settling import AccountResult
 from truto_groups.wording import count
 
@@ -146,6 +149,7 @@ class _Tally:
     can_subset=True,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
+@keep_secrets
 def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
@@ -228,7 +232,7 @@ def _materialize(
         yield _changes_event(tally)
     elif BREAKDOWN in selected:
         for account in rebuild_account_breakdowns(session, keys):
-            metadata = {"integration": account.integration}
+            metadata = {"integration": show(account.integration)}
             yield dg.AssetMaterialization(BREAKDOWN, partition=account.id, metadata=metadata)
     elif CHANGES in selected:
         yield _changes_event(tally)
@@ -248,8 +252,23 @@ def _fetch(
         # breakdown come with every raw_groups.
         version = {"dagster/data_version": result.attempt.digest or ""}
         yield _event(RAW_GROUPS, result, describe_fetch(result), tags={**version, **provenance})
-        yield _event(GROUPS, result, describe_groups(result))
+        unmet = _find_unmet_paths(session, result)
+        if unmet:
+            context.log.warning(
+                "Of integrated account %s no group has %s, which its setting remote_data is to "
+                "keep. Correct the path in the settings file, or leave it out.",
+                show(result.attempt.integrated_account_id),
+                show(", ".join(unmet)),
+            )
+        yield _event(GROUPS, result, describe_groups(result, unmet=unmet))
         yield _event(BREAKDOWN, result, describe_account(result))
+
+
+def _find_unmet_paths(session: Session, result: AccountResult) -> Sequence[str]:
+    if result.account is None or result.verdict is None:
+        return ()
+    settings = session.settings_for(result.account)
+    return find_unmet_paths(settings.remote_data, result.verdict.shape)
 
 
 def _tell(
@@ -261,7 +280,9 @@ def _tell(
     for result in results:
         if isinstance(result, PassedOver):
             context.log.warning(
-                "Passed over integrated account %s. %s", result.integrated_account_id, result.reason
+                "Passed over integrated account %s. %s",
+                show(result.integrated_account_id),
+                show(result.reason),
             )
             continue
         tally.count(result)
@@ -272,8 +293,8 @@ def _tell(
             context.log.error(
                 "%s integrated account %s: %s",
                 _VERBS.get(attempt.outcome, "Failed"),
-                attempt.integrated_account_id,
-                attempt.error,
+                show(attempt.integrated_account_id),
+                show(attempt.error or ""),
             )
 
 
@@ -303,11 +324,12 @@ def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
 
 
 def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
-    lines = [str(problem)] if problem else []
+    lines = [show(str(problem))] if problem else []
     if failures:
         lines.append(f"Not published: {count(len(failures), 'integrated account')}.")
         lines += [
-            f"- {key}: {error}" for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
+            f"- {show(key)}: {show(error)}"
+            for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
         ]
     if len(failures) > _NAMED_IN_A_FAILURE:
         lines.append(f"- and {len(failures) - _NAMED_IN_A_FAILURE} more; see account_syncs.")
@@ -332,6 +354,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     metadata=describe_table(contract.INTEGRATED_ACCOUNTS),
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
 )
+@keep_secrets
 def integrated_accounts(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.MaterializeResult[Any]:
@@ -342,7 +365,7 @@ def integrated_accounts(
             session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
         )
     except TrutoGroupsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        raise make_failure(error) from None
     return dg.MaterializeResult(
         metadata=describe_listing(found.accounts), data_version=version_of(found.accounts)
     )

@@ -20,6 +20,7 @@ from truto_groups.drift.findings import Finding
 from truto_groups.drift.united import unite_drift
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.session import Session
+from truto_groups.visible import show, show_in_markdown
 from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.database import Connection
@@ -401,7 +402,7 @@ def _result(
     metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
     if at_once:
         metadata["many_accounts_at_once"] = dg.MetadataValue.md(
-            "\n".join(f"- {message}" for message in at_once)
+            "\n".join(f"- {show_in_markdown(message)}" for message in at_once)
         )
     if rows:
         metadata["what_to_do"] = table_of(rows)
@@ -414,6 +415,6 @@ def _result(
         asset_key=asset_key,
         passed=not rows,
         severity=severity,
-        description=" ".join([*at_once, failed]) if rows else passed_text,
+        description=show(" ".join([*at_once, failed])) if rows else passed_text,
         metadata=metadata,
     )

@@ -21,11 +21,13 @@ from truto_groups.contracting import (
 )
 from truto_groups.declared import Change, ContractChange
 from truto_groups.defs.assets import GROUP_NAME, KINDS, OWNERS
+from truto_groups.defs.failing import keep_secrets, make_failure
 from truto_groups.defs.metadata import describe_table, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.versions import ACCOUNTS
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
+from truto_groups.visible import show
 from truto_groups.warehouse.contracts import read_contracts
 from truto_groups.wording import count
 
@@ -77,6 +79,7 @@ CONTRACT_CHECK_SPECS = [
     check_specs=CONTRACT_CHECK_SPECS,
     can_subset=True,
 )
+@keep_secrets
 def integration_contracts(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
@@ -98,7 +101,7 @@ def integration_contracts(
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None:
-        raise dg.Failure(description=str(problem), allow_retries=False) from None
+        raise make_failure(problem) from None
 
 
 def evaluate_contract_checks(
@@ -134,7 +137,7 @@ def evaluate_contract_checks(
             asset_key=CONTRACTS,
             passed=not changes and not missing,
             severity=dg.AssetCheckSeverity.WARN,
-            description=_describe_review(review),
+            description=show(_describe_review(review)),
             metadata=metadata,
         )
     ]

@@ -11,6 +11,7 @@ import dagster as dg
 from truto_groups.contracting import find_in_use
 from truto_groups.defs.assets import GROUPS
 from truto_groups.defs.ended import UNFINISHED, find_ended, find_last_event, writes_groups
+from truto_groups.defs.failing import keep_secrets
 from truto_groups.defs.jobs import draw_overview, evaluate_checks, refresh_contracts
 from truto_groups.defs.overview import OVERVIEW
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -28,6 +29,7 @@ _INTERRUPTED = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELE
     description="Requests the checks after a run that was to materialize groups and ended without "
     "them: killed, cancelled, or failed before.",
 )
+@keep_secrets
 def evaluate_checks_after_interruption(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Request the checks where a run ended without them."""
     after = _read_cursor(context.cursor)
@@ -53,6 +55,7 @@ def evaluate_checks_after_interruption(context: dg.SensorEvaluationContext) -> d
     description="Materializes group_overview after runs that were to materialize groups, however "
     "they ended; never twice at once.",
 )
+@keep_secrets
 def refresh_overview(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Request the picture when a refresh has ended."""
     instance = context.instance
@@ -83,6 +86,7 @@ def refresh_overview(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     description="Materializes integration_contracts when an integration came into use whose "
     "contract is not known, at most once a day for the same ones; the others are asked daily.",
 )
+@keep_secrets
 def refresh_contracts_of_new_integrations(
     context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.RunRequest | dg.SkipReason:
@@ -127,7 +131,7 @@ def _is_pending(instance: dg.DagsterInstance, job_name: str) -> bool:
 
 
 def _read_cursor(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 def _skip(reason: str, cursor: int) -> dg.SensorResult:

@@ -4,7 +4,6 @@ What is synced, and what is told of it, is the command's to say.
 """
 
 import os
-import platform
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
@@ -24,17 +22,17 @@ from dagster._core.remote_origin import (
 )
 
 from truto_groups.defs.checks import ACCEPT_OP
+from truto_groups.defs.home import HISTORY
 from truto_groups.defs.runs import PROCESS_TAG, end_abandoned_runs, range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.planning import PartitionRange
 from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
+from truto_groups.visible import show_in_cell
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.presence import is_present, presence
+from truto_groups.warehouse.presence import is_abandoned, presence
 
 _HOME = "DAGSTER_HOME"
-# Who can tell whether the process of a run is still there. The UI hides tags that begin so.
-_PLACE_TAG = ".dagster/truto_groups_place"
 # Where the UI looks for the runs of a job: as workspace.yaml and Dagster name it.
 _REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("truto_groups"), "__repository__")
 # A run of this process is not run again by a daemon, which may live on another machine: whoever
@@ -89,8 +87,11 @@ def open_instance(*, cwd: Path) -> Generator[dg.DagsterInstance]:
     """
     try:
         instance = _find_instance(cwd)
-    except (OSError, yaml.YAMLError, dg.DagsterError) as error:
-        text = " ".join(str(error).split())
+    except SettingsError:
+        raise
+    except Exception as error:
+        # Storage of all kinds can be named there, and each fails in its own way.
+        text = show_in_cell(str(error))
         raise SettingsError(
             f"Dagster's instance cannot be opened: {text}",
             advice=f"Check {_HOME}, and the dagster.yaml in it or in the project.",
@@ -112,14 +113,13 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     Raises:
         DatabaseError: Nothing can be written beside the database.
     """
-    place = f"{platform.node()}:{database.companion}"
-    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE, tags={_PLACE_TAG: place})):
-        if not is_present(database, run.tags.get(PROCESS_TAG, "")):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE)):
+        if PROCESS_TAG in run.tags and is_abandoned(database, run.tags[PROCESS_TAG]):
             instance.report_run_failed(run, "The process of `truto-groups sync` was killed.")
     end_abandoned_runs(instance, database)
     process = f"process-{uuid.uuid4()}"
     with presence(database, process):
-        yield {_PLACE_TAG: place, PROCESS_TAG: process, **_NO_RETRIES}
+        yield {PROCESS_TAG: process, **_NO_RETRIES}
 
 
 def refresh_range(
@@ -195,26 +195,9 @@ def _find_instance(cwd: Path) -> dg.DagsterInstance:
             advice=f"Set {_HOME} to the folder in which Dagster keeps its history, or change to "
             "the project's folder.",
         )
-    home = project / ".dagster"
+    home = project / HISTORY
     home.mkdir(exist_ok=True)
-    path = project / "dagster.yaml"
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    reference = InstanceRef.from_dir(
-        str(home), config_dir=str(project), overrides=_anchor(config or {}, project=project)
-    )
-    return dg.DagsterInstance.from_ref(reference)
-
-
-def _anchor(value: Any, *, project: Path) -> Any:
-    """Make every ``base_dir`` absolute: Dagster takes a relative one from the working directory."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: str(project / one)
-        if key == "base_dir" and isinstance(one, str)
-        else _anchor(one, project=project)
-        for key, one in value.items()  # pyright: ignore[reportUnknownVariableType]
-    }
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), config_dir=str(project)))
 
 
 def _is_interrupted(result: dg.JobExecutionResult) -> bool:

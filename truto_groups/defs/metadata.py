@@ -18,6 +18,7 @@ from truto_groups.contract import (
     RAW_GROUPS,
     Table,
 )
+from truto_groups.visible import show
 from truto_groups.warehouse.settling import AccountResult
 
 MAX_ROWS = 100
@@ -85,7 +86,10 @@ def describe_account(result: AccountResult) -> dict[str, Any]:
     account = result.account
     if account is None:
         return {}
-    return {"integration": account.integration, "tenant_id": account.tenant_id or "(none)"}
+    return {
+        "integration": show(account.integration),
+        "tenant_id": show(account.tenant_id or "(none)"),
+    }
 
 
 def describe_fetch(result: AccountResult) -> dict[str, Any]:
@@ -105,8 +109,13 @@ def describe_fetch(result: AccountResult) -> dict[str, Any]:
     }
 
 
-def describe_groups(result: AccountResult) -> dict[str, Any]:
-    """What an account's groups are and how they changed."""
+def describe_groups(result: AccountResult, *, unmet: Sequence[str] = ()) -> dict[str, Any]:
+    """What an account's groups are and how they changed.
+
+    Args:
+        result: What became of the account.
+        unmet: Paths of its setting ``remote_data`` that lead to nothing.
+    """
     replacement = result.replacement
     metadata: dict[str, Any] = {
         **describe_account(result),
@@ -121,6 +130,8 @@ def describe_groups(result: AccountResult) -> dict[str, Any]:
     if replacement.remote_changes:
         rows = [{"path": path, "groups": n} for path, n in replacement.remote_changes.items()]
         metadata["changed_in_remote_data"] = table_of(rows)
+    if unmet:
+        metadata["remote_data_paths_that_met_nothing"] = show(", ".join(unmet))
     if result.preview:
         columns = ("id", "name", "group_type")
         rows = [{name: _shown(row[name]) for name in columns} for row in result.preview]
@@ -134,7 +145,7 @@ def describe_skipped(result: AccountResult) -> dict[str, Any]:
     return {
         **describe_account(result),
         "outcome": attempt.outcome,
-        "reason": attempt.error or "",
+        "reason": show(attempt.error or ""),
         "seconds": round(result.seconds or 0.0, 3),
     }
 
@@ -162,7 +173,10 @@ def describe_listing(accounts: Sequence[KnownAccount]) -> dict[str, Any]:
 
 
 def table_of(rows: Iterable[Mapping[str, Any] | Any]) -> dg.TableMetadataValue:
-    """A table out of mappings or dataclasses, cut after MAX_ROWS; a missing field is null."""
+    """A table out of mappings or dataclasses, cut after MAX_ROWS; a missing field is null.
+
+    Text in it is shown with its control characters made visible.
+    """
     records = [_record(row) for row in rows]
     columns = list(dict.fromkeys(name for record in records for name in record)) or ["nothing"]
     shown = [
@@ -190,12 +204,14 @@ def _record(row: Mapping[str, Any] | Any) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str | int | float | bool | None:
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, str):
+        return show(value)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, timedelta):
         return show_duration(value)
     if isinstance(value, Sequence):
-        return ", ".join(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return str(value)
+        return show(", ".join(str(item) for item in value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return show(str(value))

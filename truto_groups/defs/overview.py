@@ -8,12 +8,14 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUP_NAME, OWNERS
+from truto_groups.defs.failing import keep_secrets, make_failure
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.versions import ACCOUNTS
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.freshness import find_stale_accounts
 from truto_groups.overview import LATELY, Overview, render_overview
 from truto_groups.session import Session
+from truto_groups.visible import show
 from truto_groups.warehouse.accounts import read_known_accounts
 from truto_groups.warehouse.overview import read_changed_accounts, read_type_counts
 
@@ -42,13 +44,16 @@ OVERVIEW = dg.AssetKey("group_overview")
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
+@keep_secrets
 def group_overview(truto: TrutoResource, duckdb: GroupsDatabase) -> dg.MaterializeResult[Any]:
     """Draw the picture."""
     try:
         overview = _read_overview(open_session(truto, duckdb))
     except TrutoGroupsError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
-    standings = [dg.TableRecord({"state": s, "accounts": n}) for s, n in overview.standings.items()]
+        raise make_failure(error) from None
+    standings = [
+        dg.TableRecord({"state": show(s), "accounts": n}) for s, n in overview.standings.items()
+    ]
     return dg.MaterializeResult(
         asset_key=OVERVIEW,
         metadata={

@@ -10,9 +10,10 @@ that cannot be posted waits in the sensor's cursor (outbox.py), so that no tick 
 import json
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
@@ -21,6 +22,7 @@ from truto_groups.client import post_json
 from truto_groups.defs.checks import CHECK_SPECS
 from truto_groups.defs.contracts import CONTRACT_CHECK_SPECS
 from truto_groups.defs.ended import find_ended, find_last_event
+from truto_groups.defs.failing import keep_secrets
 from truto_groups.defs.resources import GroupsDatabase
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.outbox import Waiting, deliver, from_plain, to_plain
@@ -32,7 +34,9 @@ from truto_groups.reporting import (
     tell_check_change,
     tell_failed_run,
 )
+from truto_groups.secrecy import redact
 from truto_groups.settings import read_environment
+from truto_groups.visible import show
 from truto_groups.warehouse.failures import read_failures
 from truto_groups.wording import count
 
@@ -40,6 +44,9 @@ ALL_CHECKS = [*CHECK_SPECS, *CONTRACT_CHECK_SPECS]
 
 # Dagster sets it on a run that it is about to run again: told is only how that ends.
 _WILL_RETRY = "dagster/will_retry"
+# Dagster ends a tick after 60 s, and forgets what it has told by then.
+_SECONDS_OF_POSTING = 30.0
+_SECONDS_A_POST = 10.0
 _LEVELS = {"passed": logging.INFO, "warn": logging.WARNING}
 
 
@@ -53,15 +60,15 @@ _LEVELS = {"passed": logging.INFO, "warn": logging.WARNING}
     "the log and to the webhook of TRUTO_GROUPS_WEBHOOK_URL. A failure that waits for a person is "
     "told once, until its reason changes.",
 )
+@keep_secrets
 def report_failures(context: dg.SensorEvaluationContext, duckdb: GroupsDatabase) -> dg.SensorResult:
     """Tell the runs that failed since the last tick."""
     cursor = _read_cursor(context.cursor)
-    if "after" not in cursor:
+    after = cursor.get("after")
+    if not isinstance(after, int):
         after = find_last_event(context.instance)
         return _skip("From now on failed runs are told.", {"after": after})
-    ended = find_ended(
-        context, after=int(cursor["after"]), endings=[dg.DagsterEventType.RUN_FAILURE]
-    )
+    ended = find_ended(context, after=after, endings=[dg.DagsterEventType.RUN_FAILURE])
     failed = [run for run in ended.runs if run.tags.get(_WILL_RETRY) != "true"]
     told = [_tell_run(context, run, duckdb) for run in failed]
     messages = [message for message in told if message is not None]
@@ -77,13 +84,19 @@ def report_failures(context: dg.SensorEvaluationContext, duckdb: GroupsDatabase)
     description="Tells each check that turned red, yellow or green, once, to the log and to the "
     "webhook of TRUTO_GROUPS_WEBHOOK_URL.",
 )
+@keep_secrets
 def report_check_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell the checks that turned since the last tick."""
     cursor = _read_cursor(context.cursor)
-    states: dict[str, str] = dict(cursor.get("states", {}))
+    kept = cursor.get("states")
+    states = cast(dict[str, str], kept) if isinstance(kept, dict) else {}
     messages: list[Message] = []
     for spec in ALL_CHECKS:
-        now = _read_check(context.instance, spec.key)
+        try:
+            now = _read_check(context.instance, spec.key)
+        except Exception as error:  # noqa: BLE001 - one check must not keep the others untold
+            context.log.warning("What %s said cannot be read: %s", spec.name, _say(error))
+            continue
         if now is None:
             continue
         message = tell_check_change(now, before=states.get(now.check))
@@ -97,16 +110,27 @@ def report_check_changes(context: dg.SensorEvaluationContext) -> dg.SensorResult
 def _tell_run(
     context: dg.SensorEvaluationContext, run: dg.DagsterRun, duckdb: GroupsDatabase
 ) -> Message | None:
+    """Tell a run; what cannot be read of it keeps neither it nor the runs after it untold."""
     attempts: Sequence[FailedAttempt] = ()
     try:
         database = duckdb.open()
         if database.exists:
             with database.reading() as connection:
                 attempts = read_failures(connection, run_id=run.run_id)
-    except TrutoGroupsError as error:
-        context.log.warning("Which accounts run %s concerns cannot be read: %s", run.run_id, error)
-    description = _describe_failure(context.instance, run.run_id)
+    except Exception as error:  # noqa: BLE001 - see above
+        context.log.warning(
+            "Which accounts run %s concerns cannot be read: %s", run.run_id, _say(error)
+        )
+    try:
+        description = _describe_failure(context.instance, run.run_id)
+    except Exception as error:  # noqa: BLE001 - see above
+        description = f"Its reason cannot be read: {_say(error)}"
     return tell_failed_run(FailedRun(run.run_id, _name_job(run), description), attempts)
+
+
+def _say(error: Exception) -> str:
+    told = str(error) if isinstance(error, TrutoGroupsError) else f"{type(error).__name__}: {error}"
+    return show(redact(told))
 
 
 def _name_job(run: dg.DagsterRun) -> str:
@@ -166,8 +190,9 @@ def _send(
         What waits now, and what became of it in words.
     """
     for message in messages:
-        context.log.log(_LEVELS.get(message.get("state", "error"), logging.ERROR), message["text"])
-    waiting = [*from_plain(cursor.get("waiting", [])), *(Waiting(one) for one in messages)]
+        level = _LEVELS.get(message.get("state", "error"), logging.ERROR)
+        context.log.log(level, "%s", message["text"])
+    waiting = [*from_plain(cursor.get("waiting")), *(Waiting(one) for one in messages)]
     try:
         url = read_environment(os.environ, cwd=Path.cwd()).webhook_url
     except TrutoGroupsError as error:
@@ -176,7 +201,12 @@ def _send(
         problem = ""
     if url is None:
         return [], "No webhook is set."
-    delivery = deliver(waiting, lambda one: problem or post_json(url, one))
+    began = time.monotonic()
+    delivery = deliver(
+        waiting,
+        lambda one: problem or post_json(url, one, within_seconds=_SECONDS_A_POST),
+        is_time_left=lambda: time.monotonic() - began <= _SECONDS_OF_POSTING - _SECONDS_A_POST,
+    )
     for message in delivery.given_up:
         context.log.error(
             "This was never posted to the webhook, which failed too often: %s", message["text"]

@@ -16,12 +16,13 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from truto_groups.client import ClientOptions, TrutoClient
+from truto_groups.client import ClientOptions, TrutoClient, check_network
 from truto_groups.limits import RequestLimits
 from truto_groups.session import Session
 from truto_groups.settings import (
     EffectiveKnobs,
     TrutoKnobs,
+    check_temporary_folder,
     describe_knob,
     read_environment,
     read_settings,
@@ -75,7 +76,8 @@ class TrutoResource(dg.ConfigurableResource[Any]):
             limits_path: The file that shares the ceilings with other runs of this machine.
 
         Raises:
-            SettingsError: The token is missing, or the base URL is not safe.
+            SettingsError: The token is missing, the base URL is not safe, or what the machine says
+                of proxies and certificates cannot be used.
         """
         token = read_token(os.environ, variable=knobs.token_variable)
         options = ClientOptions(
@@ -88,6 +90,8 @@ class TrutoResource(dg.ConfigurableResource[Any]):
             retry_seconds=knobs.retry_seconds,
             requests_per_10_seconds=knobs.requests_per_10_seconds,
         )
+        if not options.is_loopback:
+            check_network()
         return lambda: TrutoClient(options, token=token, limits=RequestLimits(limits_path))
 
 
@@ -140,6 +144,7 @@ def open_session(
         SettingsError: A variable, a field or the settings file is wrong.
     """
     environment = read_environment(os.environ, cwd=Path.cwd())
+    check_temporary_folder(os.environ)
     settings = read_settings(environment.settings_path)
     knobs = truto.resolve(settings.truto)
     knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))

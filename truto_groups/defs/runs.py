@@ -46,7 +46,7 @@ def range_tags(first: str, last: str) -> dict[str, str]:
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
-    """Report as failed the runs whose process on this machine was killed while it refreshed.
+    """Report as failed the runs whose process was killed while it refreshed.
 
     Dagster itself sees that only of processes that its own code server started.
     """

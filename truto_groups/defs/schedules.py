@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from truto_groups.defs.failing import keep_secrets
 from truto_groups.defs.jobs import check_freshness, refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -25,6 +26,7 @@ _TICK = timedelta(minutes=10)
     description="Requests refresh_groups for the accounts that are due, in as few runs as hold no "
     "healthy account that is not synced.",
 )
+@keep_secrets
 def refresh_groups_schedule(
     context: dg.ScheduleEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> list[dg.RunRequest] | dg.SkipReason:
@@ -61,6 +63,7 @@ def refresh_groups_schedule(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Evaluates the checks that time alone can turn red.",
 )
+@keep_secrets
 def check_freshness_schedule() -> dg.RunRequest:
     """Request an evaluation."""
     return dg.RunRequest()
@@ -74,6 +77,7 @@ def check_freshness_schedule() -> dg.RunRequest:
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Materializes integration_contracts once a day.",
 )
+@keep_secrets
 def refresh_contracts_schedule() -> dg.RunRequest:
     """Request the contracts."""
     return dg.RunRequest()

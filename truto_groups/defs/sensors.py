@@ -5,6 +5,7 @@
 
 import dagster as dg
 
+from truto_groups.defs.failing import keep_secrets
 from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -27,6 +28,7 @@ TRUTO_SECONDS = 40.0
     description="Lists the integrated accounts, keeps table and partitions in step, and requests "
     "syncs of accounts that are new or were connected again.",
 )
+@keep_secrets
 def discover_integrated_accounts(
     context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.SensorResult:

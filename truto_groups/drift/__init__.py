@@ -11,6 +11,7 @@ values      the part of it that their values tell: group types, instants, forms 
 volume      how many groups are plausible, by an account's own history
 united      the same drift in many accounts, told once
 attribution whose change it was
+unmet       paths of the setting remote_data that lead to nothing
 filters     a filter that was ignored
 examples    where an example of a finding stands
 """

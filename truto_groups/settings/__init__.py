@@ -20,6 +20,7 @@ from truto_groups.settings.account import AccountSettings, Settings, VolumeLimit
 from truto_groups.settings.durations import format_duration, parse_duration
 from truto_groups.settings.environment import (
     Environment,
+    check_temporary_folder,
     find_project,
     read_environment,
     read_token,
@@ -39,6 +40,7 @@ __all__ = [
     "Settings",
     "TrutoKnobs",
     "VolumeLimits",
+    "check_temporary_folder",
     "describe_knob",
     "find_project",
     "find_strays",

@@ -29,7 +29,13 @@ from truto_groups.settings.sections import (
 
 _Layer: TypeAlias = tuple[KeyPath, AccountSection]
 
-_CEILINGS = ("requests_at_once_per_account", "requests_per_10_seconds_per_account", "max_pages")
+# What the resource says of all accounts, where the file says nothing of this one.
+_KNOBS = (
+    "page_size",
+    "requests_at_once_per_account",
+    "requests_per_10_seconds_per_account",
+    "max_pages",
+)
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,11 @@ class AccountSettings:
         refresh_every: How often the account is synced.
         max_age: When it is stale; above ``refresh_every``.
         skip: Never synced, only shown.
+        page_size: Groups asked for in one page.
         requests_at_once_per_account: Requests open at the same time; 0: no ceiling.
         requests_per_10_seconds_per_account: Requests started in any 10 s; 0: no ceiling.
         max_pages: Pages after which a sync fails; 0: no ceiling.
-        remote_data: What of ``remote_data`` is kept: everything, nothing, or these dotted paths.
+        remote_data: What of ``remote_data`` is kept: everything, nothing, or these paths of keys.
         private_values: No example values in reports.
         complete: When each group is read through Get Group.
         volume: Limits on the number of groups.
@@ -74,6 +81,7 @@ class AccountSettings:
     refresh_every: timedelta = timedelta(hours=6)
     max_age: timedelta = timedelta(hours=24)
     skip: bool = False
+    page_size: int = EffectiveKnobs.page_size
     requests_at_once_per_account: int = EffectiveKnobs.requests_at_once_per_account
     requests_per_10_seconds_per_account: int = EffectiveKnobs.requests_per_10_seconds_per_account
     max_pages: int = EffectiveKnobs.max_pages
@@ -139,8 +147,9 @@ class Settings:
         Args:
             integrated_account_id: Truto UUID.
             integration: Slug of its integration, in whatever case; None when it is not known.
-            knobs: The resource's, which give the ceilings that the file's account, integration and
-                defaults leave open. By default those of the file's ``truto:`` section.
+            knobs: The resource's, which give page size and ceilings that the file's account,
+                integration and defaults leave open. By default those of the file's ``truto:``
+                section.
 
         Returns:
             What holds, also where :meth:`find_mistake` finds that it cannot.
@@ -158,13 +167,13 @@ class Settings:
         )
         given["query"] = query
         from_file = self._knobs
-        open_ceilings = [name for name in _CEILINGS if name not in given]
-        given.update((name, getattr(from_file, name)) for name in open_ceilings)
+        left_open = [name for name in _KNOBS if name not in given]
+        given.update((name, getattr(from_file, name)) for name in left_open)
         settings = AccountSettings(**given)
-        if knobs is None or not open_ceilings:
+        if knobs is None or not left_open:
             return settings
-        ceilings: dict[str, Any] = {name: getattr(knobs, name) for name in open_ceilings}
-        return replace(settings, **ceilings)
+        turned: dict[str, Any] = {name: getattr(knobs, name) for name in left_open}
+        return replace(settings, **turned)
 
     def find_mistake(
         self, integrated_account_id: str, integration: str | None

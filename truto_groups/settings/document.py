@@ -19,6 +19,8 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})", re.ASCII)
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
 _TRUE = {"true", "yes", "on", "y"}
 _DEEPEST = 40
+_LONGEST_WORDED = 1 << 18
+_TOO_DEEP = "exceeded maximum nesting depth"
 _UNREADABLE = object()
 _MARK = "remove the & and * marks and write it out; defaults and integrations share settings"
 
@@ -81,7 +83,10 @@ def _compose(text: str) -> yaml.Node | None:
     fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return cast("yaml.Node | None", cast(Any, yaml).compose(text, Loader=fast))
-    except yaml.YAMLError:
+    except yaml.YAMLError as error:
+        # What is long or deep would keep the Python one busy for minutes, only to be refused.
+        if len(text) > _LONGEST_WORDED or _TOO_DEEP in str(error):
+            raise
         return cast("yaml.Node | None", cast(Any, yaml).compose(text, Loader=yaml.SafeLoader))
 
 
@@ -96,6 +101,8 @@ def _tell_syntax(error: yaml.YAMLError, text: str) -> Mistake:
     if "\t" in written[: len(written) - len(written.lstrip())]:
         return Mistake(line, (), "a tab indents this line", "Indent with spaces")
     problem = getattr(error, "problem", None) or getattr(error, "context", None) or "syntax error"
+    if _TOO_DEEP in str(error):
+        return Mistake(line, (), "this is nested too deeply", "Write it flatter")
     if "another document" in str(problem):
         return Mistake(line, (), "a second document starts here", "Keep one: remove the ---")
     if "alias" in str(problem):

@@ -5,11 +5,13 @@ Given the variables as a mapping and never at import. An empty variable counts a
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from truto_groups.errors import SettingsError
+from truto_groups.secrecy import hide, hide_address, hide_password
 from truto_groups.settings.addresses import check_webhook_url, normalize_base_url
 
 BASE_URL_VARIABLE = "TRUTO_BASE_URL"
@@ -68,6 +70,9 @@ def read_environment(environ: Mapping[str, str], *, cwd: Path) -> Environment:
     """
     project = find_project(cwd)
     home = project or cwd.absolute()
+    for name in environ:
+        if name.lower().endswith("_proxy"):
+            hide_password(environ[name])
     return Environment(
         base_url=_read_base_url(environ),
         database=_read_database(environ, project=project, home=home),
@@ -93,12 +98,34 @@ def read_token(environ: Mapping[str, str], *, variable: str) -> str:
             f"{variable} is not set, and without the API token Truto answers nothing.",
             advice=f"Set {variable} to a token from Truto's dashboard, or try the sandbox.",
         )
+    hide(token, name="token")
     if not is_token(token):
         raise SettingsError(
             f"{variable} holds a blank or a character that no token has.",
             advice="Copy the token again, without quotes or line breaks.",
         )
     return token
+
+
+def check_temporary_folder(environ: Mapping[str, str]) -> None:
+    """Make sure that what a run has fetched can wait where ``TMPDIR`` says.
+
+    Python would fall back to another folder without a word, which may be a small one.
+
+    Raises:
+        SettingsError: No file can be made there, or anywhere where ``TMPDIR`` is not set.
+    """
+    folder = environ.get("TMPDIR") or None
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        where = f"TMPDIR names {folder}, where" if folder else "TMPDIR is not set, and"
+        raise SettingsError(
+            f"{where} no temporary file can be made: {reason}.",
+            advice="Set TMPDIR to a folder that this user may write and that has room.",
+        ) from None
 
 
 def is_token(text: str) -> bool:
@@ -129,6 +156,7 @@ def _read_webhook_url(environ: Mapping[str, str]) -> str | None:
     text = _read(environ, WEBHOOK_VARIABLE)
     if text is None:
         return None
+    hide_address(text, name="webhook")
     try:
         return check_webhook_url(text)
     except ValueError as error:

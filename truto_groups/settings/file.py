@@ -27,6 +27,9 @@ from truto_groups.settings.sections import (
 )
 from truto_groups.settings.validators import find_mistakes
 
+# A hundred thousand accounts fit; what never ends, such as a device, must not fill the memory.
+_LONGEST = 32 << 20
+
 
 def read_settings(path: Path | None) -> Settings:
     """Read the settings file.
@@ -41,16 +44,23 @@ def read_settings(path: Path | None) -> Settings:
     if path is None:
         return Settings()
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
     except FileNotFoundError:
         advice = "Create it, or correct or unset TRUTO_GROUPS_SETTINGS."
         raise SettingsError(f"The settings file {path} does not exist.", advice=advice) from None
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:  # a ValueError: nothing can have such a name
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise SettingsError(
             f"The settings file {path} cannot be read: {reason}.",
             advice="TRUTO_GROUPS_SETTINGS must name a file that this user may read.",
         ) from None
+    if len(content) > _LONGEST:
+        raise SettingsError(
+            f"The settings file {path} is longer than {_LONGEST >> 20} MB.",
+            advice="TRUTO_GROUPS_SETTINGS must name a file of settings; what holds for many "
+            "accounts goes under defaults or an integration.",
+        )
     document = read_document(content, source=str(path))
     settings, mistakes = _type_sections(document, path)
     if mistakes:

@@ -41,6 +41,7 @@ class EffectiveKnobs:
     max_pages: int = 10_000
 
 
+PageSize = Annotated[int, whole_number(1, 10_000)]
 RequestsAtOncePerAccount = Annotated[int, whole_number(0, 1_000)]
 RequestsPer10SecondsPerAccount = Annotated[int, whole_number(0, 100_000)]
 MaxPages = Annotated[int, whole_number(0, 100_000_000)]
@@ -68,7 +69,7 @@ class TrutoKnobs(BaseModel):
             f"Default: {EffectiveKnobs.token_variable}."
         ),
     )
-    page_size: Annotated[int, whole_number(1, 10_000)] | None = Field(
+    page_size: PageSize | None = Field(
         default=None,
         description=(
             f"Groups asked for in one page, 1 to 10,000. Default: {EffectiveKnobs.page_size}."

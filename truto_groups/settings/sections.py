@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from truto_groups.settings.knobs import (
     MaxPages,
+    PageSize,
     RequestsAtOncePerAccount,
     RequestsPer10SecondsPerAccount,
     TrutoKnobs,
@@ -27,7 +28,9 @@ from truto_groups.settings.validators import (
 )
 
 Complete = Literal["auto", "always", "never"]
-RemoteData = Literal["all", "nothing"] | tuple[str, ...]
+RemoteData = Literal["all", "nothing"] | tuple[tuple[str, ...], ...]
+"""What of ``remote_data`` is kept: everything, nothing, or what these paths of keys lead to."""
+
 Duration = Annotated[timedelta, duration()]
 Flag = Annotated[bool, flag()]
 AccountId = Annotated[str, account_id()]
@@ -65,6 +68,7 @@ class AccountSection(_Section):
     refresh_every: Duration | None = None
     max_age: Duration | None = None
     skip: Flag | None = None
+    page_size: PageSize | None = None
     requests_at_once_per_account: RequestsAtOncePerAccount | None = None
     requests_per_10_seconds_per_account: RequestsPer10SecondsPerAccount | None = None
     max_pages: MaxPages | None = None

@@ -154,7 +154,7 @@ def integration_slug() -> PlainValidator:
 
 
 def remote_data_paths() -> PlainValidator:
-    """``all``, ``nothing``, or a list of dotted paths inside ``remote_data``."""
+    """``all``, ``nothing``, or a list of paths inside ``remote_data``, each dotted or its keys."""
 
     def validate(value: object) -> object:
         right = "Write all, nothing, or a list of paths such as [profile.name, type]"
@@ -165,17 +165,37 @@ def remote_data_paths() -> PlainValidator:
         paths = cast(list[object], value)
         if not paths:
             raise _refuse("is an empty list", "Write nothing if nothing is to be kept")
+        found: list[tuple[str, ...]] = []
         for index, path in enumerate(paths):
-            if not isinstance(path, str) or not all(
-                _REMOTE_DATA_SEGMENT.fullmatch(segment) for segment in path.split(".")
-            ):
-                right = "Write names with dots between them, such as profile.name; arrays are whole"
-                raise _refuse("is no dotted path", right, at=index)
-            if path in paths[:index]:
+            keys = (
+                _read_keys(cast(list[object], path), index)
+                if isinstance(path, list)
+                else _split_path(path, index)
+            )
+            if keys in found:
                 raise _refuse("stands twice", "Give each path once", at=index)
-        return tuple(paths)
+            found.append(keys)
+        return tuple(found)
 
     return PlainValidator(validate)
+
+
+def _split_path(path: object, index: int) -> tuple[str, ...]:
+    segments = path.split(".") if isinstance(path, str) else [""]
+    if not all(_REMOTE_DATA_SEGMENT.fullmatch(segment) for segment in segments):
+        right = (
+            "Write names with dots between them, such as profile.name, or a list of keys, such as "
+            '["a.b", name]; arrays are whole'
+        )
+        raise _refuse("is no dotted path", right, at=index)
+    return tuple(segments)
+
+
+def _read_keys(path: list[object], index: int) -> tuple[str, ...]:
+    if not path or not all(isinstance(key, str) and key for key in path):
+        right = 'Write keys, such as ["urn:scim:2.0:Group", name]; one of digits wants quotes'
+        raise _refuse("is no list of keys", right, at=index)
+    return tuple(cast(list[str], path))
 
 
 def find_mistakes(

@@ -1,18 +1,14 @@
--- A run whose answer is newer than this one's: it began later and has been settled. One that began
--- days from now was written by a clock that was ahead.
+-- A run whose answer is newer than this one's: its first request left later, and it is settled.
 SELECT
     other.integrated_account_id,
-    arg_max(other.run_id, other.started_at) AS run_id,
-    arg_max(other.outcome, other.started_at) AS outcome
+    arg_max(other.run_id, other.answer_order) AS run_id,
+    arg_max(other.outcome, other.answer_order) AS outcome
 FROM account_syncs AS other
-JOIN account_syncs AS mine
-    ON mine.integrated_account_id = other.integrated_account_id
-    AND mine.run_id = $run_id
-    AND mine.started_at >= $since
-WHERE other.integrated_account_id IN (SELECT unnest($ids))
+JOIN (
+    SELECT unnest($ids::VARCHAR[]) AS integrated_account_id, unnest($orders::BIGINT[]) AS answer_order
+) AS mine USING (integrated_account_id)
+-- Numbers only grow: of a long ledger nothing is read but its end.
+WHERE other.answer_order > (SELECT min(number) FROM (SELECT unnest($orders::BIGINT[]) AS number))
+    AND other.answer_order > mine.answer_order
     AND other.outcome IN ('published', 'unchanged', 'held_back')
-    AND other.run_id <> $run_id
-    AND other.started_at > $since
-    AND other.started_at > mine.started_at
-    AND other.started_at <= $now + INTERVAL 1 DAY
 GROUP BY other.integrated_account_id;

@@ -63,7 +63,22 @@ WITH incoming AS (
 ),
 present AS (
     SELECT
-        g.* REPLACE (g.remote_data::VARCHAR AS remote_data, g.other_fields::VARCHAR AS other_fields),
+        integrated_account_id,
+        id,
+        g.integration,
+        g.tenant_id,
+        g.name,
+        g.group_type,
+        g.group_type_as_received,
+        g.description,
+        g.organization_id,
+        g.created_at,
+        g.updated_at,
+        g.remote_data::VARCHAR AS remote_data,
+        g.other_fields::VARCHAR AS other_fields,
+        g.first_seen_at,
+        g.changed_at,
+        g.normalization_version,
         r.record::VARCHAR AS record
     FROM (FROM groups WHERE is_landed(integrated_account_id)) AS g
     LEFT JOIN (FROM raw_groups WHERE is_landed(integrated_account_id)) AS r

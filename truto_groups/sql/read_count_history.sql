@@ -1,8 +1,8 @@
 -- The numbers of groups that an account's latest confirmed syncs had, oldest first. What it had before
 -- it was removed counts no more: it is listed for the first time again, and its rows are gone.
-SELECT integrated_account_id, list(group_count ORDER BY started_at) AS group_counts
+SELECT integrated_account_id, list(group_count ORDER BY answer_order) AS group_counts
 FROM (
-    SELECT s.integrated_account_id, s.group_count, s.started_at
+    SELECT s.integrated_account_id, s.group_count, s.answer_order
     FROM account_syncs AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE s.integrated_account_id IN (SELECT unnest($ids))
@@ -10,7 +10,7 @@ FROM (
         AND s.group_count IS NOT NULL
         AND s.started_at >= k.first_listed_at
     QUALIFY row_number() OVER (
-        PARTITION BY s.integrated_account_id ORDER BY s.started_at DESC
+        PARTITION BY s.integrated_account_id ORDER BY s.answer_order DESC
     ) <= 20
 )
 GROUP BY integrated_account_id;

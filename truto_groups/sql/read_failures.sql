@@ -1,16 +1,21 @@
--- What a run did not publish, each account with how its attempt before that one ended.
+-- What a run did not publish, each account with how its attempt before that one ended; attempts that
+-- did not come to an end of their own told no reason.
 WITH attempts AS (
     SELECT
-        *,
+        run_id,
+        integrated_account_id,
+        outcome,
+        error_kind,
+        error,
         lag(outcome) OVER earlier AS earlier_outcome,
         lag(error_kind) OVER earlier AS earlier_kind,
         lag(error) OVER earlier AS earlier_error
     FROM account_syncs
-    WHERE outcome <> 'skipped'
+    WHERE outcome IN ('published', 'unchanged', 'held_back', 'failed')
         AND integrated_account_id IN (
             SELECT integrated_account_id FROM account_syncs WHERE run_id = $run_id
         )
-    WINDOW earlier AS (PARTITION BY integrated_account_id ORDER BY started_at, finished_at)
+    WINDOW earlier AS (PARTITION BY integrated_account_id ORDER BY answer_order)
 )
 SELECT
     a.integrated_account_id,

@@ -1,12 +1,24 @@
 -- Of each account that is still there, the last attempt that was audited, and what else changed
 -- between its baseline and then.
 WITH latest AS (
-    SELECT s.*, k.integration
+    SELECT
+        s.integrated_account_id,
+        s.run_id,
+        s.observed_at,
+        s.is_published,
+        s.group_count,
+        s.shape,
+        s.findings,
+        s.volume,
+        s.volume_reason,
+        s.examples,
+        s.told_filters,
+        s.settings_digest,
+        s.normalization_version,
+        k.integration
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
-        -- Held back before a sync that was confirmed, it waits no longer, changed or not.
-        AND (s.is_published OR s.observed_at > coalesce(k.last_confirmed_at, '-infinity'))
     QUALIFY row_number() OVER (
         PARTITION BY s.integrated_account_id ORDER BY s.observed_at DESC
     ) = 1

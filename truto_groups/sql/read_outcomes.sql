@@ -11,7 +11,7 @@ SELECT
         FROM account_syncs AS p
         WHERE p.integrated_account_id = s.integrated_account_id
             AND p.outcome IN ('published', 'unchanged')
-            AND p.started_at < s.started_at
+            AND p.answer_order < s.answer_order
     ) AS is_first,
     coalesce(c.added, 0) AS added,
     coalesce(c.removed, 0) AS removed,

@@ -1,12 +1,21 @@
 -- What accepting each account would do: those held back, with the rows that would change, and those
 -- that published and drifted. `$ids` empty and `$integrations` empty: all.
 WITH last_audits AS (
-    SELECT s.*, k.integration, k.tenant_id
+    SELECT
+        s.integrated_account_id,
+        s.run_id,
+        s.observed_at,
+        s.is_published,
+        s.group_count,
+        s.shape,
+        s.findings,
+        s.volume,
+        s.volume_reason,
+        k.integration,
+        k.tenant_id
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
-        -- Held back before a sync that was confirmed, it waits no longer, changed or not.
-        AND (s.is_published OR s.observed_at > coalesce(k.last_confirmed_at, '-infinity'))
         AND (
             len($ids::VARCHAR[]) + len($integrations::VARCHAR[]) = 0
             OR list_contains($ids::VARCHAR[], k.id)

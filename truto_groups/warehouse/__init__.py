@@ -1,6 +1,11 @@
 """The database: land, audit, publish, read. Only this package names duckdb.
 
-database.py    where it lies, who may open it, and its tables
+location.py    where it lies, told without its secrets
+turns.py       processes one after the other, in the order of asking
+copies.py      whole copies of a file that somebody may be writing
+schema.py      its tables, and how those of an earlier version are brought forward
+troubles.py    what DuckDB's errors mean to a person
+database.py    the ways into it: alone to write, together to read, through a copy
 statements.py  the SQL files of sql/
 presence.py    which runs are alive
 order.py       which of two answers is newer

@@ -1,14 +1,13 @@
-"""Where the database lies, who may open it, and which tables it has.
+"""The ways into the database: alone to write, together to read, or through a copy.
 
-Every way into the database goes through here, so that processes take turns: an exclusive lock of
-ours to write, a shared one to read, always for as short as can be. DuckDB's own lock stays as the
-last line, against programs that do not know ours. What is written is the other modules' business.
+Every process that writes goes through here, so that processes take turns, always for as short as
+can be. DuckDB's own lock stays as the last line, against programs that do not know ours. What is
+written is the other modules' business.
 """
 
 import contextlib
-import fcntl
+import errno
 import hashlib
-import logging
 import os
 import tempfile
 import time
@@ -19,12 +18,36 @@ from pathlib import Path
 
 import duckdb
 
-from truto_groups.contract import TABLES
+from truto_groups.contract import SCHEMA_VERSION
 from truto_groups.errors import DatabaseError
+from truto_groups.logs import get_logger
+from truto_groups.warehouse.copies import (
+    Copy,
+    NoDatabaseError,
+    NoRoomError,
+    UnsettledError,
+    take_copy,
+)
+from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.sameness import register_sameness
-from truto_groups.warehouse.statements import statements
+from truto_groups.warehouse.schema import (
+    bring_forward,
+    read_layout,
+    require_layout,
+    tell_brought_forward,
+)
+from truto_groups.warehouse.troubles import (
+    FOLDER_PREFIX,
+    ROOM_ADVICE,
+    explain,
+    first_line,
+    is_busy,
+    name_temporary_folder,
+    redact_errors,
+)
+from truto_groups.warehouse.turns import turn
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -36,11 +59,11 @@ _CATALOG = "warehouse"
 # of the room, of what DuckDB would choose by itself. DuckDB 2 writes such files too.
 _FILE_OPTIONS = " (ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
 _FILE_COMPRESSION = "zstd"
-_REMOTE_PREFIXES = ("md:", "motherduck:", "ducklake:")
 _OPEN_WAIT_SECONDS = 20.0
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
-_BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
+_UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 
 
 class Database:
@@ -48,29 +71,53 @@ class Database:
 
     Args:
         location: A file, ``md:…`` or ``ducklake:…``.
+
+    Attributes:
+        location: The same. It may hold a secret, and is for DuckDB alone.
+        shown: The same as it may be told.
+        is_file: Whether it is a file of this machine.
     """
 
     def __init__(self, location: str) -> None:
+        self._location = read_location(location)
         self.location = location
-        self.is_file = not location.startswith(_REMOTE_PREFIXES)
+        self.shown = self._location.shown
+        self.is_file = self._location.is_file
         self._is_prepared = False
 
     @property
     def companion(self) -> Path:
-        """A path to which suffixes are added for the files that lie beside the database."""
+        """A path to which suffixes are added for the files that lie beside the database.
+
+        Raises:
+            DatabaseError: The location is none that we take.
+        """
+        self._refuse_fault()
         if self.is_file:
             return Path(self.location).absolute()
-        name = hashlib.sha256(self.location.encode()).hexdigest()[:16]
+        # Of what is shown: a name tells nothing of a password, and stays when that changes.
+        name = hashlib.sha256(self.shown.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"truto-groups-{name}"
 
     @property
     def exists(self) -> bool:
         """Whether there is anything to read; a remote database counts as existing."""
-        return not self.is_file or Path(self.location).exists()
+        if not self.is_file:
+            return True
+        try:
+            Path(self.location).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True  # what hinders is told by whoever opens it
+        return True
 
     @contextlib.contextmanager
     def writing(
-        self, connection: duckdb.DuckDBPyConnection | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        *,
+        within_seconds: float | None = None,
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database for one transaction, alone.
 
@@ -78,157 +125,282 @@ class Database:
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
+            within_seconds: How long to wait for the turn; None waits until it comes.
 
         Raises:
-            DatabaseError: It cannot be opened or written, or another program holds it.
+            DatabaseError: It cannot be opened or written, another program holds it, or the turn
+                did not come in time.
         """
         with contextlib.ExitStack() as stack:
             if connection is None:
                 connection = stack.enter_context(contextlib.closing(connect()))
-            with self.owning(connection), transaction(connection):
-                yield connection
+            stack.enter_context(self.owning(connection, within_seconds=within_seconds))
+            stack.enter_context(transaction(connection))
+            yield connection
 
     @contextlib.contextmanager
-    def owning(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
+    def owning(
+        self, connection: duckdb.DuckDBPyConnection, *, within_seconds: float | None = None
+    ) -> Generator[None]:
         """Attach the database to a connection, alone, without a transaction yet.
 
         For work that reads the database into tables of the connection before it writes, which one
         transaction may not do, and that nobody may come between.
 
         Raises:
-            DatabaseError: It cannot be opened or written, or another program holds it.
+            DatabaseError: As ``writing``.
         """
-        try:
-            with self._locked(exclusive=True), self._attached(connection):
-                self._prepare(connection)
-                yield
-        except _UNUSABLE as error:
-            raise self._explain(error) from error
+        with (
+            self._explaining(),
+            self._turn(is_alone=True, within_seconds=within_seconds),
+            self._attached(connection, within_seconds=within_seconds),
+        ):
+            self._prepare(connection)
+            yield
 
     @contextlib.contextmanager
-    def reading(self) -> Generator[duckdb.DuckDBPyConnection]:
-        """Open the database to read what is committed; writers wait until the block ends.
+    def reading(
+        self, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> Generator[duckdb.DuckDBPyConnection]:
+        """Attach the database to read what is committed; writers wait until the block ends.
+
+        Through a copy, for which nobody waits, where this user may not take turns or where the
+        database is of an earlier version, which only a writer brings forward.
+
+        Args:
+            connection: A connection whose own tables the block needs; a private one without.
 
         Raises:
             DatabaseError: It does not exist yet, cannot be opened, or another program holds it.
         """
+        self._require_existing()
+        with contextlib.ExitStack() as stack:
+            if connection is None:
+                connection = stack.enter_context(contextlib.closing(connect()))
+            stack.enter_context(self._explaining())
+            in_place = stack.enter_context(contextlib.ExitStack())
+            if not self._attach_in_place(connection, in_place):
+                in_place.close()
+                stack.enter_context(self._attached_copy(connection))
+            try:
+                yield connection
+            except duckdb.CatalogException as error:
+                raise DatabaseError(
+                    f"Something is missing in {self.shown}: {first_line(error)}",
+                    advice="Something else has changed its tables: restore them from a backup, or "
+                    "set TRUTO_GROUPS_DATABASE to another file.",
+                ) from error
+
+    def copy(self) -> Copy:
+        """Copy a file as it was last committed, without holding up anybody.
+
+        Raises:
+            DatabaseError: It does not exist yet, cannot be read, or there is no room for a copy.
+        """
+        self._require_existing()
+        path = Path(self.location).absolute()
+        with self._explaining():
+            try:
+                try:
+                    return take_copy(path, connect=connect, finish=self._finish_copy)
+                except UnsettledError:
+                    # Written faster than it can be copied: the one wait that is left is a turn.
+                    with contextlib.ExitStack() as stack:
+                        with contextlib.suppress(_NoTurnError):
+                            block = self._turn(is_alone=False, within_seconds=_OPEN_WAIT_SECONDS)
+                            stack.enter_context(block)
+                        return take_copy(path, connect=connect, finish=self._finish_copy)
+            except NoDatabaseError:
+                raise DatabaseError(
+                    f"{self.shown} is not a DuckDB database.",
+                    advice="Set TRUTO_GROUPS_DATABASE to another file.",
+                ) from None
+            except UnsettledError as error:
+                raise DatabaseError(
+                    f"The database {self.shown} cannot be read: {error}.",
+                    advice="Try again in a moment. If it stays so, the file is damaged: restore it "
+                    "from a backup.",
+                ) from error
+            except NoRoomError as error:
+                raise DatabaseError(
+                    f"A copy of {self.shown}, through which it is read, cannot be written to "
+                    f"{name_temporary_folder()}: {error}.",
+                    advice=ROOM_ADVICE,
+                ) from error
+            except duckdb.Error as error:
+                raise explain(error, self._location) from error
+            except OSError as error:
+                raise DatabaseError(
+                    f"The database {self.shown} cannot be read: {error.strerror or error}.",
+                    advice="Let this user read the file and enter its folder.",
+                ) from error
+
+    def open_copy(self) -> duckdb.DuckDBPyConnection:
+        """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
+        copy = self.copy()
+        with self._explaining(), copy.named(Path(self.location).name) as path:
+            return duckdb.connect(
+                str(path), read_only=True, config={"temp_directory": name_spill_folder()}
+            )
+
+    def open_remote(self) -> duckdb.DuckDBPyConnection:
+        """Open a database that is no file to read it alone."""
+        with self._explaining():
+            return duckdb.connect(self.location, read_only=True)
+
+    def _attach_in_place(
+        self, connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack
+    ) -> bool:
+        try:
+            stack.enter_context(self._turn(is_alone=False))
+        except _NoTurnError:
+            if not self.is_file:
+                raise
+            return False
+        stack.enter_context(self._attached(connection, is_read_only=self.is_file))
+        if not self._is_prepared:
+            layout = require_layout(connection, shown=self.shown)
+            if self.is_file and layout.version != SCHEMA_VERSION:
+                return False
+            self._is_prepared = layout.is_present
+        return True
+
+    @contextlib.contextmanager
+    def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
+        with self.copy().named("copy") as path:
+            quoted = str(path).replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
+        with _using(connection, _CATALOG):
+            yield
+
+    def _finish_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        layout = require_layout(connection, shown=self.shown)
+        if not layout.is_present:
+            with transaction(connection):
+                bring_forward(connection, layout, shown=self.shown, compression=_FILE_COMPRESSION)
+
+    def _require_existing(self) -> None:
+        self._refuse_fault()
         if not self.exists:
             raise DatabaseError(
-                f"There is no database at {self.location} yet.",
+                f"There is no database at {self.shown} yet.",
                 advice="Run `truto-groups sync` or start Dagster once; "
                 "or set TRUTO_GROUPS_DATABASE to where it lies.",
             )
-        connection = connect()
-        try:
-            with (
-                self._locked(exclusive=False),
-                self._attached(connection, is_read_only=self.is_file),
-            ):
-                self._refuse_strangers(connection)
-                yield connection
-        except duckdb.IOException as error:
-            raise self._explain(error) from error
-        except duckdb.CatalogException as error:
+
+    def _refuse_fault(self) -> None:
+        if self._location.fault is not None:
             raise DatabaseError(
-                f"{self.location} is not a database of truto-groups: {first_line(error)}",
-                advice="Set TRUTO_GROUPS_DATABASE to another file.",
-            ) from error
-        finally:
-            connection.close()
+                f"The database {self.shown} cannot be used: its location {self._location.fault}.",
+                advice="Set TRUTO_GROUPS_DATABASE to a file with a plain name, such as "
+                "data/truto_groups.duckdb, or to md:… or ducklake:….",
+            )
 
     @contextlib.contextmanager
-    def _locked(self, *, exclusive: bool) -> Generator[None]:
-        path = self.companion.with_name(self.companion.name + ".lock")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise DatabaseError(
-                f"The lock file {path} cannot be written: {error.strerror}.",
-                advice="Set TRUTO_GROUPS_DATABASE to a file in a folder that this user may write.",
-            ) from error
-        try:
-            _take(descriptor, exclusive=exclusive)
+    def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
+        companion = self.companion
+        with contextlib.ExitStack() as stack:
+            try:
+                if is_alone:
+                    companion.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(
+                    turn(companion, is_alone=is_alone, within_seconds=within_seconds)
+                )
+            except TimeoutError:
+                raise DatabaseError(
+                    f"The database {self.shown} is held by another run of ours, which did not end "
+                    f"its turn within {within_seconds:g} s.",
+                    advice="Try again when that run has published, or end it.",
+                ) from None
+            except OSError as error:
+                kind = _NoTurnError if error.errno in _REFUSED else DatabaseError
+                raise kind(
+                    f"The lock files beside {companion} cannot be written: {error.strerror}.",
+                    advice="Let this user write that folder and the files in it, leave room on its "
+                    "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
+                ) from error
             yield
-        finally:
-            os.close(descriptor)
 
     @contextlib.contextmanager
     def _attached(
-        self, connection: duckdb.DuckDBPyConnection, *, is_read_only: bool = False
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        is_read_only: bool = False,
+        within_seconds: float | None = None,
     ) -> Generator[None]:
-        catalog = self._attach(connection, is_read_only=is_read_only)
-        try:
-            connection.execute(f'USE "{catalog}"').fetchall()
+        wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)
+        catalog = self._attach(connection, is_read_only=is_read_only, wait_seconds=wait_seconds)
+        with _using(connection, catalog):
             yield
-        finally:
-            connection.execute("USE memory").fetchall()
-            connection.execute(f'DETACH "{catalog}"').fetchall()
 
-    def _attach(self, connection: duckdb.DuckDBPyConnection, *, is_read_only: bool) -> str:
+    def _attach(
+        self, connection: duckdb.DuckDBPyConnection, *, is_read_only: bool, wait_seconds: float
+    ) -> str:
         location = self.location.replace("'", "''")
         options = " (READ_ONLY)" if is_read_only else _FILE_OPTIONS if self.is_file else ""
         # MotherDuck refuses an alias for a database of its own.
-        named = self.location.startswith(("md:", "motherduck:"))
+        named = self.location.lower().startswith(("md:", "motherduck:"))
         alias = "" if named else f" AS {_CATALOG}"
         waited = 0.0
         while True:
             try:
                 connection.execute(f"ATTACH '{location}'{alias}{options}").fetchall()
             except (duckdb.IOException, duckdb.BinderException) as error:
-                is_busy = any(sign in str(error) for sign in _BUSY_SIGNS)
-                if not is_busy or waited >= _OPEN_WAIT_SECONDS:
-                    raise self._explain(error) from error
+                if not is_busy(error) or waited >= wait_seconds:
+                    raise explain(error, self._location) from error
                 time.sleep(0.1)
                 waited += 0.1
             except duckdb.Error as error:
-                raise self._explain(error) from error
+                raise explain(error, self._location) from error
             else:
                 return self.location.partition(":")[2].partition("?")[0] if named else _CATALOG
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self._is_prepared:
             return
-        self._refuse_strangers(connection)
-        for table in TABLES:
-            ddl = table.ddl(compression=_FILE_COMPRESSION if self.is_file else "")
-            connection.execute(ddl).fetchall()
-        for text in statements("groups_as_of"):
-            connection.execute(text).fetchall()
+        layout = read_layout(connection, shown=self.shown)
+        if not layout.is_present:
+            with transaction(connection):
+                bring_forward(
+                    connection,
+                    layout,
+                    shown=self.shown,
+                    compression=_FILE_COMPRESSION if self.is_file else "",
+                )
+            tell_brought_forward(layout, shown=self.shown)
         self._is_prepared = True
 
-    def _refuse_strangers(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Leave a database alone in which another program has a table of one of our names."""
-        if self._is_prepared:
-            return
-        found: dict[str, set[str]] = {}
-        for table_name, column_name in connection.execute(
-            "FROM duckdb_columns() SELECT table_name, column_name "
-            "WHERE database_name = current_database() AND schema_name = current_schema()"
-        ).fetchall():
-            found.setdefault(table_name, set()).add(column_name)
-        for table in TABLES:
-            columns = {column.name for column in table.columns}
-            if not columns <= found.get(table.name, columns):
-                raise DatabaseError(
-                    f"{self.location} holds a table {table.name} that is not ours, or that "
-                    "another version of ours has made.",
-                    advice="Set TRUTO_GROUPS_DATABASE to another file.",
-                )
+    @contextlib.contextmanager
+    def _explaining(self) -> Generator[None]:
+        """Take the location's secrets out of DuckDB's errors, and say what can be done."""
+        try:
+            yield
+        except duckdb.Error as error:
+            redact_errors(error, self._location)
+            if isinstance(error, _UNUSABLE):
+                raise explain(error, self._location) from error
+            raise
 
-    def _explain(self, error: duckdb.Error) -> DatabaseError:
-        text = first_line(error)
-        if any(sign in text for sign in _BUSY_SIGNS):
-            return DatabaseError(
-                f"The database {self.location} is held by another program: {text}",
-                advice="Close that program (a notebook or the duckdb shell?), or let it read "
-                "through truto_groups.read, which never holds the database.",
-            )
-        return DatabaseError(
-            f"The database {self.location} cannot be used: {text}",
-            advice="Check that TRUTO_GROUPS_DATABASE names a DuckDB database, that its folder "
-            "exists and may be written, and that the disk has room.",
-        )
+
+class _NoTurnError(DatabaseError):
+    """This user may not take turns."""
+
+
+@contextlib.contextmanager
+def _using(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[None]:
+    try:
+        connection.execute(f'USE "{catalog}"').fetchall()
+        yield
+    finally:
+        connection.execute("USE memory").fetchall()
+        try:
+            connection.execute(f'DETACH "{catalog}"').fetchall()
+        except duckdb.IOException as error:
+            if _UNMOVED_SIGN not in str(error):
+                raise
+            # What was committed is in the journal, where every reader finds it, and is no failure.
+            logger.warning("%s. See that the disk has room.", first_line(error))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -246,14 +418,23 @@ def name_spill_folder() -> str:
 
     No two connections may have the same one: the names of DuckDB's files in it are, so that they
     would read what the other has written.
+
+    Raises:
+        DatabaseError: There is no place for temporary files.
     """
-    return str(Path(_make_private_folder(os.getpid()).name) / uuid.uuid4().hex)
+    try:
+        folder = _make_private_folder(os.getpid()).name
+    except OSError as error:
+        raise DatabaseError(
+            f"No temporary file can be written: {error.strerror or error}.", advice=ROOM_ADVICE
+        ) from error
+    return str(Path(folder) / uuid.uuid4().hex)
 
 
 @cache
 def _make_private_folder(process_id: int) -> tempfile.TemporaryDirectory[str]:
     # Where TMPDIR says, readable for this user alone, and removed when the process ends.
-    return tempfile.TemporaryDirectory(prefix=f"truto-groups-{process_id}-")
+    return tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{process_id}-")
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
@@ -262,26 +443,15 @@ def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> No
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's message, which is enough to know it by."""
-    return str(error).strip().partition("\n")[0]
-
-
 @contextlib.contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Commit what the block wrote when it ends; roll it back when it raises."""
-    connection.execute("BEGIN").fetchall()
     try:
+        connection.execute("BEGIN").fetchall()
         yield
+        connection.execute("COMMIT").fetchall()
     except BaseException:
         # A failed COMMIT or a full disk has ended the transaction already.
         with contextlib.suppress(duckdb.Error):
             connection.execute("ROLLBACK").fetchall()
         raise
-    connection.execute("COMMIT").fetchall()
-
-
-def _take(descriptor: int, *, exclusive: bool) -> None:
-    # A blocking flock, never a loop on it: measured with eight writers, polling takes twice as
-    # long. Whoever holds it is one of ours, and the lock goes with its process.
-    fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)

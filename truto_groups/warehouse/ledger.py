@@ -17,6 +17,21 @@ Outcome = Literal["published", "unchanged", "held_back", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """An attempt whose first request has left.
+
+    Attributes:
+        integrated_account_id: The account.
+        answer_order: Counts first requests; the larger number is the newer answer.
+        started_at: Aware UTC instant.
+    """
+
+    integrated_account_id: str
+    answer_order: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """How an attempt to sync an account ended; the counts as far as it came.
 
@@ -63,17 +78,11 @@ class Overtaking:
 
 
 def start_attempts(
-    connection: duckdb.DuckDBPyConnection,
-    integrated_account_ids: Sequence[str],
-    *,
-    run_id: str,
-    now: datetime,
+    connection: duckdb.DuckDBPyConnection, starts: Sequence[Start], *, run_id: str
 ) -> None:
-    """Write that the attempts have begun."""
-    connection.execute(
-        statement("start_attempts"),
-        {"ids": list(integrated_account_ids), "run_id": run_id, "now": now},
-    ).fetchall()
+    """Write that attempts have begun."""
+    columns = {name: [getattr(start, name) for start in starts] for name in Start.__slots__}
+    connection.execute(statement("start_attempts"), {**columns, "run_id": run_id}).fetchall()
 
 
 def finish_attempts(
@@ -104,24 +113,39 @@ def finish_attempts(
     ).fetchall()
 
 
-def fail_killed_attempts(
-    connection: duckdb.DuckDBPyConnection, *, is_alive: Callable[[str], bool], now: datetime
-) -> list[str]:
-    """Turn the attempts of runs that are no more into failed ones.
+def interrupt_attempts(
+    connection: duckdb.DuckDBPyConnection, run_id: str, *, is_cancelled: bool, now: datetime
+) -> None:
+    """Say of the attempts of a run that still run that it was cancelled, or broke off."""
+    kind, what = ("cancelled", "was cancelled") if is_cancelled else ("broken_off", "broke off")
+    _interrupt(connection, [run_id], kind=kind, what=what, now=now)
 
-    Returns:
-        The accounts concerned.
-    """
+
+def end_killed_attempts(
+    connection: duckdb.DuckDBPyConnection, *, is_alive: Callable[[str], bool], now: datetime
+) -> None:
+    """Say of the attempts of runs that are no more that these were killed."""
     running = connection.execute(
         "SELECT DISTINCT run_id FROM account_syncs WHERE outcome = 'running'"
     ).fetchall()
     dead = [run_id for (run_id,) in running if not is_alive(run_id)]
-    if not dead:
-        return []
-    rows = connection.execute(
-        statement("fail_killed_attempts"), {"run_ids": dead, "now": now}
+    if dead:
+        what = "ended (it was killed, or its machine stopped)"
+        _interrupt(connection, dead, kind="killed", what=what, now=now)
+
+
+def _interrupt(
+    connection: duckdb.DuckDBPyConnection,
+    run_ids: Sequence[str],
+    *,
+    kind: str,
+    what: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        statement("interrupt_attempts"),
+        {"run_ids": list(run_ids), "kind": kind, "what": what, "now": now},
     ).fetchall()
-    return [row[0] for row in rows]
 
 
 def read_confirmations(
@@ -150,27 +174,19 @@ def read_count_history(
 
 
 def find_overtaken(
-    connection: duckdb.DuckDBPyConnection,
-    integrated_account_ids: Sequence[str],
-    *,
-    run_id: str,
-    since: datetime,
-    now: datetime,
+    connection: duckdb.DuckDBPyConnection, answer_orders: Mapping[str, int]
 ) -> Mapping[str, Overtaking]:
     """Find the accounts for which another run has already settled a newer answer.
 
     Args:
         connection: With the database.
-        integrated_account_ids: The accounts.
-        run_id: This run.
-        since: When the first of its attempts at them began; what began earlier is not read.
-        now: Aware UTC instant.
+        answer_orders: By integrated account id, the number of this run's answer.
 
     Returns:
         The newest such answer by integrated account id.
     """
     rows = connection.execute(
         statement("find_overtaken"),
-        {"ids": list(integrated_account_ids), "run_id": run_id, "since": since, "now": now},
+        {"ids": list(answer_orders), "orders": list(answer_orders.values())},
     ).fetchall()
     return {row[0]: Overtaking(run_id=row[1], outcome=row[2]) for row in rows}

@@ -23,7 +23,7 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
     ).fetchone()
     if row is None:
         connection.execute(
-            "INSERT INTO database_properties VALUES ($name, $value)",
+            "INSERT INTO database_properties (name, value) VALUES ($name, $value)",
             {"name": _BASE_URL, "value": base_url},
         ).fetchall()
     elif row[0] != base_url:
@@ -51,7 +51,8 @@ def take_instant(connection: duckdb.DuckDBPyConnection, clock: Callable[[], date
     now = clock()
     if row is None:
         connection.execute(
-            "INSERT INTO database_properties VALUES ($name, $now::TIMESTAMPTZ::VARCHAR)",
+            "INSERT INTO database_properties (name, value) "
+            "VALUES ($name, $now::TIMESTAMPTZ::VARCHAR)",
             {"name": _LAST_INSTANT, "now": now},
         ).fetchall()
         return now

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from truto_groups.accounts import KnownAccount
 from truto_groups.errors import DatabaseError
+from truto_groups.interruption import raise_interruption
 from truto_groups.secrecy import redact
 from truto_groups.warehouse.accounts import forget_accounts
 from truto_groups.warehouse.database import Database, first_line
@@ -74,6 +75,7 @@ def _remove(
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever its rows do, it is this account's failure
+        raise_interruption(error)
         if len(accounts) > 1:
             alone = [
                 _remove(staging, database, [account], run_id=run_id, clock=clock)

@@ -18,22 +18,43 @@ from truto_groups.drift.shape import Shape
 from truto_groups.judging import KnownShapes, Verdict
 from truto_groups.warehouse.statements import statement
 
+ShapeRow = tuple[bool, str, str]
+"""Whether it is the baseline, the shape, and the findings; both as JSON text."""
 
-def read_shapes(
+
+def read_shape_rows(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
-) -> dict[str, KnownShapes]:
-    """Read what accounts looked like; one that was never published is missing."""
+) -> dict[str, list[ShapeRow]]:
+    """Read what accounts looked like, oldest first; one that was never published is missing."""
     rows = connection.execute(
         statement("read_shapes"), {"ids": list(integrated_account_ids)}
     ).fetchall()
-    baselines: dict[str, Shape] = {}
-    histories: dict[str, list[PastSync]] = {}
-    for key, is_baseline, shape_text, findings_text in rows:
+    found: dict[str, list[ShapeRow]] = {}
+    for key, is_baseline, shape, findings in rows:
+        found.setdefault(key, []).append((is_baseline, shape, findings))
+    return found
+
+
+def decode_shapes(rows: Sequence[ShapeRow]) -> KnownShapes:
+    """Decode what an account looked like."""
+    baseline: Shape | None = None
+    history: list[PastSync] = []
+    for is_baseline, shape_text, findings_text in rows:
         shape = Shape.from_json(shape_text)
-        histories.setdefault(key, []).append(PastSync(shape, findings_from_json(findings_text)))
-        if is_baseline:
-            baselines[key] = shape
-    return {key: KnownShapes(baselines.get(key), past) for key, past in histories.items()}
+        history.append(PastSync(shape, findings_from_json(findings_text)))
+        baseline = shape if is_baseline else baseline
+    return KnownShapes(baseline, history)
+
+
+def forget_waiting(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> None:
+    """Drop what was held back for accounts before they were confirmed: it waits no longer."""
+    connection.execute(
+        "DELETE FROM account_shapes WHERE NOT is_published "
+        "AND integrated_account_id IN (SELECT unnest($ids))",
+        {"ids": list(integrated_account_ids)},
+    ).fetchall()
 
 
 @dataclass(frozen=True)

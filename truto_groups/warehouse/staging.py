@@ -6,8 +6,8 @@ asking. Whether they may be published is audit's and publishing's business.
 """
 
 import contextlib
-import logging
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,15 +20,19 @@ from truto_groups.drift.examples import find_example_place
 from truto_groups.drift.filters import ObservedValues
 from truto_groups.drift.findings import Finding
 from truto_groups.drift.shape import LandedCounts
+from truto_groups.errors import DatabaseError
+from truto_groups.interruption import raise_interruption
 from truto_groups.judging import Landed
+from truto_groups.logs import get_logger
 from truto_groups.settings import RemoteData
 from truto_groups.splitting import SplitPage, split_records
-from truto_groups.warehouse.database import connect, first_line, set_variables
+from truto_groups.warehouse.database import connect, set_variables
 from truto_groups.warehouse.statements import statement, statements
+from truto_groups.warehouse.troubles import first_line
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _MEMORY_LIMIT = "256MB"
 # DuckDB works on 2,048 records at once, which is much where each has some hundred kilobytes.
@@ -36,7 +40,8 @@ _MEMORY_LIMIT_OF_LONG_RECORDS = "2GB"
 # A record's position: its listing, its page, and its place in the page.
 _POSITIONS_OF_A_LISTING = 1 << 48
 _POSITIONS_OF_A_PAGE = 1 << 24
-_UNLANDABLE = (duckdb.InvalidInputException, duckdb.OutOfMemoryException)
+# What no account can be blamed for; everything else is the failure of the account it happened to.
+_OF_NO_ACCOUNT = (DatabaseError, duckdb.FatalException, MemoryError)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NOTHING = Landed(LandedCounts(record_count=0), group_count=0, records_digest="")
 
@@ -70,12 +75,12 @@ class Staging:
     def __init__(self) -> None:
         self.connection = connect()
         self._limit_memory(_MEMORY_LIMIT)
-        self.connection.execute("ATTACH ':memory:' AS staging").fetchall()
-        self.connection.execute("SET preserve_insertion_order = false").fetchall()
+        self._execute("ATTACH ':memory:' AS staging")
+        self._execute("SET preserve_insertion_order = false")
         self._is_within = False
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
-            self.connection.execute(text).fetchall()
+            self._execute(text)
 
     def __enter__(self) -> "Staging":
         """Open since it was made."""
@@ -124,18 +129,24 @@ class Staging:
         for page in pages:
             try:
                 splits.append((page, split_records(page.records, keep=page.remote_data)))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                raise_interruption(error)
                 reason = _explain(error, page.records)
                 unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         try:
             self._insert(splits)
-        except _UNLANDABLE:
-            # One malformed record fails the whole statement: find whose it is.
+        except _OF_NO_ACCOUNT:
+            raise
+        except Exception as error:  # noqa: BLE001 - one record fails the statement: find whose
+            raise_interruption(error)
             for page, split in splits:
                 try:
                     self._insert([(page, split)])
-                except _UNLANDABLE as error:
-                    reason = first_line(error).partition(" Input:")[0]
+                except _OF_NO_ACCOUNT:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                    raise_interruption(error)
+                    reason = _explain(error, page.records)
                     unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
         return unreadable
 
@@ -171,26 +182,21 @@ class Staging:
     def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
         """Find one shortened value of what a finding is about; None where nothing stands there."""
         place = find_example_place(finding)
-        row = self.connection.execute(
-            statement("example_value"),
-            {
-                "integrated_account_id": integrated_account_id,
-                "path": place.path,
-                "is_many": place.is_many,
-                "types": list(place.types),
-            },
-        ).fetchone()
-        return None if row is None else row[0]
+        rows = self._ask(
+            "example_value",
+            integrated_account_id=integrated_account_id,
+            path=place.path,
+            is_many=place.is_many,
+            types=list(place.types),
+        )
+        return rows[0][0] if rows else None
 
     def observe_values(self, integrated_account_id: str) -> ObservedValues:
         """Count what an account's groups have in the fields that a filter can ask for."""
-        key = {"id": integrated_account_id}
         values: dict[str, dict[str, int]] = {}
-        for field, value, count in self.connection.execute(
-            statement("filter_values"), key
-        ).fetchall():
+        for field, value, count in self._ask("filter_values", id=integrated_account_id):
             values.setdefault(field, {})[value] = count
-        bounds = self.connection.execute(statement("instant_bounds"), key).fetchall()[0]
+        bounds = self._ask("instant_bounds", id=integrated_account_id)[0]
         earliest = {"created_at": bounds[0], "updated_at": bounds[2]}
         latest = {"created_at": bounds[1], "updated_at": bounds[3]}
         return ObservedValues(
@@ -203,10 +209,10 @@ class Staging:
     def forget(self, integrated_account_ids: Sequence[str]) -> None:
         """Drop what was landed for accounts, because they are published or have failed."""
         if integrated_account_ids:
-            self.connection.execute(
+            self._execute(
                 "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
                 {"ids": list(integrated_account_ids)},
-            ).fetchall()
+            )
 
     def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
         rows = self._ask("count_duplicates", **keys)
@@ -238,12 +244,25 @@ class Staging:
 
     def _ask(self, name: str, **parameters: object) -> list[Any]:
         """Run one of our statements, which does nothing at all when it fails."""
-        return self.with_room(
-            lambda: self.connection.execute(statement(name), parameters).fetchall()
-        )
+        return self.with_room(lambda: self._execute(statement(name), parameters))
+
+    def _execute(self, text: str, parameters: Mapping[str, object] | None = None) -> list[Any]:
+        """Run a statement that touches nothing but what lies here.
+
+        Raises:
+            DatabaseError: The temporary folder cannot be used.
+        """
+        try:
+            return self.connection.execute(text, parameters).fetchall()
+        except duckdb.IOException as error:
+            raise DatabaseError(
+                f"The temporary folder, {tempfile.gettempdir()}, cannot hold what does not fit "
+                f"into memory: {first_line(error)}",
+                advice="Make room in it, or let TMPDIR name another folder.",
+            ) from error
 
     def _limit_memory(self, limit: str) -> None:
-        self.connection.execute("SET memory_limit = $limit", {"limit": limit}).fetchall()
+        self._execute("SET memory_limit = $limit", {"limit": limit})
 
     def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
         import numpy as np  # takes 0.1 s, which loading the definitions must not
@@ -278,6 +297,15 @@ class Staging:
 
 
 def _explain(error: Exception, records: str) -> str:
+    """Say why a page cannot be read; of a library's message only what quotes no record."""
     if _SURROGATE.search(records):
         return "a text holds half a character (a lone surrogate such as \\ud800)"
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "it needs more memory at once than a run takes"
+    if isinstance(error, duckdb.InvalidInputException):
+        return first_line(error).partition(" Input:")[0]
+    if isinstance(error, msgspec.MsgspecError | UnicodeError):
+        return str(error)
+    return f"something unforeseen went wrong ({type(error).__name__})"

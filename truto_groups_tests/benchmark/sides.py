@@ -84,7 +84,7 @@ def prepare_truto_groups(url: str, keys: list[str], folder: Path) -> Work:
         return TrutoClient(options, token=TOKEN, limits=RequestLimits())
 
     session = Session(Settings(), knobs, database, lambda: open_client)
-    listed = list_accounts(open_client)
+    listed = list_accounts(open_client).accounts
     with database.writing() as connection:
         write_listing(connection, listed, now=session.clock())
 

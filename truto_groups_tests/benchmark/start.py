@@ -61,8 +61,7 @@ def _measure_round() -> tuple[float, float, float]:
             "TRUTO_API_TOKEN": server.token,
             "TRUTO_GROUPS_DATABASE": str(Path(folder) / "groups.duckdb"),
         }
-        settings = (ROOT / "dagster.yaml").read_text().replace(".dagster", f"{home}/.dagster")
-        (home / "dagster.yaml").write_text(settings)
+        shutil.copy(ROOT / "dagster.yaml", home)
         daemon = subprocess.Popen(
             [
                 shutil.which("dagster-daemon", path=str(Path(sys.executable).parent))

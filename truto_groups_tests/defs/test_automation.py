@@ -317,13 +317,15 @@ def test_a_run_that_was_killed_while_it_refreshed_is_ended_by_the_next_tick(
     assert find_in_flight(project.instance, keys_of(project)) == set()
 
 
-def test_a_run_of_another_machine_is_not_taken_for_killed(project: Project) -> None:
-    """A lock on a shared disk may not be seen from here."""
+def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trace_is_not(
+    project: Project,
+) -> None:
+    """The new container has another hostname, and nothing of the old one but its files."""
     settled(project, A, B)
     with started_run(project, A) as run:
         pass
     (file,) = project.folder.glob("*.runs/*")
-    file.write_text("another-machine")
+    file.write_text("another-hostname")
     unknown = project.instance.add_run(
         dg.DagsterRun(
             job_name="refresh_groups",
@@ -334,9 +336,9 @@ def test_a_run_of_another_machine_is_not_taken_for_killed(project: Project) -> N
 
     tick(project)
 
-    assert status_of(project, run) is dg.DagsterRunStatus.STARTED
+    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
     assert status_of(project, unknown) is dg.DagsterRunStatus.STARTED
-    assert find_in_flight(project.instance, keys_of(project)) == {A, B}
+    assert find_in_flight(project.instance, keys_of(project)) == {B}
 
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "not watched"])
@@ -715,7 +717,8 @@ def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_
     assert [keys.index(last) - keys.index(start) + 1 for start, last in ranges] == [500, 500]
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT id AS integrated_account_id, 'r' AS run_id, "
-        "now() AS started_at, now() AS finished_at, 'published' AS outcome, 1 AS group_count "
+        "now() AS started_at, now() AS finished_at, 'published' AS outcome, 1 AS group_count, "
+        "row_number() OVER () AS answer_order "
         "FROM integrated_accounts; UPDATE integrated_accounts SET last_confirmed_at = now()"
     )
     project.server.forget_requests()

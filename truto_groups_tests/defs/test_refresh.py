@@ -507,14 +507,23 @@ def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
 
 
 def overtake(project: Project, key: str, outcome: str) -> None:
-    """Another run began later, and has settled its answer."""
-    project.write(
-        "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
-        "now() + INTERVAL 1 HOUR AS started_at, $outcome AS outcome) FROM account_syncs "
-        "WHERE integrated_account_id = $key",
-        key=key,
-        outcome=outcome,
-    )
+    """While the next answer is on its way, another run asks later and settles its own."""
+    is_asked = False
+
+    def intercept(request: Request) -> None:
+        nonlocal is_asked
+        if is_asked or request.integrated_account_id != key or request.path != GROUPS_PATH:
+            return
+        is_asked = True
+        project.write(
+            "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
+            "answer_order + 1000 AS answer_order, $outcome AS outcome) FROM account_syncs "
+            "WHERE integrated_account_id = $key LIMIT 1",
+            key=key,
+            outcome=outcome,
+        )
+
+    project.server.intercept = intercept
 
 
 @pytest.mark.parametrize("outcome", ["published", "unchanged"])
@@ -567,7 +576,7 @@ def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
     assert not result.success
     assert materialized(result)["groups"] == [B]
     assert statuses(project, "groups", A, B) == {A: "FAILED", B: "MATERIALIZED"}
-    assert f"- {A}: Run newer began later, and its newer answer was held back." in failure_text(
+    assert f"- {A}: Run newer asked later, and its newer answer was held back." in failure_text(
         result
     )
 
@@ -713,3 +722,22 @@ def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
     done = instance.get_materialized_partitions(dg.AssetKey("groups"))
     assert done == {A, B, C}
     assert sorted(DATA_TABLES) == sorted(read_data(project.database))
+
+
+def test_a_path_of_remote_data_that_meets_nothing_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = project.folder / "paths.yaml"
+    settings.write_text("defaults:\n  remote_data: [id, profile.nmae]\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settings))
+    connect(project, A)
+
+    events = project.refresh().get_asset_materialization_events()
+
+    (told,) = [
+        event.step_materialization_data.materialization.metadata
+        for event in events
+        if event.asset_key == dg.AssetKey("groups")
+    ]
+    assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
+    assert "no group has profile.nmae" in capfd.readouterr().err

@@ -94,9 +94,9 @@ def record(project: Project, run: dg.DagsterRun | str, key: str, **fields: Any) 
     row = {"outcome": "failed", "error_kind": "bad_request", "error": "No."} | fields
     values = ", ".join("NULL" if value is None else f"'{value}'" for value in row.values())
     project.write(
-        f"INSERT INTO account_syncs (integrated_account_id, run_id, started_at, {', '.join(row)}) "  # noqa: S608
-        f"SELECT '{key}', '{run_id}', TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL 1 HOUR * "
-        f"(SELECT count(*) FROM account_syncs), {values}"
+        "INSERT INTO account_syncs (integrated_account_id, run_id, started_at, answer_order, "  # noqa: S608
+        f"{', '.join(row)}) SELECT '{key}', '{run_id}', TIMESTAMPTZ '2026-01-01 00:00:00+00', "
+        f"1000 + (SELECT count(*) FROM account_syncs), {values}"
     )
 
 

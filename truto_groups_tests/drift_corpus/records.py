@@ -293,5 +293,5 @@ INTEGRATIONS: dict[str, Make] = {
 
 def make_account(integration: str, *, size: int, seed: str) -> list[Group]:
     """An account of so many groups, the same for the same seed."""
-    rng = random.Random(f"{integration}/{size}/{seed}")  # noqa: S311 - not for secrets
+    rng = random.Random(f"{integration}/{size}/{seed}")
     return [INTEGRATIONS[integration](rng) for _ in range(size)]

@@ -108,7 +108,7 @@ def make_cases(sizes: Iterable[int] = SIZES, *, most: int = 400, seed: str = "fi
 
 
 def make_account_cases(integration: str, *, size: int, most: int, seed: str) -> list[Case]:
-    rng = random.Random(f"{integration}/{size}/{seed}")  # noqa: S311 - not for secrets
+    rng = random.Random(f"{integration}/{size}/{seed}")
     records = make_account(integration, size=size, seed=seed)
     past = [make_account(integration, size=size, seed=f"{seed}{i}") for i in range(_PAST_SYNCS)]
     mutations = iter_mutations(records, rng=rng, most=most)

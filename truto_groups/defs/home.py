@@ -1,0 +1,39 @@
+"""Where Dagster keeps its history: in its home, else in the project.
+
+Named by dagster.yaml, so that the same file serves in any ``DAGSTER_HOME`` and in the project.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
+
+HISTORY = ".dagster"
+"""The folder in the project, where ``DAGSTER_HOME`` is not set."""
+
+# dagster._cli.utils names it so; what lies in it is deleted when the command ends.
+_THROWN_AWAY = ".tmp_dagster_home_"
+
+
+class ProjectInstance(dg.DagsterInstance):
+    """An instance like any other, but for one thing: without a home, its history is kept.
+
+    Dagster's commands would keep it in a folder of their own, which is deleted when they end. A
+    path in dagster.yaml is no way out: it would hold in every ``DAGSTER_HOME`` too, and be taken
+    from the folder that Dagster happens to be started in.
+    """
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, object]:
+        """What dagster.yaml may hold beyond what it always may: nothing."""
+        return {}
+
+    @staticmethod
+    def config_defaults(base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Say where everything is kept for which dagster.yaml names no place."""
+        folder = Path(base_dir)
+        if folder.name.startswith(_THROWN_AWAY):
+            folder = folder.parent / HISTORY
+        return InstanceRef.config_defaults(str(folder))

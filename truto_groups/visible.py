@@ -1,0 +1,80 @@
+"""Text from outside, made fit to be shown: names, labels, ids, statuses, errors.
+
+Pure. A terminal obeys control characters, and Markdown its own signs, whoever wrote them. Only what
+is shown is changed; tables and JSON keep every letter as it came.
+"""
+
+import re
+import unicodedata
+
+# Control, format (bidi, zero width, tags) and half characters, and the separators of lines.
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# A fast way past nearly all texts: the printable part of ASCII has nothing to be made visible.
+_PLAIN = re.compile(r"[ -~]*")
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_BLANKS = re.compile(r"[ \t\r\n]+")
+# What Markdown, or a table in it, would read as its own.
+_MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|~#!&"})
+
+
+def show(text: str) -> str:
+    r"""Write what cannot be seen as ``\x1b``, ``\u202e``: in one line, and nothing obeys it."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(map(_show_character, text))
+
+
+def show_lines(text: str) -> str:
+    """The same for a text of our own, whose line breaks are meant."""
+    return "\n".join(show(line) for line in text.split("\n"))
+
+
+def show_in_cell(text: str) -> str:
+    """The same for a cell of a table: blanks and line breaks between words become one blank."""
+    return show(_BLANKS.sub(" ", text).strip())
+
+
+def show_in_markdown(text: str) -> str:
+    """Write a text so that Markdown shows it as it stands: no link, image, table, code or HTML."""
+    return show_in_cell(text).translate(_MARKDOWN)
+
+
+def measure(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_measure_character, text))
+
+
+def pad(text: str, width: int, *, is_right: bool = False) -> str:
+    """Fill a text up to a width with blanks, as columns of a terminal count."""
+    blanks = " " * (width - measure(text))
+    return f"{blanks}{text}" if is_right else f"{text}{blanks}"
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a line that takes more columns than that, with an ellipsis."""
+    if measure(text) <= width:
+        return text
+    room, kept = width - 1, ""
+    for character in text:
+        room -= _measure_character(character)
+        if room < 0:
+            break
+        kept += character
+    return f"{kept}…" if width > 0 else ""
+
+
+def _show_character(character: str) -> str:
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return _NAMED.get(character, f"\\x{code:02x}")
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _measure_character(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

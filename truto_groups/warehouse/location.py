@@ -1,0 +1,112 @@
+"""Where a database lies: which places are taken, and how one is told without its secrets.
+
+Text in, text out: nothing is opened. A location may hold a password or a token, and libraries quote
+it in their errors, so whatever is told of a database goes through here.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from truto_groups.secrecy import hide, redact
+
+_REMOTE = ("md:", "motherduck:", "ducklake:")
+_HIDDEN = "[secret]"
+# DuckDB cuts a path at its first question mark when it names the journal.
+_UNTAKEN = re.compile(r"[?\x00-\x1f\x7f-\x9f]")
+# The longest name of a file, less the longest suffix of those that DuckDB and we put beside it.
+_LONGEST_NAME = 255 - len(".wal.checkpoint")
+
+_NAMED = r"[\w.-]*(?:pass|pwd|token|secret|credential|key|sig)[\w.-]*"
+_QUOTED = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\""
+_PARAMETER = re.compile(rf"(?<=[?&])({_NAMED})=()([^&\s]+)", re.IGNORECASE)
+_PAIR = re.compile(rf"(?<![\w./?&-])({_NAMED})(\s*)=\s*({_QUOTED}|\S+)", re.IGNORECASE)
+_USER = re.compile(r"(://[^/?#\s@:]*):()(\S+)(?=@)")
+_BARE = re.compile(r"(?<=:)([^:?]*\?)()([^=&\s]{8,})$")
+_SIGNED = re.compile(r"()()(eyJ[\w-]{8,}(?:\.[\w-]+){1,2})")
+_SECRETS = (_USER, _PARAMETER, _PAIR, _BARE, _SIGNED)
+
+
+@dataclass(frozen=True)
+class Location:
+    """What ``duckdb.connect`` takes: a file, ``md:…`` or ``ducklake:…``.
+
+    Attributes:
+        text: As it was given. Never told.
+        shown: The same without its secrets, which are hidden everywhere from now on.
+        is_file: Whether it is a file of this machine.
+        fault: Why it cannot be taken, for a sentence that begins with it; None when it can.
+    """
+
+    text: str = field(repr=False)
+    shown: str
+    is_file: bool
+    fault: str | None
+
+    def redact(self, text: str) -> str:
+        """Take what is secret of the location out of what a library said of it."""
+        for quoted in {self.text, self.text.replace("'", "''")}:
+            text = text.replace(quoted, self.shown)
+        text = redact(text)
+        # Of a text that quotes only a part, or another form, of it.
+        return text if self.is_file else _hide_secrets(text, set())
+
+
+def read_location(text: str) -> Location:
+    """Take a location apart, and hide its secrets wherever texts are redacted."""
+    found: set[str] = set()
+    shown = _hide_secrets(text, found)
+    for secret in found:
+        hide(secret)
+    is_file = not text.lower().startswith(_REMOTE)
+    fault = _find_fault(text, has_secrets=bool(found)) if is_file else None
+    return Location(text, _make_visible(shown), is_file, fault)
+
+
+def _hide_secrets(text: str, found: set[str]) -> str:
+    for pattern in _SECRETS:
+        for match in pattern.finditer(text):
+            if match[3] != _HIDDEN:
+                found |= _forms(match[3])
+        text = pattern.sub(_hide_match, text)
+    return text
+
+
+def _hide_match(match: re.Match[str]) -> str:
+    between = "=" if match.re in (_PARAMETER, _PAIR) else ":" if match.re is _USER else ""
+    return f"{match[1]}{match[2]}{between}{_HIDDEN}"
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it stands there, as it is meant, and the parts that a parser may quote of it."""
+    bare = secret[1:-1] if secret[0] in "'\"" and secret[-1] == secret[0] else secret
+    meant = re.sub(r"\\(.)|''", lambda match: match[1] or "'", bare)
+    parts = set(re.split(r"[@/:&;?#\s]", meant)) if bare == secret else set[str]()
+    forms = {bare, meant, unquote(meant), *parts}
+    return {form for one in forms for form in (one, one.replace("'", "''"))}
+
+
+def _find_fault(text: str, *, has_secrets: bool) -> str | None:
+    found = _UNTAKEN.search(text)
+    if text.startswith(":"):
+        return "is in memory, where every process would have one for itself"
+    if "://" in text or has_secrets:
+        return "is neither a file nor a database that DuckDB can write to"
+    if found is not None:
+        character = found[0] if found[0] == "?" else f"U+{ord(found[0]):04X}"
+        return f"holds the character {character}, behind which DuckDB would lose its journal"
+    try:
+        length = len(Path(text).name.encode())
+    except UnicodeEncodeError:
+        return "holds bytes that are not UTF-8, which DuckDB cannot open"
+    if length > _LONGEST_NAME:
+        return f"has a name of {length} bytes, which leaves no room for the files beside it"
+    return None
+
+
+def _make_visible(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,0 +1,101 @@
+"""What DuckDB's errors mean to a person: which is what, and what to do about it.
+
+Errors in, errors out; when to ask is database.py's. No text of theirs is told, nor left in a chain
+of errors, without the location's secrets taken out.
+"""
+
+import errno
+import os
+import tempfile
+
+import duckdb
+
+from truto_groups.errors import DatabaseError
+from truto_groups.warehouse.location import Location
+
+FOLDER_PREFIX = "truto-groups-"
+"""How our folders of temporary files begin."""
+
+ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may be written."
+
+_BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
+_FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_SPILL_SIGN = "failed to offload data block"
+_DENIED_SIGN = os.strerror(errno.EACCES)
+# What DuckDB says of a database that cannot be used, and what helps.
+_ADVICE = (
+    ("database file with version number", "Install a duckdb that is as new as what wrote it."),
+    ("encrypted", "Set TRUTO_GROUPS_DATABASE to a database that is not encrypted."),
+    ("not a valid DuckDB database file", "Set TRUTO_GROUPS_DATABASE to another file."),
+    ("checksum", "The file is damaged: restore it from a backup."),
+    ("download extension", "Install the extension, with `INSTALL …` in a duckdb shell."),
+    (
+        _DENIED_SIGN,
+        "Let this user write the file that TRUTO_GROUPS_DATABASE names, its folder, and what lies "
+        "beside it; truto_groups.read and `truto-groups status` only need to read the file.",
+    ),
+    *(
+        (sign, "See that its disk has room. What was published before stays.")
+        for sign in _FULL_SIGNS
+    ),
+)
+_ADVICE_FOR_FILES = (
+    "Check that TRUTO_GROUPS_DATABASE names a DuckDB database, that its folder exists and may be "
+    "written, and that the disk has room."
+)
+_ADVICE_ELSEWHERE = "Check the address and the credentials in TRUTO_GROUPS_DATABASE."
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another program holds the database."""
+    return any(sign in str(error) for sign in _BUSY_SIGNS)
+
+
+def explain(error: duckdb.Error, location: Location) -> DatabaseError:
+    """Say in words why a database cannot be used."""
+    redact_errors(error, location)
+    text = first_line(error)
+    if is_busy(error):
+        return DatabaseError(
+            f"The database {location.shown} is held by another program: {text}",
+            advice="Close that program (a notebook or the duckdb shell?), or let it read "
+            "through truto_groups.read, which never holds the database.",
+        )
+    folder = name_temporary_folder()
+    is_full = any(sign in text for sign in _FULL_SIGNS)
+    if (f"{folder}/{FOLDER_PREFIX}" in text and is_full) or _SPILL_SIGN in text:
+        return DatabaseError(
+            f"{folder} has no room for what does not fit into memory: {text}", advice=ROOM_ADVICE
+        )
+    advice = next((advice for sign, advice in _ADVICE if sign in text), None)
+    general = _ADVICE_FOR_FILES if location.is_file else _ADVICE_ELSEWHERE
+    return DatabaseError(
+        f"The database {location.shown} cannot be used: {text}", advice=advice or general
+    )
+
+
+def redact_errors(error: BaseException, location: Location) -> None:
+    """Take the location's secrets out of an error and of those behind it.
+
+    Whoever keeps a traceback, as Dagster does, keeps the texts of the whole chain.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, duckdb.Error):
+            seen.args = tuple(
+                location.redact(part) if isinstance(part, str) else part for part in seen.args
+            )
+        seen = seen.__cause__ or seen.__context__
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message, which is enough to know it by."""
+    return str(error).strip().partition("\n")[0]
+
+
+def name_temporary_folder() -> str:
+    """Name the folder for temporary files, also where there is none."""
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return "the folder for temporary files"

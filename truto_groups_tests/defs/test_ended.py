@@ -1,0 +1,49 @@
+"""Which runs have ended since somebody last looked: each once, none passed by.
+
+Real: the Dagster instance and its events. Runs that only have to have ended are not executed.
+"""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import dagster as dg
+import pytest
+
+from truto_groups.defs import ended as ended_module
+from truto_groups.defs.ended import find_ended, find_last_event
+
+
+@pytest.fixture(name="instance")
+def provide_instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def end_runs(instance: dg.DagsterInstance, *, kind: dg.DagsterEventType, count: int) -> list[str]:
+    """Let so many runs end in one way; their ids in that order."""
+    ended: list[str] = []
+    for _ in range(count):
+        run = instance.add_run(dg.DagsterRun(job_name="job", run_id=str(uuid4())))
+        instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name), run.run_id)
+        ended.append(run.run_id)
+    return ended
+
+
+def test_ends_of_one_kind_beyond_what_is_read_at_once_are_not_passed_by_for_those_of_another(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart after a night of many runs: the few failures must not run ahead of the others."""
+    monkeypatch.setattr(ended_module, "_AT_ONCE", 4)
+    after = find_last_event(instance)
+    expected = [
+        *end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=9),
+        *end_runs(instance, kind=dg.DagsterEventType.RUN_FAILURE, count=2),
+        *end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=1),
+        *end_runs(instance, kind=dg.DagsterEventType.RUN_CANCELED, count=1),
+    ]
+    context = dg.build_sensor_context(instance=instance)
+    found: list[str] = []
+    while (ended := find_ended(context, after=after)).runs:
+        found += [run.run_id for run in ended.runs]
+        after = ended.last_event
+    assert found == expected

@@ -1,0 +1,176 @@
+"""Faults with real parts: full disks, a file that somebody holds, crowds and kills.
+
+Real: processes, signals, a file system with an end, HTTP on loopback, DuckDB in files. To mount one
+is root's right; for others those tests are skipped.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from truto_groups import read
+from truto_groups.errors import DatabaseError
+from truto_groups.sandbox import Request, Response
+from truto_groups.warehouse import database as database_module
+from truto_groups.warehouse.database import Database
+from truto_groups_tests.integrity import find_faults, find_running
+from truto_groups_tests.stand import GROUPS_PATH, A, Stand, group, groups_of
+
+HOLD = """
+import duckdb, sys, time
+connection = duckdb.connect(sys.argv[1])
+print("held", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+# So that it does not compress.
+_LETTERS = random.Random(1)
+
+
+@contextmanager
+def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
+    """A file system that is full after so many megabytes."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a file system of its own cannot be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def long_groups(count: int, *, length: int) -> list[dict[str, object]]:
+    """Groups whose texts no compression makes short."""
+    texts = [_LETTERS.randbytes(length // 2).hex() for _ in range(count)]
+    return [group(number, remote_data={"text": text}) for number, text in enumerate(texts)]
+
+
+def test_a_full_disk_ends_the_run_in_words_and_leaves_the_rows_as_they_were(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    with small_disk(stand.folder / "disk", megabytes=6) as disk:
+        stand.database = Database(str(disk / "groups.duckdb"))
+        stand.discover()
+        stand.outcomes(A, run_id="r1")
+        before = stand.data()
+        stand.put(A, [*groups_of(3), *long_groups(60, length=200_000)])
+        stand.pass_time(hours=1)
+        with pytest.raises(DatabaseError, match="room"):
+            stand.outcomes(A, run_id="r2")
+        assert stand.data() == before
+        stand.put(A, groups_of(4))
+        stand.pass_time(hours=1)
+        assert stand.outcomes(A, run_id="r3") == {A: "published"}
+        assert find_faults(stand.database) == {}
+        assert find_running(stand.database) == []
+
+
+@contextmanager
+def held_by_another_program(path: str, *, seconds: float) -> Iterator[None]:
+    """Somebody who knows nothing of our locks has the file open."""
+    command = [sys.executable, "-c", HOLD, path, str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_a_file_that_another_program_holds_for_a_while_is_waited_for(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    with held_by_another_program(stand.database.location, seconds=1.5):
+        assert stand.outcomes(A, run_id="r1") == {A: "published"}
+
+
+def test_a_file_that_another_program_holds_for_ever_is_told(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    monkeypatch.setattr(database_module, "_OPEN_WAIT_SECONDS", 0.5)
+    with (
+        held_by_another_program(stand.database.location, seconds=60),
+        pytest.raises(DatabaseError, match="held by another program"),
+    ):
+        stand.outcomes(A, run_id="r1")
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+
+
+@contextmanager
+def syncing(stand: Stand, name: str, *keys: str, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that syncs accounts again and again."""
+    program = [sys.executable, "-m", "truto_groups_tests.faults.syncing"]
+    command = [*program, stand.server.base_url, str(stand.folder), name, str(seconds), *keys]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def serve_ever_new_groups(stand: Stand) -> None:
+    """Each answer has other names and another number of groups than the one before."""
+    count = 0
+
+    def intercept(request: Request) -> Response | None:
+        nonlocal count
+        if request.path != GROUPS_PATH:
+            return None
+        count += 1
+        groups = [group(n, f"{n} as of {count}") for n in range(20 + count % 5)]
+        return Response.of_json({"result": groups, "next_cursor": None})
+
+    stand.server.intercept = intercept
+
+
+@pytest.mark.slow
+def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: Stand) -> None:
+    keys = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(12)]
+    for key in keys:
+        stand.put(key, groups_of(20))
+    stand.discover()
+    stand.outcomes(*keys, run_id="first")
+    serve_ever_new_groups(stand)
+    chance = random.Random(7)
+    longest = 0.0
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(syncing(stand, f"p{n}", *keys, seconds=12)) for n in range(8)]
+        deadline = time.monotonic() + 12
+        while time.monotonic() < deadline:
+            asked = time.monotonic()
+            with read.connect(stand.database.location) as connection:
+                counts = connection.execute(
+                    "SELECT integrated_account_id, count(*) FROM groups GROUP BY ALL"
+                ).fetchall()
+            longest = max(longest, time.monotonic() - asked)
+            assert len(counts) == len(keys)
+            assert all(20 <= count <= 24 for _, count in counts)
+            time.sleep(chance.uniform(0.1, 0.6))
+            if chance.random() < 0.3 and len(crowd) > 4:
+                crowd.pop(chance.randrange(len(crowd))).send_signal(signal.SIGKILL)
+        told = [process.communicate()[0] for process in crowd]
+    assert any("published" in text for text in told), told
+    assert not any("Error" in text for text in told), told
+    stand.server.intercept = None
+    stand.pass_time(days=400)
+    assert set(stand.outcomes(*keys, run_id="last").values()) == {"published"}
+    assert find_faults(stand.database) == {}
+    assert find_running(stand.database) == []
+    assert {row[0] for row in stand.rows("SELECT DISTINCT outcome FROM account_syncs")} <= {
+        "published",
+        "unchanged",
+        "skipped",
+        "interrupted",
+    }
+    assert longest < 5, "a reader waited"
+    assert os.listdir(f"{stand.database.location}.runs") == []  # noqa: PTH208

@@ -1,0 +1,117 @@
+"""``make simulate``: histories out of seeds, and every single fault of a few scenarios.
+
+Prints the seed of a history in which a promise was broken, and how to play it alone.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+from truto_groups_tests.simulation.disk import make_folder
+from truto_groups_tests.simulation.enumeration import CASES, play_case
+from truto_groups_tests.simulation.history import History, play
+from truto_groups_tests.simulation.invariants import BrokenPromiseError
+from truto_groups_tests.simulation.scheduling import Hang
+from truto_groups_tests.simulation.world import digest_trace
+
+_TOGETHER = 25
+_MOST_FAILURES = 10
+_COMMAND = "python -m truto_groups_tests.simulation"
+
+
+def main() -> int:
+    """Play what is asked for; 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10_000, help="how many histories")
+    parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument("--seed", type=int, help="play this one alone, and print what happens")
+    parser.add_argument("--case", choices=CASES, help="play these single faults alone")
+    options = parser.parse_args()
+    if options.seed is not None:
+        return play_alone(options.seed)
+    if options.case is not None:
+        print(f"{options.case}: {play_case(options.case)} faults")
+        return 0
+    return play_all(options.first, options.seeds, jobs=options.jobs)
+
+
+def play_alone(seed: int) -> int:
+    """Play one history and print all of it."""
+    with make_folder() as folder:
+        history = History(seed, folder)
+        is_kept = True
+        try:
+            history.play()
+        except (BrokenPromiseError, Hang) as error:
+            is_kept = False
+            traceback.print_exception(error)
+        print(*history.world.trace, sep="\n")
+        for run in history.world.runs.values():
+            print(f"{run.id}: {run.sabotage.harm or 'no sabotage'}, {run.luck}")
+            if run.program.error is not None:
+                traceback.print_exception(run.program.error)
+    print(f"The digest of all this: {digest_trace(history.world.trace)}")
+    return 0 if is_kept else 1
+
+
+def play_all(first: int, count: int, *, jobs: int) -> int:
+    """Play histories side by side, and then the single faults."""
+    started = time.monotonic()
+    failures: list[str] = []
+    played = 0
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        work = [pool.submit(play_faults, name) for name in CASES]
+        work += [
+            pool.submit(play_seeds, start, min(_TOGETHER, first + count - start))
+            for start in range(first, first + count, _TOGETHER)
+        ]
+        for future in as_completed(work):
+            number, broken = future.result()
+            played += number
+            for told in broken:
+                print(told, flush=True)
+            failures += broken
+            if sys.stderr.isatty():
+                print(f"\r{played} played", end="", file=sys.stderr)
+            if len(failures) >= _MOST_FAILURES:
+                pool.shutdown(cancel_futures=True)
+                break
+    print(
+        f"{played} histories and single faults in {time.monotonic() - started:.0f} s, "
+        f"in {len(failures)} of them a promise was broken."
+    )
+    return 1 if failures else 0
+
+
+def play_seeds(first: int, count: int) -> tuple[int, list[str]]:
+    """Play a few histories; how many, and what was wrong with which."""
+    broken: list[str] = []
+    for seed in range(first, first + count):
+        broken += _try(lambda seed=seed: play(seed), f"seed {seed}", f"{_COMMAND} --seed {seed}")
+    return count, broken
+
+
+def play_faults(name: str) -> tuple[int, list[str]]:
+    """Play all single faults of a case; how many, and what was wrong."""
+    numbers: list[int] = []
+    broken = [*_try(lambda: numbers.append(play_case(name)), name, f'{_COMMAND} --case "{name}"')]
+    return sum(numbers), broken
+
+
+def _try(play_one: Callable[[], object], what: str, command: str) -> Iterator[str]:
+    try:
+        play_one()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the seed is to be told
+        yield f"{what}: {type(error).__name__}: {error}\n    alone: {command}"
+    except Hang as error:
+        yield f"{what}: {error}\n    alone: {command}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

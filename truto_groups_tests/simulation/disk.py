@@ -1,0 +1,218 @@
+"""Connections to DuckDB that fail, or whose program dies, at a chosen statement.
+
+What they do is real. A program that died lets go of its connections without a commit, and gets
+nothing more done; opening them anew is dear, so they are cleaned and lent to the next one.
+"""
+
+import atexit
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+
+from truto_groups.warehouse import database as database_module
+from truto_groups.warehouse import staging as staging_module
+from truto_groups.warehouse.statements import statement
+
+Kind = Literal["statement", "write", "landing", "commit"]
+Harm = Literal["full", "full for good", "no memory", "unforeseen", "killed", "cancelled"]
+
+_LAND = statement("land")
+_WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE")
+# These undo: DuckDB reports no failure of theirs, and a signal that hits them is as good as later.
+_NEVER_HARMED = ("ROLLBACK", "DETACH", "USE", "SET")
+_CLEANING = ("ROLLBACK", "USE memory", "DETACH warehouse", "DETACH staging")
+
+
+class Killed(BaseException):
+    """The program is no more."""
+
+
+@dataclass
+class Sabotage:
+    """What befalls the statements of one program.
+
+    Attributes:
+        harm: What happens; None: nothing.
+        at: The number, from 1, of the statement that it happens to.
+        kind: Which statements are counted.
+        is_after: Whether the statement is done before the program dies or is cancelled.
+        counts: How many there were of each kind.
+        has_struck: Whether it has happened.
+        is_dead: Whether the program was killed.
+        has_lost_count: Whether first requests could not be counted for a while.
+    """
+
+    harm: Harm | None = None
+    at: int = 1
+    kind: Kind = "statement"
+    is_after: bool = False
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    has_struck: bool = False
+    is_dead: bool = False
+    has_lost_count: bool = False
+    lent: "list[SimulatedConnection]" = field(default_factory=list["SimulatedConnection"])
+
+    def kill(self) -> None:
+        """Let the program die: what it has not committed is gone."""
+        self.is_dead = True
+        for connection in self.lent[:]:
+            connection.close()
+        raise Killed
+
+    def strikes(self, kinds: Sequence[Kind]) -> bool:
+        """Count a statement, and say whether it is harmed."""
+        for kind in kinds:
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+        if self.harm is None or self.kind not in kinds:
+            return False
+        if self.harm == "full for good":
+            is_hit = self.counts[self.kind] >= self.at
+        else:
+            is_hit = self.counts[self.kind] == self.at
+        self.has_struck |= is_hit
+        return is_hit
+
+
+class SimulatedConnection:
+    """A connection that fails when its program's sabotage says so."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, sabotage: Sabotage, give_back: "GiveBack"
+    ) -> None:
+        self._connection = connection
+        self._sabotage = sabotage
+        self._give_back = give_back
+        self._is_open = True
+        sabotage.lent.append(self)
+
+    def execute(self, text: str, *arguments: Any) -> Any:
+        sabotage = self._sabotage
+        if sabotage.is_dead or not self._is_open:
+            raise Killed
+        kinds = _classify(text)
+        if not kinds or not sabotage.strikes(kinds):
+            return self._connection.execute(text, *arguments)
+        if sabotage.is_after and sabotage.harm in ("killed", "cancelled"):
+            self._connection.execute(text, *arguments)
+        if "commit" in kinds and sabotage.harm not in ("killed", "cancelled"):
+            self._connection.execute("ROLLBACK")  # a COMMIT that fails has ended the transaction
+        raise self._harm(text)
+
+    def cursor(self) -> "SimulatedConnection":
+        return SimulatedConnection(
+            self._connection.cursor(), self._sabotage, lambda cursor: cursor.close()
+        )
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._sabotage.lent.remove(self)
+            self._give_back(self._connection)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is DuckDB's."""
+        if self._sabotage.is_dead:
+            raise Killed
+        return getattr(self._connection, name)
+
+    def _harm(self, text: str) -> BaseException:
+        match self._sabotage.harm:
+            case "killed":
+                self._sabotage.kill()
+            case "cancelled":
+                return KeyboardInterrupt()
+            case "no memory":
+                return duckdb.OutOfMemoryException("Out of Memory Error: simulated")
+            case "unforeseen":
+                return duckdb.ConversionException("Conversion Error: simulated")
+            case _ if text == "COMMIT":
+                return duckdb.TransactionException("TransactionContext Error: simulated, disk full")
+            case _:
+                return duckdb.IOException("IO Error: simulated, no space left on device")
+        raise AssertionError
+
+
+GiveBack = Callable[[duckdb.DuckDBPyConnection], None]
+
+
+class Disk:
+    """Hands out connections, each to the program that asks for one."""
+
+    def __init__(self, find_sabotage: Callable[[], Sabotage]) -> None:
+        self._find_sabotage = find_sabotage
+
+    @contextlib.contextmanager
+    def inserted(self) -> Generator[None]:
+        """Stand between the warehouse and DuckDB."""
+        database_module.connect = self._connect_from(_PRIVATE)
+        staging_module.connect = self._connect_from(_STAGING)
+        try:
+            yield
+        finally:
+            database_module.connect = staging_module.connect = _CONNECT
+
+    def _connect_from(self, pool: list[duckdb.DuckDBPyConnection]) -> Callable[..., Any]:
+        def connect() -> SimulatedConnection:
+            sabotage = self._find_sabotage()
+            if sabotage.is_dead:
+                raise Killed
+            connection = pool.pop() if pool else _CONNECT()
+            return SimulatedConnection(connection, sabotage, lambda one: _clean(one, pool))
+
+        return connect
+
+
+_CONNECT = database_module.connect
+_PRIVATE: list[duckdb.DuckDBPyConnection] = []
+_STAGING: list[duckdb.DuckDBPyConnection] = []
+
+
+def _clean(connection: duckdb.DuckDBPyConnection, pool: list[duckdb.DuckDBPyConnection]) -> None:
+    for text in _CLEANING:
+        with contextlib.suppress(duckdb.Error):
+            connection.execute(text)
+    pool.append(connection)
+
+
+def _classify(text: str) -> list[Kind]:
+    """Say what a statement counts as; nothing for those that are never harmed."""
+    if text == "COMMIT":
+        return ["statement", "commit"]
+    if text == _LAND:
+        return ["statement", "landing"]
+    if text.startswith(_NEVER_HARMED):
+        return []
+    lines = (line for line in text.splitlines() if line and not line.startswith("--"))
+    return ["statement", "write"] if next(lines, "").startswith(_WRITING) else ["statement"]
+
+
+@contextlib.contextmanager
+def make_folder() -> Generator[Path]:
+    """A folder in memory where there is room, because a disk takes longer than everything else."""
+    folder = Path(tempfile.mkdtemp(prefix="truto-groups-", dir=_find_room()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _find_room() -> Path | None:
+    memory = Path("/dev/shm")  # noqa: S108
+    return memory if memory.is_dir() else None
+
+
+def keep_folder() -> Path:
+    """Make a folder that stays until the process ends."""
+    return _KEPT.enter_context(make_folder())
+
+
+_KEPT = contextlib.ExitStack()
+atexit.register(_KEPT.close)

@@ -1,0 +1,87 @@
+"""Histories of the pipeline out of seeds: whatever befalls them, no promise is broken.
+
+Real: everything but time, order, Truto and the faults of the disk; see simulation/.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from random import Random
+
+import pytest
+
+from truto_groups_tests.simulation.enumeration import CASES, play_case
+from truto_groups_tests.simulation.history import play
+from truto_groups_tests.simulation.scheduling import Hang, Scheduler
+from truto_groups_tests.simulation.world import digest_trace
+
+_TOGETHER = 10
+_QUICK = 30
+_ALL = 60
+# At most a few dozen faults each; the others, which `make simulate` plays, have one for every
+# statement.
+_QUICK_CASES = frozenset(
+    {
+        "each request is refused",
+        "each page cannot be landed",
+        "each landing fails",
+        "each commit finds the disk full",
+        "cancelled after each commit",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(first, marks=() if first < _QUICK else (pytest.mark.slow,))
+        for first in range(0, _ALL, _TOGETHER)
+    ],
+)
+def test_no_promise_is_broken_in_any_history(first: int) -> None:
+    """`python -m truto_groups_tests.simulation --seed N` plays one of them alone."""
+    for seed in range(first, first + _TOGETHER):
+        try:
+            play(seed)
+        except BaseException as error:
+            error.add_note(f"This was seed {seed}.")
+            raise
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name in _QUICK_CASES])
+def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
+    assert play_case(name) >= 3
+
+
+@pytest.mark.slow
+def test_the_same_seed_is_the_same_history() -> None:
+    """Also in another process, whose sets of texts have another order."""
+    here = [play(7).trace, play(7).trace]
+    assert here[0] == here[1]
+    assert len(here[0]) > 20
+    assert digest_trace(play(8).trace) != digest_trace(here[0])
+    call = [sys.executable, "-m", "truto_groups_tests.simulation", "--seed", "7"]
+    environment: Mapping[str, str] = {**os.environ, "PYTHONHASHSEED": "99"}
+    elsewhere = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
+    assert f"all this: {digest_trace(here[0])}" in elsewhere.stdout
+
+
+def test_who_waits_for_what_never_comes_is_a_failure() -> None:
+    scheduler = Scheduler(Random(1))
+    never = scheduler.loop.create_future()
+    waiting = scheduler.start("waiting", lambda: scheduler.wait(never.done, seconds=None))
+    with pytest.raises(Hang, match="waiting waits for ever"):
+        scheduler.finish(waiting)
+
+
+def test_who_goes_round_and_round_is_a_failure() -> None:
+    scheduler = Scheduler(Random(1))
+
+    def turn() -> None:
+        scheduler.loop.call_soon(turn)
+
+    turn()
+    never = scheduler.start("polling", lambda: scheduler.wait(lambda: False, seconds=None))
+    with pytest.raises(Hang, match="never ends"):
+        scheduler.finish(never)
