@@ -18,6 +18,7 @@ from truto_groups.drift.audit import audit
 from truto_groups.drift.findings import Finding, findings_from_json, findings_to_json
 from truto_groups.drift.shape import Shape
 from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.interruption import raise_interruption
 from truto_groups.secrecy import redact
 from truto_groups.settings import AccountSettings
 from truto_groups.warehouse.database import (
@@ -206,7 +207,8 @@ def accept(
         with _blaming(under_way):
             try:
                 replaced = staging.with_room(lambda: write([held]))
-            except _BLAMABLE:
+            except _BLAMABLE as error:
+                raise_interruption(error)
                 # One by one they need less memory, and the one that cannot be published is known.
                 replaced = staging.with_room(lambda: write([[one] for one in held]))
     return [
@@ -286,6 +288,7 @@ def _blaming(accounts: Sequence[Waiting]) -> Generator[None]:
     try:
         yield
     except _BLAMABLE as error:
+        raise_interruption(error)
         keys = ", ".join(one.integrated_account_id for one in accounts)
         is_too_long = isinstance(error, duckdb.OutOfMemoryException)
         reason = (
