@@ -1,13 +1,9 @@
 """Let nothing swallow a signal: what it raises inside of a statement comes out as another error."""
 
+import re
+
 # How DuckDB tells of what one of our functions raised; the exception itself it drops.
-_DROPPED = "while executing the UDF"
-_kept: list[BaseException] = []
-
-
-def keep_interruption(interruption: BaseException) -> None:
-    """Keep what a signal's handler raised in a function that DuckDB called, to be found."""
-    _kept[:] = [interruption]
+_DROPPED = re.compile(r"Python exception occurred while executing the UDF: (\w+): ")
 
 
 def find_interruption(error: BaseException) -> BaseException | None:
@@ -17,13 +13,20 @@ def find_interruption(error: BaseException) -> BaseException | None:
     cancellation included; taken for what it seems, a run would go on.
     """
     hidden: BaseException | None = error
-    is_dropped = False
     while hidden is not None and isinstance(hidden, Exception | GeneratorExit):
-        is_dropped = is_dropped or _DROPPED in str(hidden)
-        hidden = hidden.__cause__ or hidden.__context__
-    if hidden is None and is_dropped and _kept:
-        return _kept[0]
+        dropped = _restore_dropped(hidden)
+        hidden = dropped or hidden.__cause__ or hidden.__context__
     return hidden
+
+
+def _restore_dropped(error: BaseException) -> BaseException | None:
+    """Make the interruption anew of which DuckDB kept only the name, or none."""
+    told = _DROPPED.search(str(error))
+    if told is None:
+        return None
+    kinds = {kind.__name__: kind for kind in BaseException.__subclasses__()}
+    kind = kinds.get(told[1], Exception)
+    return None if kind is Exception else kind()
 
 
 def raise_interruption(error: BaseException) -> None:
@@ -37,5 +40,4 @@ def raise_interruption(error: BaseException) -> None:
         # It is raised where the error is being handled, which thereby stands behind it: without
         # this, who follows the chain would go round in a circle.
         error.__cause__ = error.__context__ = None
-        _kept.clear()
         raise hidden

@@ -135,7 +135,7 @@ SECRETIVE = [
     f"ducklake:postgres:dbname=x user=u password='{SECRET}' host=127.0.0.1 port=1",
     f"ducklake:postgres:host=127.0.0.1 PASSWORD={SECRET}&x;y port=1",
     f"ducklake:postgres:postgresql://u:{SECRET}@127.0.0.1:1/x?sslmode=disable",
-    f"ducklake:postgres:postgresql://u:%68unter22x%40{SECRET}@127.0.0.1:1/x",
+    "ducklake:postgres:postgresql://u:%68unter22x@127.0.0.1:1/x",
     f"ducklake:postgres:postgresql://u:a@{SECRET}@127.0.0.1:1/x",
     f"ducklake:postgresql://127.0.0.1:1/x?user=u&sslpassword={SECRET}&password={SECRET}",
     f"ducklake:mysql:host=127.0.0.1 user=u passwd={SECRET} db=x",

@@ -33,6 +33,11 @@ LOSES_GROUPS = {
     "result missing",
     "result null",
     "result is a number",
+    "201",
+    "202",
+    "203",
+    "206",
+    "226",
 }
 NEVER_ENDS = {"cursor repeated at once", "cursor cycle"}
 READS = {"pages overlap", "partial by its flag"}

@@ -11,8 +11,6 @@ from typing import cast
 import duckdb
 import msgspec
 
-from truto_groups.interruption import keep_interruption
-
 # Whole numbers keep all their digits in Python, and so do others as decimals: 1.50 equals 1.5, and
 # 1e25 the same written out.
 _VALUE = msgspec.json.Decoder(float_hook=Decimal)
@@ -26,21 +24,12 @@ def register_sameness(connection: duckdb.DuckDBPyConnection) -> None:
     """Let SQL on this connection ask for ``same_json``; null where either text is null."""
     connection.create_function(  # pyright: ignore[reportUnknownMemberType] - one overload is untyped
         "same_json",
-        _answer,
+        is_same_json,
         ["VARCHAR", "VARCHAR"],
         "BOOLEAN",
         # Else a filter on the answer is pushed below where it was asked for, and it is asked again.
         side_effects=True,
     )
-
-
-def _answer(one: str, other: str) -> bool:
-    try:
-        return is_same_json(one, other)
-    except BaseException as error:
-        if not isinstance(error, Exception):
-            keep_interruption(error)
-        raise
 
 
 def is_same_json(one: str, other: str) -> bool:
