@@ -38,7 +38,7 @@ help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed. PORT=8790
-	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.demo
+	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.cli.demo
 
 ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env). UI_PORT=3000 PORT=8790
 	@! $(BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", $(UI_PORT)))' 2>/dev/null || { \

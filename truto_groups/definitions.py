@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from truto_groups.defs.acceptance import accept_drift
+from truto_groups.defs.accept_drift import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
-from truto_groups.defs.contracts import integration_contracts
-from truto_groups.defs.following import (
+from truto_groups.defs.discovery_sensor import discover_integrated_accounts
+from truto_groups.defs.followup_sensors import (
     evaluate_checks_after_interruption,
     refresh_contracts_of_new_integrations,
     refresh_overview,
 )
+from truto_groups.defs.group_overview import group_overview
+from truto_groups.defs.integration_contracts import integration_contracts
 from truto_groups.defs.jobs import (
     check_freshness,
     draw_overview,
@@ -19,15 +21,13 @@ from truto_groups.defs.jobs import (
     refresh_contracts,
     refresh_groups,
 )
-from truto_groups.defs.overview import group_overview
-from truto_groups.defs.reporting import report_check_changes, report_failures
+from truto_groups.defs.report_sensors import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups.defs.schedules import (
     check_freshness_schedule,
     refresh_contracts_schedule,
     refresh_groups_schedule,
 )
-from truto_groups.defs.sensors import discover_integrated_accounts
 
 
 def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:

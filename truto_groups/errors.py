@@ -1,7 +1,7 @@
 """Every exception of the package, told in words that say what to do.
 
 Only what went wrong and what helps: no HTTP, no database, no Dagster. Which answer of Truto
-becomes which exception is decided in client/.
+becomes which exception is decided in truto/.
 
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
@@ -37,7 +37,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
 
-from truto_groups.secrecy import redact
+from truto_groups.text.secrecy import redact
 
 _SHOWN_OF_A_FOREIGN_ERROR = 500
 

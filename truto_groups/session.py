@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from truto_groups.accounts import KnownAccount
-from truto_groups.client import GroupsRequest, TrutoClient
-from truto_groups.fetching import Fetcher, OpenFetcher
-from truto_groups.planning import Pace
-from truto_groups.progress import PlannedSync
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.planning import Pace
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
+from truto_groups.sync.fetch import Fetcher, OpenFetcher
+from truto_groups.sync.progress import PlannedSync
+from truto_groups.truto import GroupsRequest, TrutoClient
 from truto_groups.warehouse.database import Database
 
 _UNBOUNDED = 1 << 31

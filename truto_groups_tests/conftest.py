@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from truto_groups import secrecy
 from truto_groups.sandbox import SandboxServer
+from truto_groups.text import secrecy
 from truto_groups_tests.stand import Stand
 
 OURS = ("TRUTO_", "DAGSTER_")

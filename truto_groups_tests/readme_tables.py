@@ -7,22 +7,22 @@ step.
 import re
 from pathlib import Path
 
-from truto_groups import contract
+from truto_groups import schema
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 TABLES = ROOT / "docs" / "tables.md"
 SHOWN = (
-    contract.GROUPS,
-    contract.RAW_GROUPS,
-    contract.GROUP_TYPE_BREAKDOWN,
-    contract.GROUP_CHANGES,
-    contract.INTEGRATED_ACCOUNTS,
-    contract.ACCOUNT_SYNCS,
-    contract.INTEGRATION_CONTRACTS,
-    contract.HELD_BACK_GROUPS,
-    contract.ACCOUNT_SHAPES,
-    contract.ACCEPTED_BASELINES,
+    schema.GROUPS,
+    schema.RAW_GROUPS,
+    schema.GROUP_TYPE_BREAKDOWN,
+    schema.GROUP_CHANGES,
+    schema.INTEGRATED_ACCOUNTS,
+    schema.ACCOUNT_SYNCS,
+    schema.INTEGRATION_CONTRACTS,
+    schema.HELD_BACK_GROUPS,
+    schema.ACCOUNT_SHAPES,
+    schema.ACCEPTED_BASELINES,
 )
 _BETWEEN_MARKS = re.compile(r"(<!-- tables -->\n).*?(<!-- /tables -->)", re.DOTALL)
 
@@ -36,11 +36,11 @@ def render_tables() -> str:
 def put_into(readme: str) -> str:
     """The README's text with the dictionary of `groups` between its marks."""
     return _BETWEEN_MARKS.sub(
-        lambda found: f"{found[1]}{render(contract.GROUPS)}\n{found[2]}", readme
+        lambda found: f"{found[1]}{render(schema.GROUPS)}\n{found[2]}", readme
     )
 
 
-def render(table: contract.Table) -> str:
+def render(table: schema.Table) -> str:
     """One table's columns, as Markdown."""
     key = ", ".join(f"`{name}`" for name in table.key)
     rows = [

@@ -16,16 +16,16 @@ from typing import Any
 
 import pytest
 
-from truto_groups.client import ClientOptions, TrutoClient
-from truto_groups.discovering import Discovery, discover
-from truto_groups.limits import RequestLimits
-from truto_groups.refreshing import PassedOver, refresh_accounts, replay_accounts
+from truto_groups.accounts.discovery import Discovery, discover_accounts
 from truto_groups.sandbox import Account, Request, Response, SandboxServer, make_account
 from truto_groups.session import Session
 from truto_groups.settings import read_settings, resolve_knobs
+from truto_groups.sync.land import StagedPage, Staging
+from truto_groups.sync.refresh import PassedOver, refresh_accounts, replay_accounts
+from truto_groups.sync.settle import AccountResult
+from truto_groups.truto import ClientOptions, TrutoClient
+from truto_groups.truto.limits import RequestLimits
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.settling import AccountResult
-from truto_groups.warehouse.staging import StagedPage, Staging
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -165,7 +165,7 @@ class Stand:
         within_seconds: float | None = None,
     ) -> Discovery:
         """List the accounts and keep the listing."""
-        return discover(
+        return discover_accounts(
             self.session(),
             partition_keys=partition_keys,
             in_flight=in_flight,

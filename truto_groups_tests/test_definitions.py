@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from truto_groups import contract
+from truto_groups import schema
 from truto_groups.definitions import build_definitions, defs
 from truto_groups.defs.resources import TrutoResource
 
@@ -79,7 +79,7 @@ def test_the_partitioned_assets_are_those_by_account_and_no_more(
 def test_the_columns_shown_of_a_table_are_those_of_the_contract(
     specs: dict[str, dg.AssetSpec], name: str
 ) -> None:
-    (table,) = [table for table in contract.TABLES if table.name == name]
+    (table,) = [table for table in schema.TABLES if table.name == name]
     metadata = specs[name].metadata
     shown = metadata["dagster/column_schema"]
     assert isinstance(shown, dg.TableSchema)
@@ -92,7 +92,7 @@ def test_the_columns_shown_of_a_table_are_those_of_the_contract(
 def test_column_lineage_leads_from_columns_that_exist_to_columns_that_exist(
     specs: dict[str, dg.AssetSpec], name: str
 ) -> None:
-    tables = {table.name: table.column_names for table in contract.TABLES}
+    tables = {table.name: table.column_names for table in schema.TABLES}
     lineage = specs[name].metadata["dagster/column_lineage"]
     assert isinstance(lineage, dg.TableColumnLineage)
     for column, sources in lineage.deps_by_column.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from truto_groups import contract, read
+from truto_groups import read, schema
 from truto_groups.errors import DatabaseError, SettingsError
 from truto_groups_tests.stand import A, B, Stand, group, groups_of
 
@@ -37,20 +37,18 @@ def provide_filled(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
 
 
 TABLES = {
-    contract.GROUPS: read.groups,
-    contract.RAW_GROUPS: read.raw_groups,
-    contract.GROUP_TYPE_BREAKDOWN: read.group_type_breakdown,
-    contract.GROUP_CHANGES: read.group_changes,
-    contract.INTEGRATED_ACCOUNTS: read.integrated_accounts,
-    contract.INTEGRATION_CONTRACTS: read.integration_contracts,
-    contract.ACCOUNT_SYNCS: read.account_syncs,
+    schema.GROUPS: read.groups,
+    schema.RAW_GROUPS: read.raw_groups,
+    schema.GROUP_TYPE_BREAKDOWN: read.group_type_breakdown,
+    schema.GROUP_CHANGES: read.group_changes,
+    schema.INTEGRATED_ACCOUNTS: read.integrated_accounts,
+    schema.INTEGRATION_CONTRACTS: read.integration_contracts,
+    schema.ACCOUNT_SYNCS: read.account_syncs,
 }
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_frame_has_every_row_and_column_of_its_table(
-    filled: Stand, table: contract.Table
-) -> None:
+def test_a_frame_has_every_row_and_column_of_its_table(filled: Stand, table: schema.Table) -> None:
     frame = TABLES[table]()
 
     rows = filled.table(table.name)

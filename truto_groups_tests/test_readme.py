@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from truto_groups import contract
+from truto_groups import schema
 from truto_groups.definitions import defs
-from truto_groups.reporting import (
+from truto_groups.report.messages import (
     CheckState,
     FailedAttempt,
     FailedRun,
@@ -55,8 +55,8 @@ def test_every_named_check_sensor_and_schedule_exists() -> None:
     assert named - known == set()
 
 
-@pytest.mark.parametrize("table", [table for table in contract.TABLES[:10]], ids=lambda t: t.name)
-def test_every_table_is_named(table: contract.Table) -> None:
+@pytest.mark.parametrize("table", [table for table in schema.TABLES[:10]], ids=lambda t: t.name)
+def test_every_table_is_named(table: schema.Table) -> None:
     assert table.name in NAMES
 
 

@@ -2,16 +2,12 @@
 
 A command that does not need Dagster does not import it, because that alone takes two seconds.
 
-    sync.py      refresh accounts now
-    syncing.py   discovery and the job, in this process
-    report.py    what a sync was to do and did
-    accept.py    accept drift and held-back syncs
-    status.py    every known account
-    standing.py  how an account stands and what to do about it
-    naming.py    accounts as people name them
-    waiting.py   what waits for a person to accept it
-    sandbox.py   the Truto double, alone or for a command
-    terminal.py  tables, ages, paragraphs
+    sync_command     refresh accounts now
+    status_command   every known account
+    accept_command   accept drift and held-back syncs
+    sandbox_command  the Truto double, alone or for a command
+    demo             what ``make demo`` shows
+    terminal         tables and paragraphs for a terminal
 """
 
 import argparse
@@ -26,8 +22,8 @@ from pathlib import Path
 from truto_groups.cli.terminal import complain, write_anything
 from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.sandbox.server import DEFAULT_PORT
-from truto_groups.secrecy import redact
 from truto_groups.settings.dotenv import read_variables
+from truto_groups.text.secrecy import redact
 from truto_groups.version import read_version
 
 _INTERRUPTED = 130
@@ -192,23 +188,23 @@ def _sync(options: argparse.Namespace) -> int:
     # Ended by cron or a container it should leave as little behind as ended by hand.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    from truto_groups.cli.report import Wish
-    from truto_groups.cli.sync import run_sync
+    from truto_groups.cli.sync_command import run_sync
+    from truto_groups.runner.sync_report import SyncRequest
 
-    wish = Wish(names=options.account, is_all=options.all)
-    return run_sync(wish, is_verbose=options.verbose)
+    request = SyncRequest(names=options.account, is_all=options.all)
+    return run_sync(request, is_verbose=options.verbose)
 
 
 def _status(options: argparse.Namespace) -> int:
     _take_variables()
-    from truto_groups.cli.status import run_status
+    from truto_groups.cli.status_command import run_status
 
     return run_status(is_json=options.json)
 
 
 def _accept(options: argparse.Namespace) -> int:
     _take_variables()
-    from truto_groups.cli.accept import Wanted, run_accept
+    from truto_groups.cli.accept_command import Wanted, run_accept
 
     wanted = Wanted(
         integrated_account_ids=options.account,
@@ -221,7 +217,7 @@ def _accept(options: argparse.Namespace) -> int:
 
 
 def _sandbox(options: argparse.Namespace) -> int:
-    from truto_groups.cli.sandbox import run_sandbox
+    from truto_groups.cli.sandbox_command import run_sandbox
 
     return run_sandbox(port=options.port, command=options.command)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from truto_groups.visible import cut, measure, pad, show_in_cell, show_lines
+from truto_groups.text.visible import cut, measure, pad, show_in_cell, show_lines
 
 _GAP = "  "
 _UNLIMITED = 10_000

@@ -1,20 +1,21 @@
-"""What Dagster sees: only here (and in definitions.py and the command) is Dagster named.
+"""What Dagster sees: assets, checks, jobs, schedules, sensors. They call; rules lie below.
 
-partitions.py  one key per integrated account
-resources.py   Truto and the database, configured
-assets.py      the assets and how they are materialized
-acceptance.py  the job by which a person accepts what accounts send
-checks.py      verdicts on the tables, as asset checks
-contracts.py   what Truto's meta declares, and its check
-overview.py    the picture over all accounts
-metadata.py    what the UI shows of a row, a table, a result
-failing.py     how what goes wrong reaches Dagster
-home.py        where Dagster keeps its history
-runs.py        which accounts a queued or running run covers
-ended.py       which runs have ended since a sensor last looked
-jobs.py        refresh_groups and its kin
-schedules.py   what time brings about
-sensors.py     what Truto brings about
-following.py   what another run brings about: checks, the picture, contracts
-reporting.py   telling people of failed runs and of checks that turned
+partitions             one key per integrated account
+resources              Truto and the database, configured
+assets                 raw_groups, groups, group_type_breakdown, group_changes, integrated_accounts
+integration_contracts  that asset, and its check
+group_overview         that asset
+checks                 verdicts on the tables, as asset checks
+accept_drift           the job by which a person accepts what accounts send
+jobs                   refresh_groups and its kin
+schedules              what is requested by the clock
+discovery_sensor       new accounts and partitions
+followup_sensors       what a run that ended asks for: checks, the picture, contracts
+report_sensors         failed runs and turned checks, told to people
+in_flight              which accounts a queued or running run covers
+ended_runs             which runs have ended since a sensor last looked
+data_versions          what tells Dagster that a partition is up to date
+failures               how what goes wrong reaches Dagster: with advice, without a secret
+home                   where Dagster keeps its history
+metadata               what the UI shows of a row, a table, a result
 """

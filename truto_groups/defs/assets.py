@@ -3,7 +3,7 @@
 An account's raw records, groups, breakdown and changes come out of one transaction, so they come
 out of one step. It yields a materialization per published account, evaluates the checks, and only
 then fails, when accounts failed: the good ones are green, the bad ones red. What a sync does is
-refreshing.py's; what a check says is checks.py's.
+sync/refresh.py's; what a check says is checks.py's.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +16,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData as _Target,
 )
 
-from truto_groups import contract
+from truto_groups import schema
+from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
-from truto_groups.defs.failing import keep_secrets, make_failure
+from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
+from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
     describe_account,
     describe_fetch,
@@ -30,29 +32,27 @@ from truto_groups.defs.metadata import (
 )
 from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.versions import ACCOUNTS, provenance_tags, version_of
-from truto_groups.discovering import discover
 from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.refreshing import (
+from truto_groups.session import Session
+from truto_groups.sync.refresh import (
     PassedOver,
     rebuild_account_breakdowns,
     refresh_accounts,
     replay_accounts,
 )
-from truto_groups.session import Session
-from truto_groups.visible import show
-from truto_groups.warehouse.settling import AccountResult
-from truto_groups.wording import count
+from truto_groups.sync.settle import AccountResult
+from truto_groups.text.visible import show
+from truto_groups.text.words import say_count
 
 GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
 KINDS = {"duckdb", "truto"}
 
-RAW_GROUPS = dg.AssetKey(contract.RAW_GROUPS.name)
-GROUPS = dg.AssetKey(contract.GROUPS.name)
-BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
-CHANGES = dg.AssetKey(contract.GROUP_CHANGES.name)
+RAW_GROUPS = dg.AssetKey(schema.RAW_GROUPS.name)
+GROUPS = dg.AssetKey(schema.GROUPS.name)
+BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
+CHANGES = dg.AssetKey(schema.GROUP_CHANGES.name)
 
 _NAMED_IN_A_FAILURE = 20
 _VERBS = {"held_back": "Held back", "skipped": "Skipped"}
@@ -64,7 +64,7 @@ _FRESHNESS = dg.FreshnessPolicy.time_window(
 
 
 def _spec(
-    table: contract.Table, description: str, *, deps: Sequence[dg.AssetKey], is_partitioned: bool
+    table: schema.Table, description: str, *, deps: Sequence[dg.AssetKey], is_partitioned: bool
 ) -> dg.AssetSpec:
     return dg.AssetSpec(
         table.name,
@@ -82,7 +82,7 @@ def _spec(
 
 SPECS = [
     _spec(
-        contract.RAW_GROUPS,
+        schema.RAW_GROUPS,
         "One row per unified group, exactly as Truto sent it.\n\n"
         "One partition per integrated account. Materializing it fetches the account from Truto, "
         "whole, and publishes groups, breakdown and changes with it. A materialized partition "
@@ -91,7 +91,7 @@ SPECS = [
         is_partitioned=True,
     ),
     _spec(
-        contract.GROUPS,
+        schema.GROUPS,
         "One row per group, team or department of an integrated account.\n\n"
         "Materialized with raw_groups it is fetched; without, it is rebuilt from raw_groups and "
         "no request is sent. How fresh an account is stands in "
@@ -100,7 +100,7 @@ SPECS = [
         is_partitioned=True,
     ),
     _spec(
-        contract.GROUP_TYPE_BREAKDOWN,
+        schema.GROUP_TYPE_BREAKDOWN,
         "How many groups of which type an integrated account has.\n\n"
         "One row per type that occurs; an account without groups has none. Materialized alone it "
         "is counted anew from groups.",
@@ -108,7 +108,7 @@ SPECS = [
         is_partitioned=True,
     ),
     _spec(
-        contract.GROUP_CHANGES,
+        schema.GROUP_CHANGES,
         "What was added, removed and changed between two published syncs, field by field.\n\n"
         "Over all accounts. The first sync of an account is a beginning and makes no rows; "
         "syncing the same data again adds none. `groups_as_of(instant)` gives the groups as they "
@@ -326,7 +326,7 @@ def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
 def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
     lines = [show(str(problem))] if problem else []
     if failures:
-        lines.append(f"Not published: {count(len(failures), 'integrated account')}.")
+        lines.append(f"Not published: {say_count(len(failures), 'integrated account')}.")
         lines += [
             f"- {show(key)}: {show(error)}"
             for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]
@@ -351,7 +351,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     group_name=GROUP_NAME,
     owners=OWNERS,
     kinds=KINDS,
-    metadata=describe_table(contract.INTEGRATED_ACCOUNTS),
+    metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
 )
 @keep_secrets
@@ -361,7 +361,7 @@ def integrated_accounts(
     """List the accounts and keep the listing."""
     try:
         session = open_session(truto, duckdb)
-        found = discover(
+        found = discover_accounts(
             session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
         )
     except TrutoGroupsError as error:

@@ -1,7 +1,7 @@
 """The checks: each judges all known accounts and lists those that fail, with what to do.
 
-A check that cannot run raises; it never passes or fails instead. The rules are freshness.py's,
-drift/'s and the warehouse's; here they become results.
+A check that cannot run raises; it never passes or fails instead. The rules are
+accounts/freshness.py's, drift/'s and the warehouse's; here they become results.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,29 +12,29 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from truto_groups import contract
-from truto_groups.accounts import KnownAccount
+from truto_groups import schema
+from truto_groups.accounts.freshness import find_stale_accounts
+from truto_groups.accounts.model import KnownAccount
 from truto_groups.defs.metadata import show_duration, table_of
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
+from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import Finding
-from truto_groups.drift.united import unite_drift
-from truto_groups.freshness import find_stale_accounts
 from truto_groups.session import Session
-from truto_groups.visible import show, show_in_markdown
-from truto_groups.warehouse.acceptance import Waiting, digest_of, read_waiting
-from truto_groups.warehouse.accounts import read_known_accounts
-from truto_groups.warehouse.database import Connection
-from truto_groups.warehouse.reports import (
+from truto_groups.sync.accept import PendingAcceptance, digest_of, read_pending
+from truto_groups.text.visible import show, show_in_markdown
+from truto_groups.text.words import say_count
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.check_queries import (
     LastAudit,
     find_duplicate_ids,
     find_wrong_breakdowns,
     read_last_audits,
     read_since,
 )
-from truto_groups.wording import count
+from truto_groups.warehouse.database import Connection
 
-GROUPS = dg.AssetKey(contract.GROUPS.name)
-BREAKDOWN = dg.AssetKey(contract.GROUP_TYPE_BREAKDOWN.name)
+GROUPS = dg.AssetKey(schema.GROUPS.name)
+BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
 
 _WARN = dg.AssetCheckSeverity.WARN
 _ERROR = dg.AssetCheckSeverity.ERROR
@@ -67,8 +67,8 @@ class _Tables:
         ]
 
     @cached_property
-    def waiting(self) -> list[Waiting]:
-        return read_waiting(self.connection)
+    def pending(self) -> list[PendingAcceptance]:
+        return read_pending(self.connection)
 
 
 Judge = Callable[[Session, _Tables], dg.AssetCheckResult]
@@ -87,7 +87,7 @@ def _judge_contract(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         "groups_match_contract",
         rows,
         severity=_ERROR if is_held_back else _WARN,
-        waiting=tables.waiting if rows else (),
+        pending=tables.pending if rows else (),
         passed_text="Every account's last answer fits the contract.",
         failed_text="Does not fit the contract",
     )
@@ -107,7 +107,7 @@ def _find_contract_problems(
                 "They are null in groups. Tell Truto which field of the app is mapped to it.",
             )
     if counts.unmapped_count > unmapped_limit * counts.record_count:
-        unmapped = [name for name in counts.group_types if name.lower() not in contract.GROUP_TYPES]
+        unmapped = [name for name in counts.group_types if name.lower() not in schema.GROUP_TYPES]
         unmapped.sort(key=lambda name: (-counts.group_types[name], name))
         types = ", ".join(unmapped[:_NAMED_IN_A_DESCRIPTION])
         yield (
@@ -146,7 +146,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
             }
             for told in audit.told_filters
         ]
-    united = unite_drift(
+    united = find_common_drift(
         {audit.integrated_account_id: audit.findings for audit in audits},
         integrations={audit.integrated_account_id: audit.integration for audit in audits},
     )
@@ -154,7 +154,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         "no_unaccepted_drift",
         rows,
         severity=_WARN,
-        waiting=tables.waiting if rows else (),
+        pending=tables.pending if rows else (),
         passed_text="Every account looks like what was accepted.",
         failed_text="Different from what was accepted",
         at_once=[one.message for one in united if one.severity != "information"],
@@ -224,7 +224,7 @@ def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         "group_counts_are_plausible",
         rows,
         severity=_ERROR if is_held_back else _WARN,
-        waiting=tables.waiting if rows else (),
+        pending=tables.pending if rows else (),
         passed_text="Every account has about as many groups as it used to.",
         failed_text="An implausible number of groups",
     )
@@ -325,9 +325,9 @@ def evaluate_checks(
         return [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
 
 
-def _describe_acceptance(waiting: Sequence[Waiting]) -> dict[str, Any]:
+def _describe_acceptance(pending: Sequence[PendingAcceptance]) -> dict[str, Any]:
     """What accepting would do, and the launch configuration to paste."""
-    acceptable = [one for one in waiting if one.obstacle is None]
+    acceptable = [one for one in pending if one.obstacle is None]
     if not acceptable:
         return {}
     digest = digest_of(acceptable)
@@ -391,14 +391,14 @@ def _result(
     passed_text: str,
     failed_text: str,
     asset_key: dg.AssetKey = GROUPS,
-    waiting: Sequence[Waiting] = (),
+    pending: Sequence[PendingAcceptance] = (),
     at_once: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
     accounts = list(dict.fromkeys(row["integrated_account_id"] for row in rows))
     named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
     more = len(accounts) - _NAMED_IN_A_DESCRIPTION
     named += f" and {more} more" if more > 0 else ""
-    failed = f"{failed_text}: {count(len(accounts), 'account')} ({named})."
+    failed = f"{failed_text}: {say_count(len(accounts), 'account')} ({named})."
     metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
     if at_once:
         metadata["many_accounts_at_once"] = dg.MetadataValue.md(
@@ -408,7 +408,7 @@ def _result(
         metadata["what_to_do"] = table_of(rows)
         failing = set(accounts)
         metadata |= _describe_acceptance(
-            [one for one in waiting if one.integrated_account_id in failing]
+            [one for one in pending if one.integrated_account_id in failing]
         )
     return dg.AssetCheckResult(
         check_name=name,

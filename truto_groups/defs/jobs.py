@@ -7,8 +7,8 @@ import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS, TIME_ALONE
-from truto_groups.defs.contracts import CONTRACT_CHECK_SPECS, CONTRACTS
-from truto_groups.defs.overview import OVERVIEW
+from truto_groups.defs.group_overview import OVERVIEW
+from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS, CONTRACTS
 
 # A run over many accounts that failed in some has done its work: to run it again at once would
 # only repeat what failed. What is due is requested by the schedule. One whose process died has left

@@ -10,16 +10,10 @@ from typing import Any
 
 import dagster as dg
 
-from truto_groups.accounts import KnownAccount
-from truto_groups.contract import (
-    GROUP_CHANGES,
-    GROUP_TYPE_BREAKDOWN,
-    GROUPS,
-    RAW_GROUPS,
-    Table,
-)
-from truto_groups.visible import show
-from truto_groups.warehouse.settling import AccountResult
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.schema import GROUP_CHANGES, GROUP_TYPE_BREAKDOWN, GROUPS, RAW_GROUPS, Table
+from truto_groups.sync.settle import AccountResult
+from truto_groups.text.visible import show
 
 MAX_ROWS = 100
 

@@ -16,8 +16,6 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from truto_groups.client import ClientOptions, TrutoClient, check_network
-from truto_groups.limits import RequestLimits
 from truto_groups.session import Session
 from truto_groups.settings import (
     EffectiveKnobs,
@@ -29,6 +27,8 @@ from truto_groups.settings import (
     read_token,
     resolve_knobs,
 )
+from truto_groups.truto import ClientOptions, TrutoClient, check_network
+from truto_groups.truto.limits import RequestLimits
 from truto_groups.warehouse.database import Connection, Database
 
 

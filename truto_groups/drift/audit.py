@@ -1,31 +1,17 @@
 """Compare what a sync looks like with the account's baseline and what came since.
 
 Decides what changed and how bad that is; whether to publish is the caller's. What makes rows
-wrong is unified.py's part; here everything that is only different.
+wrong is unified_fields.py's part; here everything that is only different.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from truto_groups.drift import unified, values
-from truto_groups.drift.chance import (
-    SURPRISING,
-    UNUSUAL,
-    Count,
-    least_surprising,
-)
-from truto_groups.drift.findings import Finding, Kind, Severity, sort_findings
+from truto_groups.drift import unified_fields, values
+from truto_groups.drift.findings import Finding, FindingKind, Severity, sort_findings
 from truto_groups.drift.folding import fold_alike
-from truto_groups.drift.shape import (
-    ANY_KEY,
-    ELEMENT,
-    MIXED,
-    NOT_SEEN,
-    Path,
-    Seen,
-    Shape,
-    path_text,
-)
+from truto_groups.drift.probability import SURPRISING, UNUSUAL, Count, least_surprising
+from truto_groups.drift.shape import ANY_KEY, ELEMENT, MIXED, NOT_SEEN, Path, Seen, Shape, path_text
 
 SHARE_THAT_MATTERS = 0.05
 """A share of nulls that moved by less does not warn, however sure it is."""
@@ -72,7 +58,7 @@ def audit(
         baseline = next((past.shape for past in history if past.shape.record_count), None)
     comparison = _Comparison.of(observed, baseline=baseline, history=history)
     findings = [
-        *unified.find_contract_findings(
+        *unified_fields.find_contract_findings(
             comparison.observed,
             baseline=comparison.baseline,
             history=[past.shape for past in comparison.history],
@@ -139,7 +125,7 @@ def _find_path_findings(comparison: _Comparison) -> Iterator[Finding]:
             yield from _find_null_findings(path, was, seen, comparison)
 
 
-def _presence(path: Path, kind: Kind, comparison: _Comparison) -> Finding:
+def _presence(path: Path, kind: FindingKind, comparison: _Comparison) -> Finding:
     witnesses = comparison.witnesses(path)
     references = [_present(shape, path) for shape in witnesses]
     observed = _present(comparison.observed, path)

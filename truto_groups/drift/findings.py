@@ -7,7 +7,7 @@ import msgspec
 
 Severity = Literal["breaking", "warning", "information"]
 
-Kind = Literal[
+FindingKind = Literal[
     "malformed",
     "not_an_object",
     "id_missing",
@@ -70,7 +70,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         new_types: The JSON types that were not there before, of a type that changed.
     """
 
-    kind: Kind
+    kind: FindingKind
     severity: Severity
     path: str = ""
     was: str = ""
@@ -104,7 +104,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         return ADVICE[self.kind]
 
 
-def _title(kind: Kind) -> str:
+def _title(kind: FindingKind) -> str:
     return {
         "malformed": "JSON cannot be read in",
         "not_an_object": "No object is",

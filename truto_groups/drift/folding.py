@@ -7,8 +7,8 @@ paths the next day. Such keys become the one step ``{}``.
 import re
 from collections.abc import Iterable, Mapping
 
-from truto_groups.contract import UNIFIED_GROUP_FIELDS
 from truto_groups.drift.shape import ANY_KEY, ELEMENT, NULL, Path, Seen, Shape
+from truto_groups.schema import UNIFIED_GROUP_FIELDS
 
 MAX_DEPTH = 10
 """Steps of the longest path; deeper values are not looked into."""

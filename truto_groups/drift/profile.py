@@ -10,23 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from truto_groups.drift.folding import (
-    MAX_DEPTH,
-    bound_paths,
-    is_data_key,
-    is_free_form,
-    is_name,
-)
-from truto_groups.drift.shape import (
-    ANY_KEY,
-    ELEMENT,
-    MIXED,
-    NULL,
-    LandedCounts,
-    Path,
-    Seen,
-    Shape,
-)
+from truto_groups.drift.folding import MAX_DEPTH, bound_paths, is_data_key, is_free_form, is_name
+from truto_groups.drift.shape import ANY_KEY, ELEMENT, MIXED, NULL, LandedCounts, Path, Seen, Shape
 
 # What DuckDB's json_structure calls the types of JSON; all numbers are one type.
 _TYPES: Mapping[bytes, str] = {

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from truto_groups.contract import GROUP_TYPES
-from truto_groups.drift.chance import SURPRISING, UNUSUAL, Count, least_surprising
 from truto_groups.drift.findings import Finding, Severity
+from truto_groups.drift.probability import SURPRISING, UNUSUAL, Count, least_surprising
 from truto_groups.drift.shape import Path, Shape
+from truto_groups.schema import GROUP_TYPES
 
 _MANY_GROUP_TYPES = 20
 """An account with more types than this uses free text."""

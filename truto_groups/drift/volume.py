@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from truto_groups.drift.chance import tail
+from truto_groups.drift.probability import tail
 
-Outcome = Literal["ok", "warn", "hold_back"]
+VolumeOutcome = Literal["ok", "warn", "hold_back"]
 
 SMALLEST_EMPTIED = 3
 """From so many groups on a fall to zero is held back: one or two groups may well be deleted, and
@@ -44,7 +44,7 @@ class VolumeVerdict:
         reason: The numbers and the limit, in a sentence; "" when all is well.
     """
 
-    outcome: Outcome
+    outcome: VolumeOutcome
     observed: int
     usual: int | None = None
     moved: float = 0.0
@@ -91,7 +91,7 @@ def _judge_fall(observed: int, *, history: Sequence[int], limit: float | None) -
     lost = (usual - observed) / usual
     numbers = f"{observed:,} groups instead of {usual:,} ({lost:.0%} fewer)"
     if limit is not None:
-        outcome: Outcome = "hold_back" if lost > limit else "ok"
+        outcome: VolumeOutcome = "hold_back" if lost > limit else "ok"
         reason = f"{numbers}; the settings allow a fall of {limit:.0%} (max_fall)."
         return VolumeVerdict(outcome, observed, usual, -lost, 1.0, reason if lost > limit else "")
     if not observed:
@@ -110,7 +110,7 @@ def _judge_emptied(history: Sequence[int], *, reason: str) -> VolumeVerdict:
     usual = history[-1]
     has_come_and_gone = history.count(0) > 1
     if max(history) < SMALLEST_EMPTIED or 0 in history:
-        outcome: Outcome = "ok" if has_come_and_gone else "warn"
+        outcome: VolumeOutcome = "ok" if has_come_and_gone else "warn"
     else:
         outcome = "hold_back"
     return VolumeVerdict(outcome, 0, usual, -1.0, 0.0, "" if outcome == "ok" else reason)
@@ -123,7 +123,7 @@ def _judge_rise(observed: int, *, history: Sequence[int], limit: float | None) -
     grown = observed / usual - 1
     numbers = f"{observed:,} groups instead of {usual:,} ({grown:.0%} more)"
     if limit is not None:
-        outcome: Outcome = "hold_back" if grown > limit else "ok"
+        outcome: VolumeOutcome = "hold_back" if grown > limit else "ok"
         reason = f"{numbers}; the settings allow a rise of {limit:.0%} (max_rise)."
         return VolumeVerdict(outcome, observed, usual, grown, 1.0, reason if grown > limit else "")
     chance = chance_of_rise(observed, history=history)

@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from truto_groups.sandbox import errors
-from truto_groups.sandbox.accounts import Account
-from truto_groups.sandbox.filters import select_rows
+from truto_groups.sandbox import error_bodies
+from truto_groups.sandbox.selection import select_rows
+from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Request, Response
 
 FILTERS = (
@@ -30,16 +30,16 @@ MAX_PAGE_SIZE = 5000
 ENVIRONMENT_ID = "7c6d9a0e-5f1b-4f7c-9d0a-3b1e8a2c4d5f"
 
 
-def list_accounts(accounts: Iterable[Account], request: Request) -> Response:
+def answer_account_listing(accounts: Iterable[Account], request: Request) -> Response:
     """Answer a page of the accounts that the filters leave, in the order they were connected."""
     limit = str(request.query.get("limit", PAGE_SIZE))
     if not limit.isdecimal() or int(limit) == 0:
-        return errors.truto_error(400, "limit must be a positive integer")
+        return error_bodies.truto_error(400, "limit must be a positive integer")
     offset = _read_offset(request.query.get("next_cursor"))
     if offset is None:
-        return errors.truto_error(400, "next_cursor is invalid")
+        return error_bodies.truto_error(400, "next_cursor is invalid")
     size = min(int(limit), MAX_PAGE_SIZE)
-    rows = [describe_account(account) for account in accounts]
+    rows = [describe_listed_account(account) for account in accounts]
     rows = select_rows(rows, query=request.query, names=FILTERS)
     end = offset + size
     body = {
@@ -51,7 +51,7 @@ def list_accounts(accounts: Iterable[Account], request: Request) -> Response:
     return Response.of_json(body)
 
 
-def describe_account(account: Account) -> dict[str, Any]:
+def describe_listed_account(account: Account) -> dict[str, Any]:
     """Make the row of an account, its secrets stripped as Truto strips them."""
     integration = account.integration
     environment_integration = {

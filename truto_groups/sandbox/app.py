@@ -7,12 +7,12 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from truto_groups.sandbox import admin, errors, meta
-from truto_groups.sandbox.accounts import Account
+from truto_groups.sandbox import admin, error_bodies, meta
 from truto_groups.sandbox.ceilings import CeilingGuard, Ceilings
 from truto_groups.sandbox.clock import RefreshClock
-from truto_groups.sandbox.groups import GroupRoutes
+from truto_groups.sandbox.group_routes import GroupRoutes
 from truto_groups.sandbox.integrations import INTEGRATIONS, Integration
+from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Request, Response
 
 PAGE_CACHE_BYTES = 32 * 1024 * 1024
@@ -65,16 +65,16 @@ class Sandbox:
         if request.segments == ("ping",):
             return Response.of_json({"message": "pong"})
         if request.headers.get("authorization") != f"Bearer {self._token}":
-            return errors.truto_error(401, "Invalid or missing API token")
+            return error_bodies.truto_error(401, "Invalid or missing API token")
         if self._guard is not None:
             refusal = self._guard.refuse(_throttled_account(request), at=request.at)
             if refusal is not None:
                 return refusal
         if not _is_route(request.segments):
-            return errors.truto_error(404, f"Cannot {request.method} {request.path}")
+            return error_bodies.truto_error(404, f"Cannot {request.method} {request.path}")
         if request.method != "GET":
             message = f"{request.method} is not allowed on a sandbox"
-            return errors.truto_error(405, message, headers={"Allow": "GET"})
+            return error_bodies.truto_error(405, message, headers={"Allow": "GET"})
         if request.segments[: len(_GROUPS)] == _GROUPS:
             return self._answer_unified(request, request.segments[len(_GROUPS) :])
         return self._answer_admin(request)
@@ -84,7 +84,7 @@ class Sandbox:
             return meta.describe_for_integration(self._find_integration(rest[0]), rest[2])
         account_id = request.integrated_account_id
         if not account_id:
-            return errors.missing_parameters(["integrated_account_id"])
+            return error_bodies.missing_parameters(["integrated_account_id"])
         account = self.find_account(account_id)
         if account is None:
             return _unknown_account(account_id)
@@ -100,17 +100,17 @@ class Sandbox:
     def _answer_admin(self, request: Request) -> Response:
         kind, *rest = request.segments
         if not rest:
-            return admin.list_accounts(self.accounts, request)
+            return admin.answer_account_listing(self.accounts, request)
         if kind == "integration":
             integration = self._find_integration(rest[0])
             if integration is None:
-                return errors.truto_error(404, f"Integration {rest[0]} not found")
+                return error_bodies.truto_error(404, f"Integration {rest[0]} not found")
             return meta.describe_capabilities(integration, request.query)
         account = self.find_account(rest[0])
         if account is None:
             return _unknown_account(rest[0])
         if len(rest) == 1:
-            return Response.of_json(admin.describe_account(account))
+            return Response.of_json(admin.describe_listed_account(account))
         return meta.describe_capabilities(account.integration, request.query, account=account)
 
     def _find_integration(self, slug: str) -> Integration | None:
@@ -134,4 +134,4 @@ def _throttled_account(request: Request) -> str | None:
 
 
 def _unknown_account(integrated_account_id: str) -> Response:
-    return errors.truto_error(404, f"Integrated account {integrated_account_id} not found")
+    return error_bodies.truto_error(404, f"Integrated account {integrated_account_id} not found")

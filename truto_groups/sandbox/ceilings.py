@@ -1,13 +1,14 @@
 """Truto's own limits: requests in any ten seconds, by token and by integrated account.
 
-Off unless a server is given a ``Ceilings``. The vendor's limits are headers only; see groups.py.
+Off unless a server is given a ``Ceilings``. The vendor's limits are headers only; see
+group_routes.py.
 """
 
 import threading
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-from truto_groups.sandbox.errors import rate_limited_by_truto
+from truto_groups.sandbox.error_bodies import rate_limited_by_truto
 from truto_groups.sandbox.wire import Response
 
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from truto_groups.sandbox.accounts import Group, Verbatim
 from truto_groups.sandbox.integrations import Integration
+from truto_groups.sandbox.served_accounts import Group, Verbatim
 from truto_groups.sandbox.wire import Query, Response, encode_json, read_boolean, read_list
 
 FORMATS = ("unified", "raw", "normalized", "stream", "debug")

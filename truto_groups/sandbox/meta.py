@@ -6,9 +6,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from truto_groups.sandbox import errors
-from truto_groups.sandbox.accounts import Account
+from truto_groups.sandbox import error_bodies
 from truto_groups.sandbox.integrations import Integration, Parameter
+from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Query, Response, read_boolean, read_list
 
 MODEL = "user-directory"
@@ -53,7 +53,7 @@ GROUP_SCHEMA: Mapping[str, Mapping[str, Any]] = {
 def describe_for_integration(integration: Integration | None, method: str) -> Response:
     """Answer ``/unified/user-directory/groups/{integration}/meta/{method}``."""
     if integration is None or not _is_mapped(integration, method):
-        return errors.truto_error(404, f"Method {method} of {MODEL}/{RESOURCE} is not mapped")
+        return error_bodies.truto_error(404, f"Method {method} of {MODEL}/{RESOURCE} is not mapped")
     filled = {name: GROUP_SCHEMA[name] for name in (*integration.fields, "remote_data")}
     body = _describe(integration, method)
     return Response.of_json(body | {"response_schema": _schema(filled)})
@@ -62,7 +62,7 @@ def describe_for_integration(integration: Integration | None, method: str) -> Re
 def describe_for_account(account: Account, method: str) -> Response:
     """Answer ``/unified/user-directory/groups/meta/{method}`` for one account."""
     if not _is_mapped(account.integration, method):
-        return errors.truto_error(404, f"Method {method} of {MODEL}/{RESOURCE} is not mapped")
+        return error_bodies.truto_error(404, f"Method {method} of {MODEL}/{RESOURCE} is not mapped")
     lines = [f'"{name}": {name}' for name in account.integration.fields]
     mapping = "response.{ " + ", ".join(lines) + " }"
     override: Any = (account.unified_model_override or {}).get(MODEL, {})

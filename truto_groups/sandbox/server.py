@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from truto_groups.sandbox.accounts import Account
 from truto_groups.sandbox.app import PAGE_CACHE_BYTES, Sandbox
 from truto_groups.sandbox.ceilings import Ceilings
 from truto_groups.sandbox.samples import sample_accounts
+from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.sockets import HttpServer
 from truto_groups.sandbox.wire import Request, Response
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 
-from truto_groups.sandbox import errors
+from truto_groups.sandbox import error_bodies
 from truto_groups.sandbox.wire import Request, Response
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
             response = cast(HttpServer, self.server).answer(request)
         except Exception:
             logger.exception("the sandbox failed on %s %s", request.method, request.path)
-            response = errors.truto_error(500, "The sandbox failed; see its log")
+            response = error_bodies.truto_error(500, "The sandbox failed; see its log")
         self._send(response)
 
     def _send(self, response: Response) -> None:

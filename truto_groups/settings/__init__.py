@@ -1,22 +1,25 @@
-"""What a user may set: the environment and the settings file, typed and checked.
+"""What a user may set: the environment, the settings file, and the query of List Groups.
 
 Pure but for reading that one file; nothing is read at import. What the Dagster resource looks like
-is defs/'s, and which query parameters there are is query.py's.
+is defs/'s; how a query is written into a URL is truto/'s.
 
-    mistakes      a mistake, and several told at once
-    durations     90s, 30m, 6h, 7d
-    addresses     URLs that the token may go to
-    validators    what a single value may be
-    knobs         the resource's knobs, described once and resolved
-    sections      the settings file as a typed tree
-    document      YAML with lines
-    account       what holds for one account
-    strays        settings that apply to nobody
-    file          reading the settings file
-    environment   the variables
+    mistakes          a mistake, and several told at once
+    durations         90s, 30m, 6h, 7d
+    addresses         URLs that the token may go to
+    validators        what a single value may be
+    query_parameters  the documented parameters of List Groups, a table
+    query             whether a query can be sent, and what would be right
+    knobs             the resource's knobs, described once and resolved
+    sections          the settings file as a typed tree
+    yaml_document     YAML with lines
+    account_settings  what holds for one account
+    unused            settings that apply to nobody
+    file              reading the settings file
+    environment       the variables
+    dotenv            the project's .env
 """
 
-from truto_groups.settings.account import AccountSettings, Settings, VolumeLimits
+from truto_groups.settings.account_settings import AccountSettings, Settings, VolumeLimits
 from truto_groups.settings.durations import format_duration, parse_duration
 from truto_groups.settings.environment import (
     Environment,
@@ -28,7 +31,7 @@ from truto_groups.settings.environment import (
 from truto_groups.settings.file import read_settings
 from truto_groups.settings.knobs import EffectiveKnobs, TrutoKnobs, describe_knob, resolve_knobs
 from truto_groups.settings.sections import Complete, DiscoverySettings, RemoteData
-from truto_groups.settings.strays import find_strays
+from truto_groups.settings.unused import find_unused_settings
 
 __all__ = [
     "AccountSettings",
@@ -43,7 +46,7 @@ __all__ = [
     "check_temporary_folder",
     "describe_knob",
     "find_project",
-    "find_strays",
+    "find_unused_settings",
     "format_duration",
     "parse_duration",
     "read_environment",

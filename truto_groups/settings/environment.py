@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from truto_groups.errors import SettingsError
-from truto_groups.secrecy import hide, hide_address, hide_password
 from truto_groups.settings.addresses import check_webhook_url, normalize_base_url
+from truto_groups.text.secrecy import hide, hide_address, hide_password
 
 BASE_URL_VARIABLE = "TRUTO_BASE_URL"
 DATABASE_VARIABLE = "TRUTO_GROUPS_DATABASE"

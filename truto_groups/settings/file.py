@@ -1,7 +1,7 @@
 """Read the settings file, and tell every mistake in it at once.
 
-Puts together what document.py, sections.py, query.py and account.py each know; knows nothing
-itself of YAML or of what a value may be.
+Puts together what yaml_document.py, sections.py, query.py and account_settings.py each know; knows
+nothing itself of YAML or of what a value may be.
 """
 
 import json
@@ -14,10 +14,9 @@ from typing import cast
 from pydantic import ValidationError
 
 from truto_groups.errors import SettingsError
-from truto_groups.query import find_query_mistakes
-from truto_groups.settings.account import Settings
-from truto_groups.settings.document import Document, read_document
+from truto_groups.settings.account_settings import Settings
 from truto_groups.settings.mistakes import KeyPath, Mistake, make_error, shorten
+from truto_groups.settings.query import find_query_mistakes
 from truto_groups.settings.sections import (
     KEY_HOMES,
     AccountSection,
@@ -26,6 +25,7 @@ from truto_groups.settings.sections import (
     may_be_empty,
 )
 from truto_groups.settings.validators import find_mistakes
+from truto_groups.settings.yaml_document import Document, read_document
 
 # A hundred thousand accounts fit; what never ends, such as a device, must not fill the memory.
 _LONGEST = 32 << 20

@@ -1,6 +1,7 @@
 """The settings file as a typed tree: its sections, their keys, and what each value may be.
 
-Every key is optional and None when it is not given; what holds for an account is account.py's.
+Every key is optional and None when it is not given; what holds for an account is
+account_settings.py's.
 """
 
 from datetime import timedelta

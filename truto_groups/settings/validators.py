@@ -129,7 +129,7 @@ def variable_name() -> PlainValidator:
 
 
 def account_id() -> PlainValidator:
-    """Id of an integrated account, as a key; one that no listing has is told by strays.py."""
+    """Id of an integrated account, as a key; one that no listing has is told by unused.py."""
 
     def validate(value: object) -> str:
         if isinstance(value, str) and _KEY.fullmatch(value):

@@ -1,30 +1,31 @@
-"""The database: land, audit, publish, read. Only this package names duckdb.
+"""The database: where it lies, who may open it, what its tables hold. Names duckdb.
 
-location.py    where it lies, told without its secrets
-turns.py       processes one after the other, in the order of asking
-copies.py      whole copies of a file that somebody may be writing
-schema.py      its tables, and how those of an earlier version are brought forward
-troubles.py    what DuckDB's errors mean to a person
-database.py    the ways into it: alone to write, together to read, through a copy
-statements.py  the SQL files of sql/
-presence.py    which runs are alive
-order.py       which of two answers is newer
-properties.py  what a database remembers of itself
+Functions work on a connection that Database.writing or .reading gave. What becomes of an answer is
+sync/'s; what a table's columns are, schema.py's.
 
-staging.py     the private room in which the pages of a run are landed
-settling.py    what becomes of accounts: unchanged, published, held back, failed
-publishing.py  one transaction that replaces the rows of accounts
-replaying.py   the same from raw records, without a request
-acceptance.py  the same from what was held back, because a person says so
+    database          where it lies, who may open it, and its tables
+    location          which places are taken, told without secrets
+    turns             turns of processes: alone, or with others who only look
+    upgrades          which tables a database has, and how an earlier one is brought forward
+    duckdb_errors     what DuckDB's errors mean to a person
+    copies            whole copies of a file that somebody may be writing
+    statements        the SQL files of sql/
+    live_runs         which runs are alive, told by locks
+    answer_order      which of two answers is newer
+    interruption      a signal that DuckDB hides behind an error of its own
+    json_equality     whether two texts are the same JSON value
+    snapshot          a copy to read that keeps no writer waiting
 
-ledger.py      account_syncs: every attempt and how it ended
-accounts.py    integrated_accounts and what discovery remembers
-shapes.py      what attempts looked like, and with which baseline they are compared
-contracts.py   what integrations declare
+    properties_table  database_properties: what the database remembers of itself
+    ledger_table      account_syncs: every attempt and how it ended
+    accounts_table    integrated_accounts, and what discovery remembers
+    shapes_table      account_shapes: what attempts looked like, and their baselines
+    contracts_table   integration_contracts: what integrations declare
 
-reports.py     what checks read
-outcomes.py    what became of the accounts of a run
-failures.py    what reports of failed runs read
-overview.py    what the picture shows
-snapshot.py    a copy to read that keeps no writer waiting
+    check_queries     what checks read
+    run_queries       what became of the accounts of a run
+    earlier_syncs     what is known of accounts' earlier syncs
+    failure_queries   what reports of failed runs read
+    overview_queries  what the picture shows
+    sql/              every statement longer than a line
 """

@@ -6,7 +6,7 @@ is that state, whatever was written meanwhile. Two things are seen to besides. T
 hold what was committed since, are read first, because they lead to blocks that were written before
 them. And blocks of metadata, which DuckDB rewrites with what it adds to them, are checked.
 
-What is in a file is schema.py's to judge; what to do about one that never rests is database.py's.
+What is in a file is upgrades.py's to judge; what to do about one that never rests is database.py's.
 """
 
 import contextlib

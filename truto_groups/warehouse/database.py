@@ -18,9 +18,9 @@ from pathlib import Path
 
 import duckdb
 
-from truto_groups.contract import SCHEMA_VERSION
 from truto_groups.errors import DatabaseError
-from truto_groups.logs import get_logger
+from truto_groups.schema import SCHEMA_VERSION
+from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.copies import (
     Copy,
     NoDatabaseError,
@@ -28,15 +28,7 @@ from truto_groups.warehouse.copies import (
     UnsettledError,
     take_copy,
 )
-from truto_groups.warehouse.location import read_location
-from truto_groups.warehouse.sameness import register_sameness
-from truto_groups.warehouse.schema import (
-    bring_forward,
-    read_layout,
-    require_layout,
-    tell_brought_forward,
-)
-from truto_groups.warehouse.troubles import (
+from truto_groups.warehouse.duckdb_errors import (
     FOLDER_PREFIX,
     ROOM_ADVICE,
     explain,
@@ -45,7 +37,15 @@ from truto_groups.warehouse.troubles import (
     name_temporary_folder,
     redact_errors,
 )
+from truto_groups.warehouse.json_equality import register_sameness
+from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.turns import turn
+from truto_groups.warehouse.upgrades import (
+    bring_forward,
+    read_layout,
+    require_layout,
+    tell_brought_forward,
+)
 
 logger = get_logger(__name__)
 

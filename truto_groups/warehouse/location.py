@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from truto_groups.secrecy import hide, redact
+from truto_groups.text.secrecy import hide, redact
 
 _REMOTE = ("md:", "motherduck:", "ducklake:")
 _HIDDEN = "[secret]"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import duckdb
 
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.sameness import register_sameness
+from truto_groups.warehouse.json_equality import register_sameness
 
 
 def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:

@@ -7,7 +7,11 @@ from importlib import resources
 @cache
 def statement(name: str) -> str:
     """Return the text of ``sql/<name>.sql``."""
-    return resources.files("truto_groups.sql").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    return (
+        resources.files("truto_groups.warehouse.sql")
+        .joinpath(f"{name}.sql")
+        .read_text(encoding="utf-8")
+    )
 
 
 def statements(name: str) -> list[str]:

@@ -12,11 +12,11 @@ from statistics import median
 
 import dagster as dg
 
+from truto_groups.accounts.planning import MAX_ACCOUNTS_IN_A_RANGE
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS, SPECS
+from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.partitions import integrated_accounts
-from truto_groups.defs.runs import range_tags
-from truto_groups.planning import MAX_ACCOUNTS_IN_A_RANGE
 from truto_groups_tests.benchmark.measure import (
     Measured,
     describe_machine,

@@ -17,8 +17,8 @@ import dagster as dg
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import open_session
-from truto_groups.listing import list_accounts
-from truto_groups.refreshing import refresh_accounts
+from truto_groups.sync.refresh import refresh_accounts
+from truto_groups.truto.blocking import list_accounts
 from truto_groups_tests.benchmark.measure import PACKAGE, describe_machine, serving
 from truto_groups_tests.benchmark.project import discover, make_resources, open_instance
 from truto_groups_tests.benchmark.server import account_id

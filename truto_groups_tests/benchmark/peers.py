@@ -10,12 +10,7 @@ import sys
 import tempfile
 from statistics import median
 
-from truto_groups_tests.benchmark.measure import (
-    Measured,
-    describe_machine,
-    measure_apart,
-    serving,
-)
+from truto_groups_tests.benchmark.measure import Measured, describe_machine, measure_apart, serving
 from truto_groups_tests.benchmark.server import AT_ONCE, PAGE_SIZE
 from truto_groups_tests.benchmark.sides import SIDES
 

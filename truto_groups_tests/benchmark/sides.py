@@ -14,13 +14,13 @@ import duckdb
 import httpx
 import msgspec
 
-from truto_groups.client import ClientOptions, TrutoClient
-from truto_groups.limits import RequestLimits
-from truto_groups.listing import list_accounts
-from truto_groups.refreshing import refresh_accounts
 from truto_groups.session import Session
 from truto_groups.settings import Settings, resolve_knobs
-from truto_groups.warehouse.accounts import write_listing
+from truto_groups.sync.refresh import refresh_accounts
+from truto_groups.truto import ClientOptions, TrutoClient
+from truto_groups.truto.blocking import list_accounts
+from truto_groups.truto.limits import RequestLimits
+from truto_groups.warehouse.accounts_table import write_listing
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.benchmark.measure import Measured, measure_here, tell
 from truto_groups_tests.benchmark.others import prepare_dlt, prepare_vendors_client

@@ -15,9 +15,9 @@ import dagster as dg
 import pytest
 
 from truto_groups.definitions import build_definitions
+from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
-from truto_groups.defs.runs import range_tags
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups.warehouse.database import Database
 

@@ -23,9 +23,9 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
-from truto_groups.defs import sensors
+from truto_groups.defs import discovery_sensor
+from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.defs.partitions import integrated_accounts
-from truto_groups.defs.runs import find_in_flight, range_tags
 from truto_groups.errors import (
     DatabaseError,
     DoubtfulListingError,
@@ -270,8 +270,8 @@ def test_an_account_in_flight_is_not_requested_again(project: Project) -> None:
 PRESENT = """
 import sys, time
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.presence import presence
-with presence(Database(sys.argv[1]), sys.argv[2]):
+from truto_groups.warehouse.live_runs import mark_alive
+with mark_alive(Database(sys.argv[1]), sys.argv[2]):
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -452,8 +452,8 @@ def add_backfill(project: Project, *keys: str) -> None:
 def test_a_tick_that_truto_keeps_waiting_fails_with_its_reason_before_dagster_ends_it(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sensors.TRUTO_SECONDS < DEFAULT_SENSOR_GRPC_TIMEOUT - 10
-    monkeypatch.setattr(sensors, "TRUTO_SECONDS", 0.4)
+    assert discovery_sensor.TRUTO_SECONDS < DEFAULT_SENSOR_GRPC_TIMEOUT - 10
+    monkeypatch.setattr(discovery_sensor, "TRUTO_SECONDS", 0.4)
     put(project, A)
     goes_on = threading.Event()
 

@@ -1,7 +1,7 @@
 """What each check says, always of several accounts at once, one of which has no groups.
 
 Real: HTTP, DuckDB, the syncs that lead there; the checks are asked directly, because what Dagster
-does with their results is test_refresh.py's. The clock is the test's.
+does with their results is test_assets.py's. The clock is the test's.
 """
 
 from collections.abc import Sequence

@@ -9,8 +9,8 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from truto_groups.defs import ended as ended_module
-from truto_groups.defs.ended import find_ended, find_last_event
+from truto_groups.defs import ended_runs as ended_module
+from truto_groups.defs.ended_runs import find_ended_runs, find_last_event
 
 
 @pytest.fixture(name="instance")
@@ -43,7 +43,7 @@ def test_ends_of_one_kind_beyond_what_is_read_at_once_are_not_passed_by_for_thos
     ]
     context = dg.build_sensor_context(instance=instance)
     found: list[str] = []
-    while (ended := find_ended(context, after=after)).runs:
+    while (ended := find_ended_runs(context, after=after)).runs:
         found += [run.run_id for run in ended.runs]
         after = ended.last_event
     assert found == expected

@@ -12,8 +12,8 @@ from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import deserialize_value, serialize_value
 
-from truto_groups.defs.local import open_instance
 from truto_groups.errors import SettingsError
+from truto_groups.runner.local_runs import open_instance
 
 ROOT = Path(__file__).parents[2]
 KEYS = "integrated_accounts"

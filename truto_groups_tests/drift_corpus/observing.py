@@ -6,7 +6,7 @@ from typing import Any
 
 from truto_groups.drift.profile import shape_of
 from truto_groups.drift.shape import Shape
-from truto_groups.warehouse.staging import StagedPage, Staging
+from truto_groups.sync.land import StagedPage, Staging
 
 _PAGES_AT_ONCE = 50
 

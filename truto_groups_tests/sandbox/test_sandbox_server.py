@@ -15,7 +15,7 @@ from truto_groups.sandbox import (
     Request,
     Response,
     SandboxServer,
-    errors,
+    error_bodies,
     make_account,
     sample_account,
 )
@@ -50,7 +50,7 @@ def test_an_account_that_lost_its_authorisation_gets_401_with_the_remote_flag(
 
 
 def test_missing_scopes_are_named_in_a_403(serve: Callable[..., Any]) -> None:
-    refused = errors.missing_scopes(["groups.read"], raw_response="no")
+    refused = error_bodies.missing_scopes(["groups.read"], raw_response="no")
     reader = serve(make_account(ID, ONE, failure=refused))
     answer = reader.groups(ID)
     assert (answer.status, answer.json["truto_is_remote_error"]) == (403, True)

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import duckdb
 
+from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse import staging as staging_module
 from truto_groups.warehouse.statements import statement
 
 Kind = Literal["statement", "write", "landing", "commit"]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 
-from truto_groups.warehouse.settling import AccountResult
+from truto_groups.sync.settle import AccountResult
 from truto_groups_tests.simulation.disk import Harm, Kind, Sabotage, make_folder
 from truto_groups_tests.simulation.invariants import BrokenPromiseError, Seen, check
 from truto_groups_tests.simulation.truto import FAULTS, REJECTION, Conduct

@@ -13,9 +13,9 @@ from typing import Any
 import duckdb
 
 from truto_groups.errors import DatabaseError, TokenRejectedError
-from truto_groups.refreshing import PassedOver
-from truto_groups.warehouse.accounts import read_known_accounts
-from truto_groups.warehouse.settling import AccountResult
+from truto_groups.sync.refresh import PassedOver
+from truto_groups.sync.settle import AccountResult
+from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups_tests.simulation.disk import Killed, Sabotage
 from truto_groups_tests.simulation.scheduling import Abandoned
 from truto_groups_tests.simulation.world import Run, World

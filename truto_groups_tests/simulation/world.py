@@ -20,18 +20,18 @@ from typing import Any
 
 import httpx
 
-from truto_groups import fetching as fetching_module
-from truto_groups import pipeline as pipeline_module
-from truto_groups.client import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.client import exchange as exchange_module
-from truto_groups.discovering import discover
-from truto_groups.fetching import AccountFetcher, Broken, Event
-from truto_groups.limits import RequestLimits
-from truto_groups.refreshing import PassedOver, refresh_accounts, replay_accounts
+from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.session import Session
 from truto_groups.settings import Settings, read_settings, resolve_knobs
+from truto_groups.sync import fetch as fetching_module
+from truto_groups.sync import pipeline as pipeline_module
+from truto_groups.sync.fetch import AccountFetcher, Broken, Event
+from truto_groups.sync.refresh import PassedOver, refresh_accounts, replay_accounts
+from truto_groups.sync.settle import AccountResult
+from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
+from truto_groups.truto import exchange as exchange_module
+from truto_groups.truto.limits import RequestLimits
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.settling import AccountResult
 from truto_groups_tests.simulation.disk import Disk, Sabotage, keep_folder
 from truto_groups_tests.simulation.scheduling import Program, Scheduler
 from truto_groups_tests.simulation.truto import (
@@ -224,7 +224,9 @@ class World:
 
     def discover(self, session: Session) -> None:
         """List the accounts, as the sensor does."""
-        found = discover(session, partition_keys=self.keys, in_flight=self.keys, run_id="discovery")
+        found = discover_accounts(
+            session, partition_keys=self.keys, in_flight=self.keys, run_id="discovery"
+        )
         self.note(f"listed {found.listed_count}")
 
     def replay(self, session: Session) -> None:

@@ -5,7 +5,6 @@ All of it is made up and the same every time. Ids are fixed; nothing is random.
 
 from functools import cache
 
-from truto_groups.sandbox.accounts import Account
 from truto_groups.sandbox.samples import (
     building,
     data_platforms,
@@ -14,6 +13,7 @@ from truto_groups.sandbox.samples import (
     truto_test,
     work,
 )
+from truto_groups.sandbox.served_accounts import Account
 
 
 @cache

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from truto_groups.sandbox.accounts import Account, make_account
 from truto_groups.sandbox.samples.made_up import (
     BASE62,
     draw_choice,
@@ -12,6 +11,7 @@ from truto_groups.sandbox.samples.made_up import (
     draw_text,
     format_iso,
 )
+from truto_groups.sandbox.served_accounts import Account, make_account
 
 _Group = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Accounts of data platforms: Databricks, Fivetran."""
 
-from truto_groups.sandbox.accounts import Account, make_account
 from truto_groups.sandbox.samples.made_up import draw_number
+from truto_groups.sandbox.served_accounts import Account, make_account
 
 
 def list_accounts() -> list[Account]:

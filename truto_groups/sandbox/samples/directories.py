@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from truto_groups.sandbox import errors
-from truto_groups.sandbox.accounts import Account, make_account
+from truto_groups.sandbox import error_bodies
 from truto_groups.sandbox.samples.made_up import (
     BASE62,
     HEX,
@@ -14,6 +13,7 @@ from truto_groups.sandbox.samples.made_up import (
     draw_uuid,
     format_iso,
 )
+from truto_groups.sandbox.served_accounts import Account, make_account
 
 _Group = dict[str, Any]
 
@@ -175,7 +175,7 @@ def _onelogin() -> Account:
         tenant_id="initech",
         status="needs_reauth",
         last_error="The refresh token was revoked.",
-        failure=errors.needs_reauth(raw_response=raw),
+        failure=error_bodies.needs_reauth(raw_response=raw),
         authentication_method="oauth2_client_credentials",
         context={"label": "initech onelogin"},
         created_at="2024-11-05T16:45:10.000Z",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from truto_groups.sandbox.accounts import Account, make_account
 from truto_groups.sandbox.samples.made_up import draw_instant, draw_number, format_iso
+from truto_groups.sandbox.served_accounts import Account, make_account
 
 _Group = dict[str, Any]
 

@@ -1,0 +1,12 @@
+"""Integrated accounts: which there are, when each is synced, and what a person can do about one.
+
+All but discovery are rules: plain values and a clock reading in, plain values out.
+
+    model      an account as listed, and as known
+    names      accounts as people name them
+    listing    what a listing means: who is gone, who expired, whom to ask
+    planning   when an account is due, and in which range of partitions
+    freshness  whose groups are older than allowed
+    advice     how an account stands, and what to do about it
+    discovery  a listing fetched and kept: table, partitions to add and drop
+"""

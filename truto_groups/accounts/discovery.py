@@ -1,0 +1,250 @@
+"""Keep a listing: the table of accounts, who is new or gone, and which partitions that means.
+
+What a listing means is decided in listing.py; here it is fetched and written. Dagster's
+partitions are the caller's to change, as told.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from truto_groups.accounts.listing import find_expired, find_gone, plan_questions
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.planning import is_syncable, is_wanted
+from truto_groups.contracts.declared import KeptRow
+from truto_groups.contracts.kept import advise_parameter, find_accounts_lacking_parameters
+from truto_groups.errors import TrutoError
+from truto_groups.session import Session
+from truto_groups.settings import find_unused_settings
+from truto_groups.sync.remove import remove_accounts
+from truto_groups.text.logs import get_logger
+from truto_groups.truto.blocking import ask_support, list_accounts
+from truto_groups.warehouse.accounts_table import (
+    begin_listing,
+    find_told_since,
+    mark_gone,
+    read_capabilities,
+    read_known_accounts,
+    remember_listing,
+    write_capabilities,
+    write_listing,
+)
+from truto_groups.warehouse.contracts_table import read_contracts
+from truto_groups.warehouse.ledger_table import end_killed_attempts
+from truto_groups.warehouse.live_runs import is_alive
+from truto_groups.warehouse.properties_table import claim_base_url
+
+logger = get_logger(__name__)
+
+# What was told of the settings file in this process; the sensor discovers every five minutes.
+_told: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What a listing means.
+
+    Attributes:
+        accounts: All known accounts now.
+        listed_count: Accounts that were listed.
+        added_keys: Keys that want a partition, in the order in which they were first listed.
+        removed_keys: Keys that want none any more.
+        gone: Accounts that this listing lacks and that were known before it was asked for.
+    """
+
+    accounts: Sequence[KnownAccount]
+    listed_count: int
+    added_keys: Sequence[str]
+    removed_keys: Sequence[str]
+    gone: Sequence[str]
+
+
+def discover_accounts(
+    session: Session,
+    *,
+    partition_keys: Sequence[str],
+    in_flight: Collection[str],
+    run_id: str,
+    is_removing: bool = True,
+    within_seconds: float | None = None,
+) -> Discovery:
+    """List all integrated accounts and keep what the listing means.
+
+    Args:
+        session: What to work with.
+        partition_keys: Dagster's keys.
+        in_flight: Accounts that a queued or running run covers; these are not removed.
+        run_id: Names who removed the groups of accounts that are gone, in ``group_changes``.
+        is_removing: Whether accounts whose grace period is over are removed.
+        within_seconds: How long Truto may take in all; None: as long as the knobs allow.
+
+    Returns:
+        What to do with the partitions.
+
+    Raises:
+        TrutoError: The listing failed, broke off or is doubtful; nothing was changed.
+        DatabaseError: Nothing was changed.
+    """
+    listing_seconds, asking_seconds = _share_out(within_seconds)
+    open_client = session.find_client()
+    turn = begin_listing(session.database)
+    listing = list_accounts(open_client, within_seconds=listing_seconds)
+    listed = listing.accounts
+    _warn_of_unreadable(listing.unreadable)
+    now = session.clock()
+    policy = session.settings.discovery
+    with session.database.writing() as connection:
+        claim_base_url(connection, session.knobs.base_url)
+        end_killed_attempts(
+            connection, is_alive=lambda run: is_alive(session.database, run), now=now
+        )
+        gone: list[str] = []
+        told_since = find_told_since(connection, turn)
+        if told_since is None:
+            logger.info(
+                "A newer listing of integrated accounts is written already: this one, which took "
+                "longer, changes nothing."
+            )
+        else:
+            # What another has added or looked up meanwhile, this listing is too old to tell of.
+            older = turn.known - told_since
+            gone = find_gone(
+                listed,
+                known=[
+                    account for account in read_known_accounts(connection) if account.id in older
+                ],
+                max_missing_share=policy.max_missing_share,
+            )
+            if listing.unreadable:
+                gone = []  # whoever is missing may be one of these
+            write_listing(connection, [a for a in listed if a.id not in told_since], now=now)
+            mark_gone(connection, gone, now=now)
+            remember_listing(connection, turn)
+        known = read_known_accounts(connection)
+        questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
+        contracts = read_contracts(connection)
+    known = _ask(session, questions, known, within_seconds=asking_seconds)
+    _warn_of_settings(session, known)
+    _warn_of_missing_parameters(session, known, contracts)
+    removed: list[str] = []
+    if is_removing:
+        expired = find_expired(
+            known, in_flight=in_flight, grace_period=policy.grace_period, now=now
+        )
+        if expired:
+            removed = remove_accounts(
+                session.database,
+                [account for account in known if account.id in set(expired)],
+                run_id=run_id,
+                clock=session.clock,
+            )
+    return _conclude(
+        session,
+        [account for account in known if account.id not in set(removed)],
+        listed_count=len(listed),
+        gone=gone,
+        partition_keys=partition_keys,
+        in_flight=in_flight,
+    )
+
+
+def _share_out(seconds: float | None) -> tuple[float | None, float | None]:
+    """Give the listing most of the time: a question that fails is asked again next time."""
+    return (None, None) if seconds is None else (seconds * 0.75, seconds * 0.25)
+
+
+def _ask(
+    session: Session,
+    questions: Sequence[KnownAccount],
+    known: list[KnownAccount],
+    *,
+    within_seconds: float | None,
+) -> list[KnownAccount]:
+    """Ask whether integrations list groups; a question that fails is asked again next time."""
+    if not questions:
+        return known
+    integrations = {account.id: account.integration for account in questions}
+    answers = ask_support(session.find_client(), list(integrations), within_seconds=within_seconds)
+    supports: dict[str, bool | None] = {}
+    for key, answer in answers.items():
+        if isinstance(answer, TrutoError):
+            logger.warning("Not known whether %s lists groups: %s", integrations[key], answer)
+        else:
+            supports[integrations[key]] = answer
+    now = session.clock()
+    with session.database.writing() as connection:
+        write_capabilities(connection, supports, now=now)
+        return read_known_accounts(connection)
+
+
+def _warn_of_unreadable(rows: Sequence[str]) -> None:
+    if rows:
+        more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+        logger.warning(
+            "Truto's listing names no account in %s%s: the id cannot be read. No account is taken "
+            "as gone until it can. Ask Truto's support.",
+            ", ".join(rows[:5]),
+            more,
+        )
+
+
+def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:
+    """Tell, once in a process, of settings that only a listing shows to be wrong."""
+    settings = session.settings
+    unused = find_unused_settings(
+        settings,
+        account_ids={account.id for account in known},
+        integrations={account.integration for account in known},
+    )
+    mistakes = [settings.find_mistake(account.id, account.integration) for account in known]
+    for told in [*unused, *(str(mistake) for mistake in mistakes if mistake)]:
+        if told not in _told:
+            _told.add(told)
+            logger.warning("%s", told)
+
+
+def _warn_of_missing_parameters(
+    session: Session, known: Sequence[KnownAccount], contracts: Sequence[KeptRow]
+) -> None:
+    """Tell of accounts whose first sync would be answered with 400.
+
+    Once: of those that wait for a sync. After that the ledger and declared_contracts_are_stable
+    tell of them.
+    """
+    waiting = [
+        account
+        for account in known
+        if is_wanted(account) and is_syncable(account, skip=session.settings_for(account).skip)
+    ]
+    for missing in find_accounts_lacking_parameters(session, waiting, rows=contracts):
+        logger.warning(
+            "Integrated account %s (%s) needs the query parameter %s, which no setting gives. %s",
+            missing.account.id,
+            missing.account.integration,
+            missing.parameter,
+            advise_parameter(missing),
+        )
+
+
+def _conclude(
+    session: Session,
+    known: Sequence[KnownAccount],
+    *,
+    listed_count: int,
+    gone: Sequence[str],
+    partition_keys: Sequence[str],
+    in_flight: Collection[str],
+) -> Discovery:
+    keys = set(partition_keys)
+    ids = {account.id for account in known}
+    return Discovery(
+        accounts=known,
+        listed_count=listed_count,
+        added_keys=[
+            account.id
+            for account in known
+            if account.id not in keys
+            and is_syncable(account, skip=session.settings_for(account).skip)
+        ],
+        removed_keys=[key for key in partition_keys if key not in ids and key not in in_flight],
+        gone=gone,
+    )

@@ -1,0 +1,134 @@
+"""``truto-groups sync``: refresh accounts now, and print what became of each."""
+
+from collections.abc import Sequence
+from datetime import UTC
+from pathlib import Path
+
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import say_account, say_accounts
+from truto_groups.cli.terminal import complain, say
+from truto_groups.report.pending import accept_command, is_acceptable
+from truto_groups.runner.catch_up import catch_up
+from truto_groups.runner.sync_report import Census, Listener, SyncReport, SyncRequest
+from truto_groups.text.visible import pad, show, show_in_cell
+from truto_groups.text.words import say_count
+from truto_groups.warehouse.run_queries import AccountOutcome
+
+_NAMED = 20
+_NAMED_WHY = 3
+_COLUMN = 16
+
+
+def run_sync(request: SyncRequest, *, is_verbose: bool = False) -> int:
+    """Refresh, print one line per account and a summary, and return the exit code."""
+    listener = Listener(discovered=_tell_discovery, begun=_tell_begin, settled=tell_outcomes)
+    report = catch_up(request, listener=listener, cwd=Path.cwd(), is_verbose=is_verbose)
+    say(summarize(report))
+    for account in report.in_flight[:_NAMED]:
+        say(f"Left to a run that covers it already: {_name(account)}.")
+    if len(report.in_flight) > _NAMED:
+        say(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
+    for text in describe_checks(report):
+        say(text)
+    for text in describe_troubles(report):
+        complain(text)
+    return report.exit_code
+
+
+def tell_outcomes(outcomes: Sequence[AccountOutcome]) -> None:
+    """Print one line per account: outcome, who, groups, what changed, id."""
+    for one in outcomes:
+        groups = "" if one.group_count is None else say_count(one.group_count, "group")
+        say(
+            f"  {one.outcome:<10} {_fill(one.integration)} {_fill(one.tenant_id or '—')} "
+            f"{groups:>12}  {describe_changes(one):<18} {one.integrated_account_id}"
+        )
+
+
+def describe_changes(one: AccountOutcome) -> str:
+    """What a sync changed in the groups of an account, in a few characters."""
+    if one.outcome != "published":
+        return ""
+    if one.is_first:
+        return "first sync"
+    parts = [("+", one.added), ("-", one.removed), ("~", one.changed)]
+    told = " ".join(f"{sign}{number:,}" for sign, number in parts if number)
+    return told or "remote_data only"
+
+
+def summarize(report: SyncReport) -> str:
+    """Say in one line how many accounts ended how."""
+    if not report.outcomes:
+        if report.exit_code != 0:
+            return "Nothing was synced."
+        due = f" before {report.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if report.due_at else ""
+        return f"Nothing is due{due}."
+    outcomes = [one.outcome for one in report.outcomes]
+    parts = [f"{outcomes.count(kind):,} {kind}" for kind in dict.fromkeys(sorted(outcomes))]
+    return f"{say_count(len(outcomes), 'account')}: {', '.join(parts).replace('_', ' ')}."
+
+
+def describe_checks(report: SyncReport) -> list[str]:
+    """One line for each check that failed, and then what to do about them."""
+    failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
+    told = [
+        f"Check {one.name}: {show_in_cell(say_accounts(one.description, report.accounts))}"
+        for one in failed
+    ]
+    if failed:
+        told.append("What to do about each account: truto-groups status")
+    acceptable = [one for one in report.pending if is_acceptable(one)]
+    if acceptable:
+        told.append(f"If what they send is right: {accept_command(acceptable)}")
+    return told
+
+
+def describe_troubles(report: SyncReport) -> list[str]:
+    """One paragraph for each account that failed, and for what no account tells."""
+    told = [
+        f"{show(one.name)} cannot be synced. {show_in_cell(one.reason)}" for one in report.refusals
+    ]
+    for one in report.failures:
+        verb = "was held back" if one.outcome == "held_back" else "failed"
+        who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+        told.append(f"{who} {verb}. {show_in_cell(one.error or '')}".strip())
+    told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
+    if len(report.unreached) > _NAMED:
+        told.append(f"{len(report.unreached) - _NAMED:,} more were not reached.")
+    told += [
+        f"{_name(one.account)} is stale and was left to a run that covers it. See that run in "
+        "Dagster; if nobody executes it any more, terminate it there."
+        for one in report.overdue[:_NAMED]
+    ]
+    return [*told, *report.problems]
+
+
+def describe_census(census: Census) -> str:
+    """Say how many accounts are kept in sync, and which are not and why."""
+    parts = [f"{census.synced:,} to keep in sync"]
+    for why, accounts in census.idle.items():
+        names = [_name(account) for account in accounts[:_NAMED_WHY]]
+        more = len(accounts) - len(names)
+        named = ", ".join([*names, f"{more:,} more"] if more else names)
+        parts.append(f"{len(accounts):,} {why} ({named})")
+    return ", ".join(parts)
+
+
+def _tell_discovery(census: Census) -> None:
+    found = census.found
+    new = f", {len(found.added_keys):,} new" if found.added_keys else ""
+    gone = f", {len(found.gone):,} gone" if found.gone else ""
+    listed = say_count(found.listed_count, "account")
+    say(f"Truto lists {listed}{new}{gone}: {describe_census(census)}.")
+
+
+def _tell_begin(account_count: int) -> None:
+    say(f"Syncing {say_count(account_count, 'account')} …")
+
+
+def _fill(text: str) -> str:
+    return pad(show_in_cell(text), _COLUMN)
+
+
+def _name(account: KnownAccount) -> str:
+    return say_account(account.id, account.integration, account.tenant_id)

@@ -1,0 +1,7 @@
+"""What Truto's ``meta`` declares of each integration: read, kept, compared.
+
+Not the tables that we promise, which are schema.py's.
+
+    declared  what an answer declares, and what changed in it   (pure)
+    kept      Truto asked, its answers kept and reviewed
+"""

@@ -1,0 +1,169 @@
+"""The job accept_drift: a person finds right what accounts send now.
+
+Launched from the UI with the configuration that the checks show, or by ``truto-groups accept``.
+What accepting does is sync/accept.py's.
+"""
+
+# Dagster's decorators have parameters that are not typed.
+# pyright: reportUnknownMemberType=false
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import dagster as dg
+from pydantic import Field
+
+from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
+from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
+from truto_groups.defs.data_versions import provenance_tags
+from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.metadata import table_of
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.errors import TrutoGroupsError
+from truto_groups.session import Session
+from truto_groups.settings import AccountSettings
+from truto_groups.sync.accept import Acceptance, AcceptedAccount, PendingAcceptance, accept
+from truto_groups.text.visible import show
+
+
+class AcceptDriftConfig(dg.Config):
+    """Who accepts what, and why."""
+
+    integrated_account_ids: list[str] = Field(
+        default=[], description="The accounts to accept, by id."
+    )
+    integrations: list[str] = Field(
+        default=[], description="Accept all waiting accounts of these integrations (slugs)."
+    )
+    reason: str = Field(description="Why what they send now is right; kept with the baseline.")
+    accepted_by: str = Field(description="Who says so; Dagster does not know who launches a job.")
+    digest: str = Field(
+        default="",
+        description="Digest of what the check showed. Given, the job refuses when the accounts "
+        "have moved on since.",
+    )
+
+
+_EMPTY: dict[str, Any] = {
+    "integrated_account_ids": [],
+    "integrations": [],
+    "reason": "",
+    "accepted_by": "",
+    "digest": "",
+}
+
+
+@dg.op(name=ACCEPT_OP)
+@keep_secrets
+def accept_drift_step(
+    context: dg.OpExecutionContext,
+    config: AcceptDriftConfig,
+    truto: TrutoResource,
+    duckdb: GroupsDatabase,
+) -> None:
+    """Make what the named accounts sent last their baseline, and publish what was held back."""
+    acceptance = Acceptance(
+        config.integrated_account_ids,
+        config.integrations,
+        reason=config.reason,
+        accepted_by=config.accepted_by,
+        digest=config.digest,
+    )
+    empty = [name for name in ("reason", "accepted_by") if not getattr(config, name).strip()]
+    if empty:
+        raise dg.Failure(
+            f"{' and '.join(empty)} must be filled in: they are kept with the baseline.",
+            allow_retries=False,
+        )
+    try:
+        session = open_session(truto, duckdb)
+        accepted = accept(
+            session.database,
+            acceptance,
+            settings_for=lambda one: _settings_for(session, one),
+            run_id=context.run.run_id,
+            clock=session.clock,
+        )
+        provenance = provenance_tags(context.instance, run_id=context.run.run_id)
+        for one in accepted:
+            _log_materializations(context, one, acceptance, provenance)
+        results = evaluate_checks(session, [spec.key for spec in CHECK_SPECS])
+    except TrutoGroupsError as error:
+        raise make_failure(error) from None
+    context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
+    for result in results:
+        # Recorded like any event, though its type is not among those that are declared here.
+        context.log_event(cast(Any, _as_evaluation(result)))
+
+
+@dg.job(
+    description="Accept what accounts send now: it becomes their baseline, and a sync that was "
+    "held back is published from its kept records, without fetching. The checks show what it "
+    "would do and the configuration to paste here; reason and accepted_by are yours to fill in.",
+    # What the launchpad opens with.
+    config={"ops": {ACCEPT_OP: {"config": _EMPTY}}},
+    tags={"dagster/max_retries": "0"},
+)
+def accept_drift() -> None:
+    """Accept what accounts send now."""
+    accept_drift_step()
+
+
+def _settings_for(session: Session, one: PendingAcceptance) -> AccountSettings:
+    return session.settings.for_account(
+        one.integrated_account_id, one.integration, knobs=session.knobs
+    )
+
+
+def _log_materializations(
+    context: dg.OpExecutionContext,
+    accepted: AcceptedAccount,
+    acceptance: Acceptance,
+    provenance: Mapping[str, str],
+) -> None:
+    one = accepted.pending
+    if one.is_published:
+        return
+    metadata = {
+        "integration": show(one.integration),
+        "dagster/partition_row_count": one.group_count,
+        "outcome": "published (accepted)",
+        "groups_added": accepted.replacement.added,
+        "groups_removed": accepted.replacement.removed,
+        "groups_changed": accepted.replacement.changed,
+        "accepted_by": acceptance.accepted_by,
+        "reason": acceptance.reason,
+    }
+    for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
+        context.log_event(
+            dg.AssetMaterialization(
+                asset,
+                partition=one.integrated_account_id,
+                metadata=dict(metadata),
+                tags=provenance if asset == RAW_GROUPS else None,
+            )
+        )
+
+
+def _show(accepted: AcceptedAccount) -> dict[str, object]:
+    one = accepted.pending
+    return {
+        "integrated_account_id": one.integrated_account_id,
+        "integration": one.integration,
+        "was": "published" if one.is_published else "held back",
+        "groups": one.group_count,
+        "added": accepted.replacement.added,
+        "removed": accepted.replacement.removed,
+        "changed": accepted.replacement.changed,
+    }
+
+
+def _as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key or GROUPS,
+        check_name=str(result.check_name),
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata or {},
+    )

@@ -1,0 +1,65 @@
+"""Data versions: what lets Dagster tell whether an account's partitions are up to date.
+
+A listing is recorded every few minutes. Without a version of what it holds, and without a note in
+each partition of which one it was made from, the UI would show all of them as out of sync.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+
+from truto_groups import schema
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.defs.metadata import describe_listing
+
+ACCOUNTS = dg.AssetKey(schema.INTEGRATED_ACCOUNTS.name)
+
+_LISTED = [
+    field.name
+    for field in fields(KnownAccount)
+    if field.name in schema.INTEGRATED_ACCOUNTS.column_names and not field.name.endswith("_at")
+]
+
+
+def version_of(accounts: Sequence[KnownAccount]) -> dg.DataVersion:
+    """Digest of a listing: who is there, and how Truto describes them, instants aside."""
+    rows = sorted(
+        [*(getattr(account, name) for name in _LISTED), account.gone_at is None]
+        for account in accounts
+    )
+    return dg.DataVersion(hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32])
+
+
+def listing_event(accounts: Sequence[KnownAccount]) -> dg.AssetMaterialization:
+    """The materialization of ``integrated_accounts`` that discovery reports."""
+    return dg.AssetMaterialization(
+        ACCOUNTS,
+        metadata=describe_listing(accounts),
+        tags={DATA_VERSION_TAG: version_of(accounts).value},
+    )
+
+
+def provenance_tags(instance: dg.DagsterInstance, *, run_id: str) -> Mapping[str, str]:
+    """Which listing ``raw_groups`` are made from now: tags of their materializations.
+
+    Dagster adds them to outputs by itself, but not to events that a step yields.
+    """
+    record = instance.get_latest_data_version_record(ACCOUNTS)
+    version = extract_data_version_from_entry(record.event_log_entry) if record else None
+    if record is None or version is None:
+        return {}
+    return {
+        CODE_VERSION_TAG: run_id,  # what Dagster takes where an asset declares none
+        get_input_data_version_tag(ACCOUNTS): version.value,
+        get_input_event_pointer_tag(ACCOUNTS): str(record.storage_id),
+    }

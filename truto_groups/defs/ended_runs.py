@@ -1,0 +1,105 @@
+"""Which runs have ended since a sensor last looked, and which of them were about groups.
+
+Read from the instance's run events, by their ids: also runs that were started in process, which
+Dagster's own run status sensors do not see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
+from truto_groups.defs.in_flight import PROCESS_TAG
+
+ENDINGS = (
+    dg.DagsterEventType.RUN_SUCCESS,
+    dg.DagsterEventType.RUN_FAILURE,
+    dg.DagsterEventType.RUN_CANCELED,
+)
+_LOCATION = ".dagster/repository"
+_AT_ONCE = 200
+# Jobs without an asset selection of their own that write the groups.
+_WRITING_JOBS = ("refresh_groups", "accept_drift")
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True)
+class EndedRuns:
+    """What has ended since.
+
+    Attributes:
+        runs: The runs, the earliest end first.
+        last_event: The id up to which everything was seen.
+    """
+
+    runs: Sequence[dg.DagsterRun]
+    last_event: int
+
+
+def find_ended_runs(
+    context: dg.SensorEvaluationContext,
+    *,
+    after: int,
+    endings: Sequence[dg.DagsterEventType] = ENDINGS,
+) -> EndedRuns:
+    """Find the runs of this code location that ended after an event.
+
+    Args:
+        context: The sensor's.
+        after: The id of the last event that was seen.
+        endings: Which kinds of end count.
+    """
+    found: dict[int, str] = {}
+    for ending in endings:
+        events = context.instance.fetch_run_status_changes(
+            dg.RunStatusChangeRecordsFilter(ending, after_storage_id=after),  # pyright: ignore[reportArgumentType]
+            limit=_AT_ONCE,
+            ascending=True,
+        ).records
+        found |= {event.storage_id: event.run_id for event in events}
+    # Where a kind's limit was reached, the others must not run ahead of it.
+    ids = sorted(found)[:_AT_ONCE]
+    if not ids:
+        return EndedRuns([], after)
+    records = context.instance.get_runs(dg.RunsFilter(run_ids=list({found[one] for one in ids})))
+    here = _find_location(context)
+    # A run in process is one of ours, of a person or of cron, whatever this location is called.
+    runs = {
+        run.run_id: run
+        for run in records
+        if here in (None, run.tags.get(_LOCATION, here)) or PROCESS_TAG in run.tags
+    }
+    return EndedRuns([runs[found[one]] for one in ids if found[one] in runs], ids[-1])
+
+
+def find_last_event(instance: dg.DagsterInstance) -> int:
+    """The id of the last event that ended a run; 0 before the first."""
+    found = [
+        record.storage_id
+        for ending in ENDINGS
+        for record in instance.fetch_run_status_changes(ending, limit=1).records  # pyright: ignore[reportArgumentType]
+    ]
+    return max(found, default=0)
+
+
+def writes_groups(run: dg.DagsterRun) -> bool:
+    """Whether a run was to write the groups of accounts."""
+    if run.asset_selection:
+        return bool({RAW_GROUPS, GROUPS, BREAKDOWN} & run.asset_selection)
+    return run.job_name in _WRITING_JOBS
+
+
+def _find_location(context: dg.SensorEvaluationContext) -> str | None:
+    """How Dagster tags the runs of this code location; None outside of a daemon."""
+    origin = context.code_location_origin
+    if origin is None or context.repository_name is None:
+        return None
+    return f"{context.repository_name}@{origin.location_name}"

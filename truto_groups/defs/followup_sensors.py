@@ -1,0 +1,142 @@
+"""What follows a run: its checks where it ended without them, the picture, the contracts.
+
+Each sensor requests at most one run at a time. What the runs do is the assets'.
+"""
+
+# Dagster's decorators have parameters that are not typed.
+# pyright: reportUnknownMemberType=false
+
+import dagster as dg
+
+from truto_groups.contracts.kept import find_in_use
+from truto_groups.defs.assets import GROUPS
+from truto_groups.defs.ended_runs import UNFINISHED, find_ended_runs, find_last_event, writes_groups
+from truto_groups.defs.failures import keep_secrets
+from truto_groups.defs.group_overview import OVERVIEW
+from truto_groups.defs.jobs import draw_overview, evaluate_checks, refresh_contracts
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.contracts_table import read_contracted_integrations
+
+_INTERRUPTED = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
+
+
+@dg.sensor(
+    name="evaluate_checks_after_interruption",
+    job=evaluate_checks,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Requests the checks after a run that was to materialize groups and ended without "
+    "them: killed, cancelled, or failed before.",
+)
+@keep_secrets
+def evaluate_checks_after_interruption(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Request the checks where a run ended without them."""
+    after = _read_cursor(context.cursor)
+    if after is None:
+        return _skip("From now on interrupted runs are seen.", find_last_event(context.instance))
+    ended = find_ended_runs(context, after=after, endings=_INTERRUPTED)
+    interrupted = [
+        run.run_id
+        for run in ended.runs
+        if writes_groups(run) and _lacks_checks(context.instance, run.run_id)
+    ]
+    if not interrupted:
+        return _skip("No run ended without its checks.", ended.last_event)
+    # One for all: the checks judge what is there now, whoever left it.
+    return _request(dg.RunRequest(run_key=interrupted[-1]), ended.last_event)
+
+
+@dg.sensor(
+    name="refresh_overview",
+    job=draw_overview,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Materializes group_overview after runs that were to materialize groups, however "
+    "they ended; never twice at once.",
+)
+@keep_secrets
+def refresh_overview(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Request the picture when a refresh has ended."""
+    instance = context.instance
+    after = _read_cursor(context.cursor)
+    if after is None:
+        last = find_last_event(instance)
+        is_due = (
+            instance.get_latest_materialization_event(GROUPS) is not None
+            and instance.get_latest_materialization_event(OVERVIEW) is None
+        )
+        if is_due:
+            return _request(dg.RunRequest(run_key=f"first:{last}"), last)
+        return _skip("From now on refreshes are seen.", last)
+    if _is_pending(instance, draw_overview.name):
+        # The cursor stays: what ended meanwhile is drawn once this one is through.
+        return _skip("The picture is being drawn.", after)
+    ended = find_ended_runs(context, after=after)
+    if not any(writes_groups(run) for run in ended.runs):
+        return _skip("No refresh has ended.", ended.last_event)
+    return _request(dg.RunRequest(run_key=f"after:{ended.last_event}"), ended.last_event)
+
+
+@dg.sensor(
+    name="refresh_contracts_of_new_integrations",
+    job=refresh_contracts,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Materializes integration_contracts when an integration came into use whose "
+    "contract is not known, at most once a day for the same ones; the others are asked daily.",
+)
+@keep_secrets
+def refresh_contracts_of_new_integrations(
+    context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> dg.RunRequest | dg.SkipReason:
+    """Request the contracts of integrations that are new."""
+    session = open_session(truto, duckdb)
+    if not session.database.exists:
+        return dg.SkipReason("No account is known yet.")
+    with session.database.reading() as connection:
+        in_use = find_in_use(session, read_known_accounts(connection))
+        new = sorted(in_use - read_contracted_integrations(connection))
+    if not new:
+        return dg.SkipReason(f"The contracts of all {len(in_use)} integrations in use are known.")
+    if _is_pending(context.instance, refresh_contracts.name):
+        return dg.SkipReason("They are being asked for.")
+    return dg.RunRequest(run_key=f"{session.clock():%Y-%m-%d}:{','.join(new)}")
+
+
+def _lacks_checks(instance: dg.DagsterInstance, run_id: str) -> bool:
+    planned = _read_checks(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    evaluated = _read_checks(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    return not evaluated or bool(planned - evaluated)
+
+
+def _read_checks(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+) -> set[dg.AssetCheckKey]:
+    found: set[dg.AssetCheckKey] = set()
+    for record in instance.get_records_for_run(run_id, of_type=kind).records:
+        event = record.event_log_entry.dagster_event
+        if event is None:
+            continue
+        if kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            found.add(event.asset_check_evaluation_data.asset_check_key)
+        else:
+            found.add(event.asset_check_planned_data.asset_check_key)
+    return found
+
+
+def _is_pending(instance: dg.DagsterInstance, job_name: str) -> bool:
+    unfinished = dg.RunsFilter(job_name=job_name, statuses=UNFINISHED)
+    return bool(instance.get_runs(unfinished, limit=1))
+
+
+def _read_cursor(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _skip(reason: str, cursor: int) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=dg.SkipReason(reason), cursor=str(cursor))
+
+
+def _request(request: dg.RunRequest, cursor: int) -> dg.SensorResult:
+    return dg.SensorResult(run_requests=[request], cursor=str(cursor))

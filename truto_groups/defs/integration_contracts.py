@@ -1,0 +1,204 @@
+"""The asset integration_contracts and its check.
+
+What is asked and what a change means is contracts/kept.py's and contracts/declared.py's; here it
+becomes an asset, a check and their metadata.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from truto_groups import schema
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.contracts.declared import Change, ContractChange
+from truto_groups.contracts.kept import (
+    ContractAnswers,
+    ContractReview,
+    advise_parameter,
+    ask_for_contracts,
+    review_contracts,
+)
+from truto_groups.defs.assets import GROUP_NAME, KINDS, OWNERS
+from truto_groups.defs.data_versions import ACCOUNTS
+from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.metadata import describe_table, table_of
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.errors import TrutoGroupsError
+from truto_groups.session import Session
+from truto_groups.text.visible import show
+from truto_groups.text.words import say_count
+from truto_groups.warehouse.contracts_table import read_contracts
+
+CONTRACTS = dg.AssetKey(schema.INTEGRATION_CONTRACTS.name)
+
+_NAMED = 5
+_ADVICE: Mapping[Change, str] = {
+    "dropped": "The column will be null at the next sync. If you rely on it, ask Truto why the "
+    "mapping no longer fills it.",
+    "retyped": "The next sync may be held back by groups_match_contract. Look at what comes, then "
+    "accept it or ask Truto.",
+    "newly_required": "Give it in the settings file, under "
+    "integrations.{integration}.query.{name}; without it Truto answers 400.",
+}
+
+CONTRACT_CHECK_SPECS = [
+    dg.AssetCheckSpec(
+        "declared_contracts_are_stable",
+        asset=CONTRACTS,
+        description="Within the last seven days Truto's meta dropped or retyped no field that we "
+        "rely on and required no new parameter, and every required parameter is given by a "
+        "setting. A change is told for seven days or until it is undone, a missing parameter as "
+        "long as it is missing.",
+    )
+]
+
+
+@dg.multi_asset(
+    name="refresh_contracts_step",
+    specs=[
+        dg.AssetSpec(
+            CONTRACTS,
+            description=(
+                "One row per field or query parameter that Truto's meta declares for an "
+                "integration in use.\n\n"
+                "With its history: what was declared otherwise before has its own row, which ends "
+                "with gone_at. Asked once a day; an integration whose question failed keeps its "
+                "rows."
+            ),
+            deps=[ACCOUNTS],
+            skippable=True,
+            group_name=GROUP_NAME,
+            owners=OWNERS,
+            kinds=KINDS,
+            metadata=describe_table(schema.INTEGRATION_CONTRACTS),
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49)),
+        )
+    ],
+    check_specs=CONTRACT_CHECK_SPECS,
+    can_subset=True,
+)
+@keep_secrets
+def integration_contracts(
+    context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> Iterator[Any]:
+    """Ask what integrations declare, and judge what changed."""
+    problem: TrutoGroupsError | None = None
+    session: Session | None = None
+    try:
+        session = open_session(truto, duckdb)
+        if CONTRACTS in context.selected_asset_keys:
+            asked = ask_for_contracts(session)
+            if asked.failed and not asked.answered:
+                raise next(iter(asked.failed.values()))
+            yield dg.MaterializeResult(asset_key=CONTRACTS, metadata=_describe(session, asked))
+    except TrutoGroupsError as error:
+        problem = error
+    if session is not None and (problem is None or session.database.exists):
+        try:
+            yield from evaluate_contract_checks(session, context.selected_asset_check_keys)
+        except TrutoGroupsError as error:
+            problem = problem or error
+    if problem is not None:
+        raise make_failure(problem) from None
+
+
+def evaluate_contract_checks(
+    session: Session, selected: Collection[dg.AssetCheckKey]
+) -> list[dg.AssetCheckResult]:
+    """Evaluate the check on what is committed now, where it is selected.
+
+    Raises:
+        DatabaseError: The tables cannot be read.
+    """
+    (spec,) = CONTRACT_CHECK_SPECS
+    if spec.key not in selected:
+        return []
+    with session.database.reading() as connection:
+        review = review_contracts(session, connection)
+    changes = [_show_change(change, accounts) for change, accounts in review.changes]
+    missing = [
+        {
+            "integrated_account_id": one.account.id,
+            "integration": one.account.integration,
+            "tenant_id": one.account.tenant_id,
+            "parameter": one.parameter,
+            "advice": advise_parameter(one),
+        }
+        for one in review.missing
+    ]
+    metadata: dict[str, Any] = {"failing_accounts": len(_find_concerned(review))}
+    metadata |= {"what_changed": table_of(changes)} if changes else {}
+    metadata |= {"missing_parameters": table_of(missing)} if missing else {}
+    return [
+        dg.AssetCheckResult(
+            check_name=spec.name,
+            asset_key=CONTRACTS,
+            passed=not changes and not missing,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=show(_describe_review(review)),
+            metadata=metadata,
+        )
+    ]
+
+
+def _describe(session: Session, asked: ContractAnswers) -> dict[str, Any]:
+    with session.database.reading() as connection:
+        rows = read_contracts(connection)
+    metadata: dict[str, Any] = {
+        "dagster/row_count": len(rows),
+        "integrations_asked": len(asked.answered) + len(asked.failed),
+        "integrations_not_answered": len(asked.failed),
+        "declared_now": sum(row.gone_at is None for row in rows),
+    }
+    if asked.failed:
+        metadata["not_answered"] = table_of(
+            {"integration": integration, "error": str(error)}
+            for integration, error in asked.failed.items()
+        )
+    return metadata
+
+
+def _find_concerned(review: ContractReview) -> set[str]:
+    changed = {account.id for _, accounts in review.changes for account in accounts}
+    return changed | {one.account.id for one in review.missing}
+
+
+def _describe_review(review: ContractReview) -> str:
+    told = [
+        f"{change.integration} {_in_words(change)} ({say_count(len(accounts), 'account')})"
+        for change, accounts in review.changes
+    ]
+    told += [
+        f"{one.account.id} ({one.account.integration}) needs {one.parameter}, "
+        "which no setting gives"
+        for one in review.missing
+    ]
+    if not told:
+        return "What Truto declares is what it declared, and every required parameter is given."
+    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    return f"{'; '.join(told[:_NAMED])}{more}."
+
+
+def _in_words(change: ContractChange) -> str:
+    if change.change == "dropped":
+        return f"no longer declares {change.name}"
+    if change.change == "retyped":
+        return f"declares {change.name} as {change.now} instead of {change.was}"
+    return f"now requires the parameter {change.name}"
+
+
+def _show_change(change: ContractChange, accounts: Sequence[KnownAccount]) -> Mapping[str, Any]:
+    named = [account.id for account in accounts[:_NAMED]]
+    return {
+        "integration": change.integration,
+        "change": _in_words(change),
+        "was": change.was,
+        "now": change.now,
+        "accounts": len(accounts),
+        "integrated_account_ids": [*named, "…"] if len(accounts) > _NAMED else named,
+        "seen_at": change.seen_at,
+        "told_until": change.told_until,
+        "advice": _ADVICE[change.change].format(integration=change.integration, name=change.name),
+    }

@@ -1,0 +1,11 @@
+"""What a person is told of a run, a check, a waiting account, the whole: words and pictures.
+
+Pure: what is known in, texts and pictures out. Where they go is defs/'s and cli/'s; how a number
+is said is text/'s.
+
+    messages  a failed run, a check that turned: text and JSON
+    delivery  messages that are not delivered yet, kept for the next tick
+    pending   what waits for a person to accept it, and with which command
+    overview  the picture over all accounts, as Markdown
+    charts    stacked bars as SVG
+"""

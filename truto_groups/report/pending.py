@@ -1,0 +1,54 @@
+"""What waits for a person to accept it, in words: why, and with which command.
+
+What accepting does is sync/accept.py's.
+"""
+
+from collections.abc import Sequence
+
+from truto_groups.accounts.names import SHORT_ID
+from truto_groups.drift.findings import SEVERITIES, Finding
+from truto_groups.sync.accept import PendingAcceptance
+from truto_groups.text.words import say_count
+
+_UNMAPPED = "group_types_unmapped"
+
+
+def find_reasons(one: PendingAcceptance) -> list[str]:
+    """Say why an account waits: a sentence for each thing that changed, the worst first."""
+    reasons = [finding.message for finding in _find_told(one)]
+    if one.volume != "ok" and one.volume_reason:
+        reasons.insert(0, one.volume_reason)
+    return reasons or ["It is held back."]
+
+
+def is_acceptable(one: PendingAcceptance) -> bool:
+    """Whether accepting helps: not where no rows can be made, nor where types want a mapping."""
+    is_mapping = one.is_published and one.volume == "ok"
+    return one.obstacle is None and not (
+        is_mapping and all(finding.kind == _UNMAPPED for finding in _find_told(one))
+    )
+
+
+def advise(one: PendingAcceptance) -> str:
+    """Say in a line what waits and what to do; what was held back has told the first already."""
+    told = _find_told(one)
+    if not is_acceptable(one):
+        return f"{told[0].message} {told[0].advice}" if one.is_published else ""
+    command = f"`{accept_command([one])}`; without --reason it shows what that would do"
+    if not one.is_published:
+        return f"In the shell: {command}."
+    reasons = find_reasons(one)
+    more = f" And {say_count(len(reasons) - 1, 'more change')}." if reasons[1:] else ""
+    return f"{reasons[0]}{more} If it is right: {command}."
+
+
+def accept_command(pending: Sequence[PendingAcceptance]) -> str:
+    """The command that accepts these accounts, to paste."""
+    names = " ".join(one.integrated_account_id[:SHORT_ID] for one in pending)
+    return f'truto-groups accept --account {names} --reason "…"'
+
+
+def _find_told(one: PendingAcceptance) -> list[Finding]:
+    """The findings that a person is told of; one that was only added breaks nothing, so last."""
+    told = [finding for finding in one.findings if finding.severity != "information"]
+    return sorted(told, key=lambda f: (SEVERITIES.index(f.severity), f.kind == "field_added"))

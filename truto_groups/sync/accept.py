@@ -1,0 +1,349 @@
+"""Accept what accounts send now: it becomes their baseline, and what was held back is published.
+
+Nothing is fetched: a sync that waits is published from its kept records, and counts as old as it
+is. Whoever accepts sees before what it would do, with a digest; when the accounts have moved on
+since, accepting refuses.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import msgspec
+
+from truto_groups.drift.audit import audit
+from truto_groups.drift.findings import Finding, findings_from_json, findings_to_json
+from truto_groups.drift.shape import Shape
+from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.settings import AccountSettings
+from truto_groups.sync.land import Staging
+from truto_groups.sync.land_stored import land_held_back
+from truto_groups.sync.publish import ReplacedAccount, Replacement, release_held_back, replace_rows
+from truto_groups.sync.settle import digest_answer
+from truto_groups.text.secrecy import redact
+from truto_groups.warehouse.database import (
+    Connection,
+    Database,
+    first_line,
+    set_variables,
+    transaction,
+)
+from truto_groups.warehouse.interruption import raise_interruption
+from truto_groups.warehouse.ledger_table import read_confirmations
+from truto_groups.warehouse.properties_table import take_instant
+from truto_groups.warehouse.statements import statement, statements
+
+# What an account's own records do; a full disk is nobody's.
+_BLAMABLE = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
+_UNACCEPTABLE = frozenset({"malformed", "not_an_object", "id_missing"})
+
+
+@dataclass(frozen=True)
+class PendingAcceptance:
+    """An account that waits for a person, and what accepting it would do.
+
+    Attributes:
+        integrated_account_id: The account.
+        integration: The app's kind.
+        tenant_id: The customer.
+        run_id: The run whose sync waits, or drifted.
+        is_published: Whether that sync was published; else it is held back.
+        group_count: Groups that it has.
+        shape: What it looked like.
+        findings: What changed against the baseline.
+        volume: Whether its count is plausible.
+        volume_reason: Why it is not.
+        would_add: Groups that accepting would add.
+        would_remove: Groups that accepting would remove.
+        would_change: Groups whose record accepting would change.
+    """
+
+    integrated_account_id: str
+    integration: str
+    tenant_id: str | None
+    run_id: str
+    is_published: bool
+    group_count: int
+    shape: Shape
+    findings: Sequence[Finding]
+    volume: str
+    volume_reason: str | None
+    would_add: int
+    would_remove: int
+    would_change: int
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the account cannot be accepted: rows could not be made of what it sent."""
+        for finding in self.findings:
+            if finding.kind in _UNACCEPTABLE:
+                return finding.message
+        return None
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Who accepts what, and why.
+
+    Attributes:
+        integrated_account_ids: These accounts, and
+        integrations: all accounts of these integrations.
+        reason: Why it is right.
+        accepted_by: Who says so.
+        digest: Of what was shown; "" accepts whatever waits now.
+    """
+
+    integrated_account_ids: Sequence[str]
+    integrations: Sequence[str]
+    reason: str
+    accepted_by: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class AcceptedAccount:
+    """An account whose last answer is the baseline now."""
+
+    pending: PendingAcceptance
+    replacement: Replacement
+
+
+def read_pending(
+    connection: Connection,
+    *,
+    integrated_account_ids: Sequence[str] = (),
+    integrations: Sequence[str] = (),
+) -> list[PendingAcceptance]:
+    """Read the accounts that drifted or are held back; all of them when none are named."""
+    rows = connection.execute(
+        statement("read_waiting"),
+        {"ids": list(integrated_account_ids), "integrations": list(integrations)},
+    ).fetchall()
+    pending = [
+        PendingAcceptance(
+            integrated_account_id=row[0],
+            integration=row[1],
+            tenant_id=row[2],
+            run_id=row[3],
+            is_published=row[4],
+            group_count=row[5],
+            shape=Shape.from_json(row[6]),
+            findings=findings_from_json(row[7]),
+            volume=row[8],
+            volume_reason=row[9],
+            would_add=row[10],
+            would_remove=row[11],
+            would_change=row[12],
+        )
+        for row in rows
+    ]
+    return [one for one in pending if _waits(one)]
+
+
+def digest_of(pending: Sequence[PendingAcceptance]) -> str:
+    """Digest of what is shown: these accounts, and what each of them sent last."""
+    parts = sorted((one.integrated_account_id, one.run_id, one.shape.digest) for one in pending)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def accept(
+    database: Database,
+    acceptance: Acceptance,
+    *,
+    settings_for: Callable[[PendingAcceptance], AccountSettings],
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> list[AcceptedAccount]:
+    """Accept what the named accounts sent last.
+
+    Args:
+        database: The database.
+        acceptance: Who accepts what, and why.
+        settings_for: Gives what holds for an account.
+        run_id: The run that accepts, for ``group_changes``.
+        clock: Gives the present as an aware UTC instant.
+
+    Returns:
+        The accepted accounts, all in one transaction.
+
+    Raises:
+        AcceptanceRefusedError: Nothing is named or waits, the accounts have moved on, or no rows
+            can be made of what one sent. Nothing was written.
+        DatabaseError: Nothing was written.
+    """
+    with Staging() as staging, database.owning(staging.connection):
+        connection = staging.connection
+        pending = staging.with_room(lambda: _choose(connection, acceptance))
+        settings = {one.integrated_account_id: settings_for(one) for one in pending}
+        held = [one for one in pending if not one.is_published]
+        digests = {
+            one.integrated_account_id: _land(staging, one, settings[one.integrated_account_id])
+            for one in held
+        }
+
+        under_way: list[PendingAcceptance] = []
+
+        def write(parts: Sequence[Sequence[PendingAcceptance]]) -> Mapping[str, Replacement]:
+            replaced: dict[str, Replacement] = {}
+            with transaction(connection):
+                now = take_instant(connection, clock)
+                for part in parts:
+                    under_way[:] = part
+                    replaced |= _publish(
+                        connection, part, settings, digests, run_id=run_id, now=now
+                    )
+                release_held_back(connection, [one.integrated_account_id for one in pending])
+                _move_baselines(connection, pending, acceptance, now=now)
+            return replaced
+
+        with _blaming(under_way):
+            try:
+                replaced = staging.with_room(lambda: write([held]))
+            except _BLAMABLE as error:
+                raise_interruption(error)
+                # One by one they need less memory, and the one that cannot be published is known.
+                replaced = staging.with_room(lambda: write([[one] for one in held]))
+    return [
+        AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
+        for one in pending
+    ]
+
+
+def _waits(one: PendingAcceptance) -> bool:
+    has_drifted = any(finding.severity != "information" for finding in one.findings)
+    return not one.is_published or has_drifted or one.volume != "ok"
+
+
+def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAcceptance]:
+    if not acceptance.integrated_account_ids and not acceptance.integrations:
+        raise AcceptanceRefusedError(
+            "Neither accounts nor integrations are named.",
+            advice="Give integrated_account_ids or integrations.",
+        )
+    pending = read_pending(
+        connection,
+        integrated_account_ids=acceptance.integrated_account_ids,
+        integrations=acceptance.integrations,
+    )
+    if not pending:
+        raise AcceptanceRefusedError(
+            "None of the named accounts drifted or is held back: there is nothing to accept.",
+            advice="See the checks no_unaccepted_drift and group_counts_are_plausible for those "
+            "that wait.",
+        )
+    shown = digest_of(pending)
+    if acceptance.digest and acceptance.digest != shown:
+        raise AcceptanceRefusedError(
+            f"The accounts have moved on: what waits now has the digest {shown}, and what was "
+            f"shown had {acceptance.digest}.",
+            advice="Look again at what acceptance would do, and take the digest from there.",
+        )
+    for one in pending:
+        if one.obstacle is not None:
+            raise AcceptanceRefusedError(
+                f"Integrated account {one.integrated_account_id} cannot be accepted, because no "
+                f"rows can be made of what it sent. {one.obstacle}",
+                advice="Have the mapping mended at Truto, then sync again.",
+            )
+    return pending
+
+
+def _land(staging: Staging, one: PendingAcceptance, settings: AccountSettings) -> str:
+    """Land what waits of an account, and return the digest of the answer.
+
+    Raises:
+        AcceptanceRefusedError: Some of it is missing, or it is too long.
+    """
+    key = one.integrated_account_id
+    with _blaming([one]):
+        land_held_back(staging, key, settings=settings)
+        landed = staging.inspect([key])[key]
+    if landed.group_count != one.group_count:
+        raise AcceptanceRefusedError(
+            f"Of integrated account {key} {landed.group_count:,} groups wait in held_back_groups, "
+            f"and it had {one.group_count:,} when it was held back: something else has changed "
+            "them.",
+            advice="Nothing was accepted. Sync the account again.",
+        )
+    return digest_answer(
+        landed, integration=one.integration, tenant_id=one.tenant_id, settings=settings
+    )
+
+
+@contextlib.contextmanager
+def _blaming(accounts: Sequence[PendingAcceptance]) -> Generator[None]:
+    """Name the accounts whose records cannot be published, or not with the memory that there is.
+
+    Raises:
+        AcceptanceRefusedError: That is so.
+    """
+    try:
+        yield
+    except _BLAMABLE as error:
+        raise_interruption(error)
+        keys = ", ".join(one.integrated_account_id for one in accounts)
+        is_too_long = isinstance(error, duckdb.OutOfMemoryException)
+        reason = (
+            "need more memory at once than a run takes"
+            if is_too_long
+            else f"cannot be published: {redact(first_line(error))}"
+        )
+        raise AcceptanceRefusedError(
+            f"The groups of integrated account {keys} {reason}.",
+            advice="Nothing was accepted. Accept the other accounts without it; of this one leave "
+            "out what is long, `query: {truto_exclude_fields: [remote_data]}` in the settings "
+            "file, and sync it again.",
+        ) from error
+
+
+def _publish(
+    connection: Connection,
+    held: Sequence[PendingAcceptance],
+    settings: Mapping[str, AccountSettings],
+    digests: Mapping[str, str],
+    *,
+    run_id: str,
+    now: datetime,
+) -> Mapping[str, Replacement]:
+    """Publish what was held back, from its kept records."""
+    confirmed = read_confirmations(connection, [one.integrated_account_id for one in held])
+    published = [
+        ReplacedAccount(
+            one.integrated_account_id,
+            one.integration,
+            one.tenant_id,
+            is_initial=one.integrated_account_id not in confirmed
+            and not settings[one.integrated_account_id].record_initial_sync,
+            digest=digests[one.integrated_account_id],
+        )
+        for one in held
+    ]
+    return replace_rows(connection, published, run_id=run_id, now=now)
+
+
+def _move_baselines(
+    connection: Connection,
+    pending: Sequence[PendingAcceptance],
+    acceptance: Acceptance,
+    *,
+    now: datetime,
+) -> None:
+    set_variables(
+        connection,
+        published_at=now,
+        accepted_by=acceptance.accepted_by,
+        reason=acceptance.reason,
+        digest=digest_of(pending),
+    )
+    for one in pending:
+        set_variables(
+            connection,
+            accepted_id=one.integrated_account_id,
+            accepted_run_id=one.run_id,
+            findings=findings_to_json(audit(one.shape, baseline=one.shape)),
+        )
+        for text in statements("accept_baseline"):
+            connection.execute(text).fetchall()

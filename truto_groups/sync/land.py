@@ -1,0 +1,311 @@
+"""The private room of a run: pages are landed here as they come, before anything is published.
+
+A connection in memory that spills to disk, which no other process sees: a run that dies leaves
+nothing behind. Records are kept letter by letter; what DuckDB parses out of them is only for
+asking. Whether they may be published is audit's and publishing's business.
+"""
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import duckdb
+import msgspec
+
+from truto_groups.drift.examples import find_example_place
+from truto_groups.drift.findings import Finding
+from truto_groups.drift.ignored_filters import ObservedValues
+from truto_groups.drift.shape import LandedCounts
+from truto_groups.drift.verdict import LandedAccount
+from truto_groups.errors import DatabaseError
+from truto_groups.schema import GROUP_TYPES
+from truto_groups.settings import RemoteData
+from truto_groups.sync.split import SplitPage, split_records
+from truto_groups.text.logs import get_logger
+from truto_groups.warehouse.database import connect, set_variables
+from truto_groups.warehouse.duckdb_errors import first_line
+from truto_groups.warehouse.interruption import raise_interruption
+from truto_groups.warehouse.statements import statement, statements
+
+T = TypeVar("T")
+
+logger = get_logger(__name__)
+
+_MEMORY_LIMIT = "256MB"
+# DuckDB works on 2,048 records at once, which is much where each has some hundred kilobytes.
+_MEMORY_LIMIT_OF_LONG_RECORDS = "2GB"
+# A record's position: its listing, its page, and its place in the page.
+_POSITIONS_OF_A_LISTING = 1 << 48
+_POSITIONS_OF_A_PAGE = 1 << 24
+# What no account can be blamed for; everything else is the failure of the account it happened to.
+_OF_NO_ACCOUNT = (DatabaseError, duckdb.FatalException, MemoryError)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NOTHING = LandedAccount(LandedCounts(record_count=0), group_count=0, records_digest="")
+
+
+@dataclass(frozen=True)
+class StagedPage:
+    """One page of one account.
+
+    Attributes:
+        integrated_account_id: The account.
+        number: From 1, over the sync.
+        records: The JSON text of the array of unified groups, as received.
+        remote_data: What of ``remote_data`` is kept in ``groups``.
+        listing: Which of the account's listings it belongs to. Of an id that came in several, the
+            last one's copy is kept, whichever came in first.
+    """
+
+    integrated_account_id: str
+    number: int
+    records: str
+    remote_data: RemoteData = "all"
+    listing: int = 0
+
+
+class Staging:
+    """Where the pages of a run wait until their account is whole.
+
+    Used from one thread. Close it, or leave it to a ``with``.
+    """
+
+    def __init__(self) -> None:
+        self.connection = connect()
+        self._limit_memory(_MEMORY_LIMIT)
+        self._execute("ATTACH ':memory:' AS staging")
+        self._execute("SET preserve_insertion_order = false")
+        self._is_within = False
+        set_variables(self.connection, group_types=list(GROUP_TYPES))
+        for text in statements("staging"):
+            self._execute(text)
+
+    def __enter__(self) -> "Staging":
+        """Open since it was made."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Forget everything."""
+        self.close()
+
+    def close(self) -> None:
+        """Forget everything that was landed."""
+        self.connection.close()
+
+    def with_room(self, work: Callable[[], T]) -> T:
+        """Do what can be done again; once more with more memory when the usual is not enough.
+
+        Work inside of other such work leaves that to it: a transaction is done again as a whole.
+
+        Raises:
+            duckdb.OutOfMemoryException: That is not enough either.
+        """
+        if self._is_within:
+            return work()
+        self._is_within = True
+        try:
+            return work()
+        except duckdb.OutOfMemoryException:
+            logger.info("Records are so long that more memory is taken.")
+            self._limit_memory(_MEMORY_LIMIT_OF_LONG_RECORDS)
+            try:
+                return work()
+            finally:
+                self._limit_memory(_MEMORY_LIMIT)
+        finally:
+            self._is_within = False
+
+    def land(self, pages: Sequence[StagedPage]) -> dict[str, str]:
+        """Land pages of any accounts.
+
+        Returns:
+            The accounts with a page that no JSON parser can read whole, and why. Their pages
+            are not landed; all others are.
+        """
+        unreadable: dict[str, str] = {}
+        splits: list[tuple[StagedPage, SplitPage]] = []
+        for page in pages:
+            try:
+                splits.append((page, split_records(page.records, keep=page.remote_data)))
+            except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                raise_interruption(error)
+                reason = _explain(error, page.records)
+                unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
+        try:
+            self._insert(splits)
+        except _OF_NO_ACCOUNT:
+            raise
+        except Exception as error:  # noqa: BLE001 - one record fails the statement: find whose
+            raise_interruption(error)
+            for page, split in splits:
+                try:
+                    self._insert([(page, split)])
+                except _OF_NO_ACCOUNT:
+                    raise
+                except Exception as error:  # noqa: BLE001 - it becomes this account's failure
+                    raise_interruption(error)
+                    reason = _explain(error, page.records)
+                    unreadable[page.integrated_account_id] = f"page {page.number}: {reason}"
+        return unreadable
+
+    def inspect(self, integrated_account_ids: Sequence[str]) -> dict[str, LandedAccount]:
+        """Count what was landed for accounts, and keep of each id the later copy only."""
+        keys = {"ids": list(integrated_account_ids)}
+        copies = self._count_copies(keys)
+        if copies:
+            before = self._count(keys, copies)
+            self._ask("drop_duplicates", ids=list(copies))
+            after = self._count(keys, copies)
+            landed = {
+                key: replace(after[key], counts=before[key].counts)
+                for key in integrated_account_ids
+            }
+        else:
+            landed = self._count(keys, copies)
+        return landed
+
+    def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+        """Find the distinct JSON structures of accounts' records, with how many have each."""
+        found: dict[str, list[tuple[str, int]]] = {}
+        if integrated_account_ids:
+            rows = self._ask("profile", ids=list(integrated_account_ids))
+            for key, structure, count in rows:
+                found.setdefault(key, []).append((structure, count))
+        return found
+
+    def preview(self, integrated_account_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """Return the first groups of accounts: id, name and group_type of each."""
+        return dict(self._ask("preview_landed", ids=list(integrated_account_ids)))
+
+    def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
+        """Find one shortened value of what a finding is about; None where nothing stands there."""
+        place = find_example_place(finding)
+        rows = self._ask(
+            "example_value",
+            integrated_account_id=integrated_account_id,
+            path=place.path,
+            is_many=place.is_many,
+            types=list(place.types),
+        )
+        return rows[0][0] if rows else None
+
+    def observe_values(self, integrated_account_id: str) -> ObservedValues:
+        """Count what an account's groups have in the fields that a filter can ask for."""
+        values: dict[str, dict[str, int]] = {}
+        for field, value, count in self._ask("filter_values", id=integrated_account_id):
+            values.setdefault(field, {})[value] = count
+        bounds = self._ask("instant_bounds", id=integrated_account_id)[0]
+        earliest = {"created_at": bounds[0], "updated_at": bounds[2]}
+        latest = {"created_at": bounds[1], "updated_at": bounds[3]}
+        return ObservedValues(
+            record_count=max((sum(v.values()) for v in values.values()), default=0),
+            values=values,
+            earliest={name: at for name, at in earliest.items() if at is not None},
+            latest={name: at for name, at in latest.items() if at is not None},
+        )
+
+    def forget(self, integrated_account_ids: Sequence[str]) -> None:
+        """Drop what was landed for accounts, because they are published or have failed."""
+        if integrated_account_ids:
+            self._execute(
+                "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
+                {"ids": list(integrated_account_ids)},
+            )
+
+    def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
+        rows = self._ask("count_duplicates", **keys)
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def _count(
+        self, keys: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
+    ) -> dict[str, LandedAccount]:
+        values: dict[str, dict[str, dict[str, int]]] = {}
+        for key, what, value, count in self._ask("profile_values", **keys):
+            values.setdefault(key, {}).setdefault(what, {})[value] = count
+        landed = {key: _NOTHING for key in keys["ids"]}
+        for row in self._ask("count_landed", **keys):
+            key = row[0]
+            counts = LandedCounts(
+                record_count=row[1],
+                missing_id_count=row[3],
+                unreadable_instants={"created_at": row[4], "updated_at": row[5]},
+                unmapped_count=row[6],
+                group_types=values.get(key, {}).get("group_type", {}),
+                id_forms=values.get(key, {}).get("id_form", {}),
+                duplicate_id_count=copies.get(key, (0, 0))[0],
+                differing_id_count=copies.get(key, (0, 0))[1],
+            )
+            landed[key] = LandedAccount(
+                counts, group_count=row[2], records_digest=row[8], repeated_field_count=row[7]
+            )
+        return landed
+
+    def _ask(self, name: str, **parameters: object) -> list[Any]:
+        """Run one of our statements, which does nothing at all when it fails."""
+        return self.with_room(lambda: self._execute(statement(name), parameters))
+
+    def _execute(self, text: str, parameters: Mapping[str, object] | None = None) -> list[Any]:
+        """Run a statement that touches nothing but what lies here.
+
+        Raises:
+            DatabaseError: The temporary folder cannot be used.
+        """
+        try:
+            return self.connection.execute(text, parameters).fetchall()
+        except duckdb.IOException as error:
+            raise DatabaseError(
+                f"The temporary folder, {tempfile.gettempdir()}, cannot hold what does not fit "
+                f"into memory: {first_line(error)}",
+                advice="Make room in it, or let TMPDIR name another folder.",
+            ) from error
+
+    def _limit_memory(self, limit: str) -> None:
+        self._execute("SET memory_limit = $limit", {"limit": limit})
+
+    def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
+        import numpy as np  # takes 0.1 s, which loading the definitions must not
+
+        columns: dict[str, list[object]] = {
+            "integrated_account_id": [],
+            "position": [],
+            "record": [],
+            "remote_data": [],
+            "other_fields": [],
+        }
+        for page, split in splits:
+            count = len(split.records)
+            first = page.listing * _POSITIONS_OF_A_LISTING + page.number * _POSITIONS_OF_A_PAGE
+            columns["integrated_account_id"] += [page.integrated_account_id] * count
+            columns["position"] += range(first, first + count)
+            columns["record"] += split.records
+            columns["remote_data"] += split.remote_data
+            columns["other_fields"] += split.other_fields
+        if not columns["record"]:
+            return
+        arrays = {
+            name: np.array(values, dtype=np.int64 if name == "position" else object)
+            for name, values in columns.items()
+        }
+        self.connection.register("arrived", arrays)
+        try:
+            self._ask("land")
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.unregister("arrived")
+
+
+def _explain(error: Exception, records: str) -> str:
+    """Say why a page cannot be read; of a library's message only what quotes no record."""
+    if _SURROGATE.search(records):
+        return "a text holds half a character (a lone surrogate such as \\ud800)"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return "it needs more memory at once than a run takes"
+    if isinstance(error, duckdb.InvalidInputException):
+        return first_line(error).partition(" Input:")[0]
+    if isinstance(error, msgspec.MsgspecError | UnicodeError):
+        return str(error)
+    return f"something unforeseen went wrong ({type(error).__name__})"

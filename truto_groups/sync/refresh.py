@@ -1,0 +1,241 @@
+"""Refresh the accounts of a run: fetched from Truto, replayed from raw records, or rebuilt.
+
+Takes partition keys and yields what became of each account. Which keys there are, and what a
+result looks like in the UI, is defs/'s.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+
+from truto_groups.accounts.model import KnownAccount, ListedAccount
+from truto_groups.accounts.planning import find_obstacle
+from truto_groups.errors import (
+    NotFoundError,
+    RawRecordsError,
+    TooLargeError,
+    TrutoError,
+    TrutoGroupsError,
+    tell_unforeseen,
+)
+from truto_groups.session import Session
+from truto_groups.sync.pipeline import sync_accounts
+from truto_groups.sync.progress import PlannedSync
+from truto_groups.sync.replay import find_replayable, rebuild_breakdowns, replay_account
+from truto_groups.sync.settle import AccountResult
+from truto_groups.text.logs import get_logger
+from truto_groups.truto.blocking import look_up_accounts
+from truto_groups.warehouse.accounts_table import (
+    begin_listing,
+    find_told_since,
+    read_known_accounts,
+    remember_look_up,
+    write_listing,
+)
+from truto_groups.warehouse.answer_order import count_first_request, resume_count
+from truto_groups.warehouse.interruption import raise_interruption
+from truto_groups.warehouse.ledger_table import (
+    Attempt,
+    Start,
+    end_killed_attempts,
+    finish_attempts,
+    start_attempts,
+)
+from truto_groups.warehouse.live_runs import is_alive, mark_alive
+from truto_groups.warehouse.properties_table import claim_base_url
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An account of the range that cannot be synced now, and why."""
+
+    integrated_account_id: str
+    reason: str
+
+
+def refresh_accounts(
+    session: Session, keys: Sequence[str], *, run_id: str
+) -> Iterator[AccountResult | PassedOver]:
+    """Fetch accounts and publish each as soon as it is whole.
+
+    Args:
+        session: What the run works with.
+        keys: Integrated account ids; those not known yet are looked up.
+        run_id: The Dagster run.
+
+    Yields:
+        One result per account that was tried, when what it says is committed; and the accounts
+        that are not active, gone, skipped or without groups, which leave no trace.
+
+    Raises:
+        SettingsError: The token is missing.
+        TokenRejectedError: Truto refuses the token.
+        DatabaseError: Nothing can be written.
+    """
+    open_client = session.find_client()
+    with mark_alive(session.database, run_id):
+        known = _prepare(session, keys)
+        missing = [key for key in keys if key not in known]
+        # A person who picks one account that was not active may have just had it reconnected.
+        doubtful = [key for key in keys if len(keys) == 1 and key in known]
+        doubtful = [key for key in doubtful if not known[key].is_active]
+        yield from _look_up(session, [*missing, *doubtful], known, run_id=run_id)
+        planned: list[PlannedSync] = []
+        for key in keys:
+            account = known.get(key)
+            if account is None:
+                continue
+            settings = session.settings_for(account)
+            reason = find_obstacle(account, skip=settings.skip)
+            mistake = session.settings.find_mistake(account.id, account.integration)
+            if reason is not None:
+                yield PassedOver(key, reason)
+            elif mistake is not None:
+                conditions = account.conditions(settings.digest)
+                yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
+            else:
+                planned += session.plan_syncs([account])
+        count_order = partial(count_first_request, session.database)
+        results = sync_accounts(
+            planned,
+            fetcher=session.open_fetcher(
+                open_client,
+                accounts_at_once=session.knobs.accounts_at_once,
+                count_order=count_order,
+                clock=session.clock,
+            ),
+            count_order=count_order,
+            database=session.database,
+            run_id=run_id,
+            clock=session.clock,
+            monotonic=session.monotonic,
+        )
+        with closing(results):
+            yield from results
+
+
+def replay_accounts(
+    session: Session, keys: Sequence[str], *, run_id: str
+) -> Iterator[AccountResult | PassedOver]:
+    """Rebuild groups and what lies below from raw_groups, without a request.
+
+    Yields:
+        One result per account; those that were never synced have nothing to rebuild from.
+
+    Raises:
+        DatabaseError: Nothing can be written.
+    """
+    known = _read_synced(session, keys)
+    for key in keys:
+        if key in known:
+            yield _replay(session, known[key], run_id=run_id)
+        else:
+            yield PassedOver(key, "It was never synced: materialize raw_groups for it.")
+
+
+def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[KnownAccount]:
+    """Count the groups of accounts anew by type, without a request.
+
+    Returns:
+        The accounts concerned; those that were never synced are left out.
+    """
+    synced = _read_synced(session, keys)
+    rebuild_breakdowns(session.database, list(synced))
+    return list(synced.values())
+
+
+def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+    with session.database.writing() as connection:
+        claim_base_url(connection, session.knobs.base_url)
+        end_killed_attempts(
+            connection,
+            is_alive=lambda other: is_alive(session.database, other),
+            now=session.clock(),
+        )
+        resume_count(session.database, connection)
+        wanted = set(keys)
+        return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
+
+
+def _read_synced(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+    """Read those of the accounts that were ever published."""
+    with session.database.reading() as connection:
+        synced = find_replayable(connection, keys)
+        return {a.id: a for a in read_known_accounts(connection) if a.id in synced}
+
+
+def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountResult:
+    settings = session.settings_for(account)
+    try:
+        return replay_account(
+            session.database, account, settings, run_id=run_id, clock=session.clock
+        )
+    except (RawRecordsError, TooLargeError) as error:
+        kind, told = error.kind, str(error)
+    except TrutoGroupsError:
+        raise
+    except Exception as error:
+        raise_interruption(error)
+        # Whatever its records do to us, it is this account's failure and nobody else's.
+        logger.exception("Integrated account %s could not be replayed", account.id)
+        unforeseen = tell_unforeseen(account.id, error)
+        kind, told = unforeseen.kind, str(unforeseen)
+    return AccountResult(
+        Attempt(account.id, "failed", error_kind=kind, error=told), account=account
+    )
+
+
+def _look_up(
+    session: Session, keys: Sequence[str], known: dict[str, KnownAccount], *, run_id: str
+) -> Iterator[AccountResult]:
+    """Ask Truto for accounts that no listing told of, or that may be active by now."""
+    if not keys:
+        return
+    open_client = session.find_client()
+    turn = begin_listing(session.database)
+    answers = look_up_accounts(open_client, keys)
+    found = [answer for answer in answers.values() if isinstance(answer, ListedAccount)]
+    if found:
+        with session.database.writing() as connection:
+            told_since = find_told_since(connection, turn)
+            if told_since is not None:
+                newest = [account for account in found if account.id not in told_since]
+                write_listing(connection, newest, now=session.clock())
+                remember_look_up(connection, [account.id for account in newest], turn)
+            ids = {account.id for account in found}
+            known |= {a.id: a for a in read_known_accounts(connection) if a.id in ids}
+    for key, answer in answers.items():
+        if key in known:
+            continue
+        error = answer if isinstance(answer, TrutoError) else _not_listed(key)
+        yield _record_failure(session, key, error, run_id=run_id)
+
+
+def _not_listed(key: str) -> NotFoundError:
+    return NotFoundError(
+        f"Integrated account {key} was there when it was looked up, and a listing that was asked "
+        "for later does not hold it.",
+        advice="It was removed meanwhile. If it was not, the next listing adds it.",
+        integrated_account_id=key,
+    )
+
+
+def _record_failure(
+    session: Session,
+    key: str,
+    error: TrutoGroupsError,
+    *,
+    run_id: str,
+    conditions: str | None = None,
+) -> AccountResult:
+    """Write an attempt that failed before anything could be fetched."""
+    attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error), conditions=conditions)
+    now = session.clock()
+    with session.database.writing() as connection:
+        start = Start(key, count_first_request(session.database), now)
+        start_attempts(connection, [start], run_id=run_id)
+        finish_attempts(connection, [attempt], run_id=run_id, now=now)
+    return AccountResult(attempt)

@@ -1,0 +1,171 @@
+"""The table integrated_accounts, and what discovery remembers beside it.
+
+Which accounts are new, gone or due is decided by pure modules; here it is only kept and read.
+All functions work on a connection that Database.writing or .reading gave.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from truto_groups.accounts.model import KnownAccount, ListedAccount
+from truto_groups.warehouse.answer_order import count_first_request, resume_count
+from truto_groups.warehouse.database import Database, set_variables
+from truto_groups.warehouse.statements import statement, statements
+
+_LISTING_ORDER = "listing_order"
+_LOOKED_UP = "looked_up:"
+
+
+def read_known_accounts(connection: duckdb.DuckDBPyConnection) -> list[KnownAccount]:
+    """Read every known account, in the order in which they were first listed."""
+    cursor = connection.execute(statement("read_accounts"))
+    names = [column[0] for column in cursor.description or []]
+    return [KnownAccount(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class ListingTurn:
+    """When a listing was asked for, in the order of all requests, and what was known before.
+
+    Attributes:
+        order: Of two listings, the one with the larger number is newer.
+        known: Ids of the accounts that were known then, those that are gone apart.
+    """
+
+    order: int
+    known: frozenset[str]
+
+
+def begin_listing(database: Database) -> ListingTurn:
+    """Take a listing's place in the order of all listings; to be called right before it is asked.
+
+    Raises:
+        DatabaseError: The database, or the count beside it, cannot be used.
+    """
+    with database.writing() as connection:
+        known = read_known_accounts(connection)
+        resume_count(database, connection)
+    present = frozenset(account.id for account in known if account.gone_at is None)
+    return ListingTurn(count_first_request(database), present)
+
+
+def find_told_since(
+    connection: duckdb.DuckDBPyConnection, turn: ListingTurn
+) -> frozenset[str] | None:
+    """Find the accounts of which something newer than a listing is written, which must stay.
+
+    To be called in the transaction that writes the listing.
+
+    Returns:
+        Ids of the accounts that were looked up since one by one; None when a newer complete
+        listing is written, which told of all.
+    """
+    listed = connection.execute(
+        "SELECT name FROM database_properties "
+        "WHERE name = $name AND try_cast(value AS BIGINT) > $order",
+        {"name": _LISTING_ORDER, "order": turn.order},
+    ).fetchall()
+    if listed:
+        return None
+    rows = connection.execute(
+        "SELECT name[len($prefix) + 1:] FROM database_properties "
+        "WHERE starts_with(name, $prefix) AND try_cast(value AS BIGINT) > $order",
+        {"prefix": _LOOKED_UP, "order": turn.order},
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def remember_listing(connection: duckdb.DuckDBPyConnection, turn: ListingTurn) -> None:
+    """Remember a complete listing as the newest that is written."""
+    connection.execute(
+        "DELETE FROM database_properties WHERE name = $name "
+        "OR starts_with(name, $prefix) AND try_cast(value AS BIGINT) < $order",
+        {"name": _LISTING_ORDER, "prefix": _LOOKED_UP, "order": turn.order},
+    ).fetchall()
+    _remember(connection, [_LISTING_ORDER], turn)
+
+
+def remember_look_up(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], turn: ListingTurn
+) -> None:
+    """Remember that accounts were looked up, until a newer complete listing is written."""
+    names = [f"{_LOOKED_UP}{key}" for key in integrated_account_ids]
+    connection.execute(
+        "DELETE FROM database_properties WHERE name IN (SELECT unnest($names))", {"names": names}
+    ).fetchall()
+    _remember(connection, names, turn)
+
+
+def _remember(
+    connection: duckdb.DuckDBPyConnection, names: Sequence[str], turn: ListingTurn
+) -> None:
+    connection.execute(
+        "INSERT INTO database_properties BY NAME "
+        "SELECT unnest($names::VARCHAR[]) AS name, $value AS value",
+        {"names": list(names), "value": str(turn.order)},
+    ).fetchall()
+
+
+def write_listing(
+    connection: duckdb.DuckDBPyConnection, accounts: Sequence[ListedAccount], *, now: datetime
+) -> None:
+    """Keep what was listed: new accounts, and the present state of known ones.
+
+    Marks none as gone; a listing of one account may be written as well as a complete one. Nothing
+    newer is written of these accounts (see ``find_told_since``).
+    """
+    fields = ListedAccount.__slots__
+    columns = {name: [getattr(account, name) for account in accounts] for name in fields}
+    connection.execute(statement("listed"), columns).fetchall()
+    set_variables(connection, now=now)
+    for text in [*statements("write_listing"), statement("carry_capabilities")]:
+        connection.execute(text).fetchall()
+
+
+def mark_gone(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], *, now: datetime
+) -> None:
+    """Mark accounts that a complete listing lacks."""
+    connection.execute(
+        "UPDATE integrated_accounts SET gone_at = $now "
+        "WHERE gone_at IS NULL AND id IN (SELECT unnest($ids))",
+        {"now": now, "ids": list(integrated_account_ids)},
+    ).fetchall()
+
+
+def forget_accounts(
+    connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
+) -> None:
+    """Drop accounts whose grace period is over; their rows must have been removed before."""
+    set_variables(connection, ids=list(integrated_account_ids))
+    for text in statements("forget_accounts"):
+        connection.execute(text).fetchall()
+
+
+def read_capabilities(
+    connection: duckdb.DuckDBPyConnection,
+) -> Mapping[str, tuple[bool | None, datetime]]:
+    """Read whether integrations list groups and when that was asked, by slug."""
+    rows = connection.execute(
+        "SELECT integration, supports_groups, asked_at FROM integration_capabilities"
+    ).fetchall()
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def write_capabilities(
+    connection: duckdb.DuckDBPyConnection, answers: Mapping[str, bool | None], *, now: datetime
+) -> None:
+    """Keep what Truto answered; a question that failed is not an answer and not written."""
+    connection.execute(
+        "DELETE FROM integration_capabilities WHERE integration IN (SELECT unnest($names))",
+        {"names": list(answers)},
+    ).fetchall()
+    connection.execute(
+        "INSERT INTO integration_capabilities BY NAME SELECT unnest($names::VARCHAR[]) "
+        "AS integration, unnest($supports::BOOLEAN[]) AS supports_groups, $now AS asked_at",
+        {"names": list(answers), "supports": list(answers.values()), "now": now},
+    ).fetchall()
+    connection.execute(statement("carry_capabilities")).fetchall()

@@ -1,0 +1,124 @@
+"""What checks, the command and people read: questions on the tables, answered as plain values.
+
+All functions work on a connection that Database.writing or .reading gave.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import duckdb
+import msgspec
+
+from truto_groups.drift.attribution import Circumstances
+from truto_groups.drift.findings import Finding, findings_from_json
+from truto_groups.drift.ignored_filters import IgnoredFilter
+from truto_groups.drift.shape import LandedCounts
+from truto_groups.warehouse.statements import statement
+
+_COUNTS = msgspec.json.Decoder(LandedCounts)
+_EXAMPLES = msgspec.json.Decoder(dict[str, str])
+_TOLD_FILTERS = msgspec.json.Decoder(list[IgnoredFilter])
+
+
+@dataclass(frozen=True, slots=True)
+class LastAudit:
+    """What the last audited attempt of an account found.
+
+    Attributes:
+        integrated_account_id: The account.
+        integration: The app's kind.
+        run_id: The run of the attempt.
+        observed_at: When it was.
+        is_published: Whether the attempt was published; else it was held back.
+        group_count: Groups received, each id once.
+        findings: What changed against the baseline.
+        volume: Whether the count is plausible: ok, warn or hold_back.
+        volume_reason: Why it is not, with the numbers.
+        counts: What its records' values were.
+        examples: Path to one shortened value of what drifted there.
+        told_filters: Filters of the account's query that seem to be ignored.
+        circumstances: What else changed since the baseline.
+    """
+
+    integrated_account_id: str
+    integration: str
+    run_id: str
+    observed_at: datetime
+    is_published: bool
+    group_count: int
+    findings: Sequence[Finding]
+    volume: str
+    volume_reason: str | None
+    counts: LandedCounts
+    examples: Mapping[str, str]
+    told_filters: Sequence[IgnoredFilter]
+    circumstances: Circumstances
+
+    def without_values(self) -> "LastAudit":
+        """The same without anything that the account sent as a value."""
+        return replace(
+            self,
+            findings=[finding.without_values() for finding in self.findings],
+            counts=msgspec.structs.replace(self.counts, group_types={}),
+            examples={},
+            told_filters=[told.without_values() for told in self.told_filters],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateId:
+    """An id that more than one row of an account has."""
+
+    integrated_account_id: str
+    id: str
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrongBreakdown:
+    """An account whose breakdown does not add up to its groups."""
+
+    integrated_account_id: str
+    group_count: int
+    broken_down_count: int
+
+
+def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
+    """Read what the last audited attempt of each account found."""
+    rows = connection.execute(statement("read_last_audits")).fetchall()
+    return [
+        LastAudit(
+            integrated_account_id=row[0],
+            integration=row[1],
+            run_id=row[2],
+            observed_at=row[3],
+            is_published=row[4],
+            group_count=row[5],
+            findings=findings_from_json(row[6]),
+            volume=row[7],
+            volume_reason=row[8],
+            counts=_COUNTS.decode(row[9]),
+            examples=_EXAMPLES.decode(row[10]),
+            told_filters=_TOLD_FILTERS.decode(row[11]),
+            circumstances=Circumstances(*row[12:]),
+        )
+        for row in rows
+    ]
+
+
+def read_since(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], datetime]:
+    """Read since when accounts drift, by account, kind and path of the finding."""
+    rows = connection.execute(statement("read_since")).fetchall()
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+def find_duplicate_ids(connection: duckdb.DuckDBPyConnection) -> list[DuplicateId]:
+    """Find ids that more than one row of an account has."""
+    return [DuplicateId(*r) for r in connection.execute(statement("find_duplicate_ids")).fetchall()]
+
+
+def find_wrong_breakdowns(connection: duckdb.DuckDBPyConnection) -> list[WrongBreakdown]:
+    """Find accounts whose breakdown does not add up to their groups, type by type."""
+    rows = connection.execute(statement("find_wrong_breakdowns")).fetchall()
+    return [WrongBreakdown(*row) for row in rows]

@@ -1,0 +1,60 @@
+"""What is known of accounts' earlier syncs, as far as judging a new one needs it.
+
+Read before the turn to write, so that judging holds up nobody; an account's state tells later
+whether another run has come between.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from truto_groups.drift.verdict import KnownShapes
+from truto_groups.warehouse.contracts_table import read_declared_parameters
+from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.ledger_table import read_count_history
+from truto_groups.warehouse.shapes_table import ShapeRow, decode_shapes, read_shape_rows
+from truto_groups.warehouse.statements import statement
+
+PastState = tuple[object, ...]
+NO_STATE: PastState = ()
+"""Of an account that was never confirmed nor audited."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of accounts.
+
+    Attributes:
+        counts: Groups at their latest confirmed syncs, oldest first, by account.
+        declared: Query parameters that integrations declare, by integration.
+        states: What would differ had another run audited or confirmed the account since.
+        rows: What they looked like, as kept.
+    """
+
+    counts: Mapping[str, Sequence[int]]
+    declared: Mapping[str, Collection[str]]
+    states: Mapping[str, PastState]
+    rows: Mapping[str, Sequence[ShapeRow]]
+
+    def shapes_of(self, integrated_account_id: str) -> KnownShapes:
+        """What an account looked like before."""
+        return decode_shapes(self.rows.get(integrated_account_id, ()))
+
+
+def read_past(connection: Connection, integrated_account_ids: Sequence[str]) -> Past:
+    """Read what is known of accounts; decoding it is left to who judges."""
+    return Past(
+        read_count_history(connection, integrated_account_ids),
+        read_declared_parameters(connection),
+        read_states(connection, integrated_account_ids),
+        read_shape_rows(connection, integrated_account_ids),
+    )
+
+
+def read_states(
+    connection: Connection, integrated_account_ids: Sequence[str]
+) -> dict[str, PastState]:
+    """Read what differs once an account was audited, accepted or confirmed again."""
+    rows = connection.execute(
+        statement("read_states"), {"ids": list(integrated_account_ids)}
+    ).fetchall()
+    return {row[0]: row[1:] for row in rows}

@@ -1,0 +1,103 @@
+"""Tell runs that are alive from those that were killed.
+
+A run holds a lock on a file of its own for as long as its process lives, whatever ends it; so a
+ledger row that says "running" can be told from one that nobody will ever finish. The lock alone
+tells, and not the name of a machine: a container that is made anew has another name each time.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Generator
+from pathlib import Path
+
+from truto_groups.errors import DatabaseError
+from truto_groups.warehouse.database import Database
+
+
+@contextlib.contextmanager
+def mark_alive(database: Database, run_id: str) -> Generator[None]:
+    """Be present as a run, until the block or the process ends."""
+    path = _path(database, run_id)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _hold(path)
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}, which tells that run {run_id} is alive, cannot be written: {error.strerror}.",
+            advice="Let this user write that folder and leave room on its disk; or set "
+            "TRUTO_GROUPS_DATABASE to a file elsewhere.",
+        ) from error
+    try:
+        yield
+    finally:
+        # Before the lock goes: a file that is there without one tells of a run that was killed.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                path.unlink()
+        os.close(descriptor)
+
+
+def is_alive(database: Database, run_id: str) -> bool:
+    """Whether a process is present as the run.
+
+    Raises:
+        DatabaseError: It cannot be told.
+    """
+    return _is_held(database, run_id) is True
+
+
+def is_abandoned(database: Database, run_id: str) -> bool:
+    """Whether a process was present as the run and is gone without taking leave.
+
+    Nothing is concluded from a file that is not there: the run may not have come so far, may be
+    through with its accounts, or may live on another machine, beside another file.
+
+    Raises:
+        DatabaseError: It cannot be told.
+    """
+    return _is_held(database, run_id) is False
+
+
+def _hold(path: Path) -> int:
+    """Make a file that nobody ever sees without a lock as long as we live."""
+    new = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        new.rename(path)
+    except BaseException:
+        os.close(descriptor)
+        new.unlink(missing_ok=True)
+        raise
+    return descriptor
+
+
+def _is_held(database: Database, run_id: str) -> bool | None:
+    """Whether the lock of a run's file is held; None where there is no file."""
+    path = _path(database, run_id)
+    try:
+        # To lock needs no right to write, which the file of another user does not give.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise DatabaseError(
+            f"{path}, which tells whether run {run_id} is alive, cannot be read: {error.strerror}.",
+            advice="Let all users of the database read the files beside it.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _path(database: Database, run_id: str) -> Path:
+    name = hashlib.sha256(run_id.encode()).hexdigest()[:32]
+    folder = database.companion.with_name(database.companion.name + ".runs")
+    return folder / name

@@ -1,0 +1,249 @@
+"""Accepting drift and held-back syncs, from the shell and through the job that the UI launches.
+
+The sandbox, the database and the Dagster instance are real.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.definitions import build_definitions
+from truto_groups.runner.local_runs import accept_here, open_instance
+from truto_groups_tests.stand import GROUPS_PATH, A, B, C, Stand, enter_project, group, groups_of
+
+ROOT = Path(__file__).parents[2]
+RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
+
+
+@pytest.fixture(name="waiting")
+def provide_waiting(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, groups_of(30), RETYPED, integration="okta")
+    stand.put(B, groups_of(30), [], integration="jira")
+    assert main(["sync"]) == 0
+    assert main(["sync", "--all"]) == 1
+    stand.server.forget_requests()
+    return stand
+
+
+def outcomes(stand: Stand, key: str) -> list[str]:
+    rows = stand.rows(
+        "SELECT outcome FROM account_syncs WHERE integrated_account_id = $id ORDER BY started_at",
+        id=key,
+    )
+    return [row[0] for row in rows]
+
+
+def show_digest(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert main(["accept", *arguments]) == 0
+    found = re.search(r"--digest (\w+)", capsys.readouterr().out)
+    assert found is not None
+    return found[1]
+
+
+def test_without_a_reason_it_only_shows_what_acceptance_would_do(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = waiting.data()
+    capsys.readouterr()
+    assert main(["accept"]) == 0
+    out = capsys.readouterr().out
+    row = next(line for line in out.splitlines() if B[:8] in line)
+    assert re.search(r"jira\s+held back\s+0\s+0\s+30\s+0", row)
+    assert waiting.data() == before
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_an_account_is_named_by_the_beginning_of_its_id_as_for_a_sync(waiting: Stand) -> None:
+    assert main(["accept", "--account", A[:8], "--reason", "the vendor numbers its groups"]) == 0
+    assert outcomes(waiting, A) == ["published", "published"]
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_a_name_that_is_nobodys_is_refused_and_nothing_is_accepted(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = waiting.data()
+    for arguments, told in (
+        (["--account", "deadbeef"], "deadbeef: no such account; `truto-groups status` shows all."),
+        (["--account", A[:7]], f"{A[:7]}: no such account; "),
+        (["--integration", "nosuch"], "nosuch: no account of such an integration; "),
+    ):
+        capsys.readouterr()
+        assert main(["accept", *arguments]) == 1
+        assert main(["accept", "--account", B, *arguments, "--reason", "right"]) == 1
+        assert capsys.readouterr().err.count(f"truto-groups: {told}") == 2
+    assert waiting.data() == before
+    assert waiting.table("accepted_baselines") == []
+
+
+def test_a_named_account_that_does_not_wait_is_told_beside_one_that_does(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting.put(C, groups_of(3), integration="slack", tenant_id="acme")
+    assert main(["sync", "--account", C]) == 0
+    capsys.readouterr()
+    assert main(["accept", "--account", B, C]) == 0
+    assert "slack of acme (cccccccc) has nothing to accept." in capsys.readouterr().out
+
+
+def test_all_that_changed_is_shown_with_the_worst_first_and_the_command_to_paste(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever accepts a field that was added must see the one that is gone."""
+    enter_project(stand, tmp_path, monkeypatch)
+    before = [group(n, remote_data={"a": n, "b": n, "c": n, "d": n}) for n in range(40)]
+    after = [group(n, remote_data={"d": str(n), "e": n}) for n in range(40)]
+    stand.put(A, before, after, integration="okta", tenant_id="acme")
+    assert [main(["sync"]), main(["sync", "--all"])] == [0, 0]
+    capsys.readouterr()
+
+    assert main(["accept", "--account", A]) == 0
+    out = capsys.readouterr().out
+    told = out.partition("okta of acme (aaaaaaaa):\n")[2].partition("\n\n")[0].splitlines()
+    assert [line.partition(":")[0].strip() for line in told] == [
+        "Field is gone, `remote_data.a`",
+        "Field is gone, `remote_data.b`",
+        "Field is gone, `remote_data.c`",
+        "JSON type changed of `remote_data.d`",
+        "Field was added, `remote_data.e`",
+    ]
+    found = re.search(r'truto-groups (accept --account aaaaaaaa) --reason "…" --digest \w+$', out)
+    assert found is not None
+
+    assert main(["accept"]) == 0
+    out = capsys.readouterr().out
+    assert "  And 2 more; `truto-groups accept --account aaaaaaaa` shows all." in out
+    assert main([*shlex.split(found[0])[1:5], "seen", *shlex.split(found[0])[6:]]) == 0
+    assert outcomes(stand, A) == ["published", "published"]
+    assert main(["accept"]) == 0
+    assert "there is nothing to accept" in capsys.readouterr().out
+
+
+def test_what_was_held_back_is_published_from_its_kept_records_without_a_request(
+    waiting: Stand,
+) -> None:
+    held = waiting.rows("SELECT finished_at FROM account_syncs WHERE outcome = 'held_back'")
+    code = main(
+        ["accept", "--account", A, B, "--reason", "new ids; the app was emptied", "--by", "ann"]
+    )
+    assert code == 0
+    assert [one for one in waiting.server.requests if one.path == GROUPS_PATH] == []
+    assert {row["id"] for row in waiting.table("groups")} == {str(n) for n in range(1, 31)}
+    assert {row["integrated_account_id"] for row in waiting.table("groups")} == {A}
+    assert outcomes(waiting, A) == outcomes(waiting, B) == ["published", "published"]
+    assert waiting.table("held_back_groups") == []
+    removed = waiting.rows(
+        "SELECT count(*) FROM group_changes WHERE integrated_account_id = $id "
+        "AND change = 'removed'",
+        id=B,
+    )
+    assert removed == [(30,)]
+    # As fresh as when it was fetched, not as when somebody accepted it.
+    confirmed = waiting.rows("SELECT last_confirmed_at FROM integrated_accounts")
+    assert set(confirmed) == set(held)
+    accepted = waiting.table("accepted_baselines")
+    assert {(row["accepted_by"], row["reason"]) for row in accepted} == {
+        ("ann", "new ids; the app was emptied")
+    }
+
+
+def test_after_acceptance_the_same_answer_is_unchanged_and_the_checks_are_green(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["accept", "--integration", "okta", "jira", "--reason", "right"])
+    capsys.readouterr()
+    assert main(["sync", "--all"]) == 0
+    out = capsys.readouterr().out
+    assert "2 accounts: 2 unchanged." in out
+    with open_instance(cwd=Path.cwd()) as instance:
+        for name in ("groups_match_contract", "group_counts_are_plausible", "no_unaccepted_drift"):
+            key = dg.AssetCheckKey(dg.AssetKey("groups"), name)
+            records = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])
+            assert records[key].status.value == "SUCCEEDED", name
+
+
+def test_another_digest_than_the_one_shown_is_refused_and_nothing_changes(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = show_digest(capsys, "--account", A)
+    before = waiting.data()
+    assert main(["accept", "--account", A, B, "--reason", "both", "--digest", digest]) == 1
+    assert "moved on" in capsys.readouterr().err
+    assert waiting.data() == before
+    assert waiting.table("accepted_baselines") == []
+    assert main(["accept", "--account", A, "--reason", "this one", "--digest", digest]) == 0
+    assert outcomes(waiting, A) == ["published", "published"]
+    assert outcomes(waiting, B) == ["published", "held_back"]
+
+
+def test_records_without_an_id_cannot_be_accepted(
+    stand: Stand, waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nameless = [{"name": "no id"}, *groups_of(29)]
+    stand.put(A, nameless, integration="okta")
+    assert main(["sync", "--account", A]) == 1
+    before = waiting.data()
+    assert main(["accept", "--account", A, "--reason", "please"]) == 1
+    assert "no rows can be made" in capsys.readouterr().err
+    assert waiting.data() == before
+
+
+def test_the_job_refuses_when_nothing_waits(waiting: Stand) -> None:
+    with open_instance(cwd=Path.cwd()) as instance:
+        config = {"integrated_account_ids": ["nobody"], "reason": "r", "accepted_by": "ann"}
+        run = accept_here(build_definitions(), instance, config, tags={})
+    assert not run.is_success
+    assert "nothing to accept" in run.problem
+
+
+@pytest.mark.parametrize("name", ["reason", "accepted_by"])
+def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
+    waiting: Stand, name: str
+) -> None:
+    config = {"integrated_account_ids": [A], "reason": "r", "accepted_by": "ann"} | {name: " "}
+    with open_instance(cwd=Path.cwd()) as instance:
+        run = accept_here(build_definitions(), instance, config, tags={})
+    assert not run.is_success
+    assert f"{name} must be filled in" in run.problem
+    assert waiting.table("accepted_baselines") == []
+
+
+def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
+    assert outcomes(waiting, B) == ["published", "published"]
+
+
+def test_what_was_accepted_is_what_later_answers_are_compared_with(waiting: Stand) -> None:
+    main(["accept", "--account", A, "--reason", "the vendor numbers its groups now"])
+    waiting.put(A, [RETYPED[0] | {"name": "renamed"}, *RETYPED[1:]], integration="okta")
+    assert main(["sync", "--account", A]) == 0
+    assert outcomes(waiting, A) == ["published", "published", "published"]
+    waiting.put(A, groups_of(30), integration="okta")
+    assert main(["sync", "--account", A]) == 1
+    assert outcomes(waiting, A)[-1] == "held_back"
+
+
+@pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "a beginning"])
+def test_the_changes_of_a_first_sync_that_is_accepted_are_as_the_settings_say(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+) -> None:
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.write_settings(f"defaults: {{record_initial_sync: {str(is_recorded).lower()}}}\n")
+    stand.put(A, [group(n, description=["a", "list"]) for n in (1, 2)])
+    stand.discover()
+    assert stand.outcomes() == {A: "held_back"}
+    assert main(["accept", "--account", A, "--reason", "descriptions are lists"]) == 0
+    assert {row["id"] for row in stand.table("groups")} == {"g1", "g2"}
+    added = [row["id"] for row in stand.table("group_changes") if row["change"] == "added"]
+    assert sorted(added) == (["g1", "g2"] if is_recorded else [])

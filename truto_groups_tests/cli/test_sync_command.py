@@ -1,0 +1,600 @@
+"""``truto-groups sync``: a real sandbox, database and Dagster instance.
+
+Most tests call the command in this process; those on signals and kills run it in one of its own.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG, TagType, get_tag_type
+
+from truto_groups.cli import main
+from truto_groups.defs.in_flight import find_in_flight, range_tags
+from truto_groups.runner.local_runs import open_instance
+from truto_groups.sandbox import Request, Response
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    A,
+    B,
+    C,
+    D,
+    Stand,
+    enter_project,
+    group,
+    groups_of,
+    serve_body,
+)
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+PARTITIONS = "integrated_accounts"
+
+
+@dataclass
+class Command:
+    """The command in a project of its own."""
+
+    stand: Stand
+    project: Path
+    capsys: pytest.CaptureFixture[str]
+    out: str = field(default="", init=False)
+    err: str = field(default="", init=False)
+
+    def sync(self, *arguments: str) -> int:
+        """Call it here; what it printed is in ``out`` and ``err``."""
+        self.capsys.readouterr()
+        code = main(["sync", *arguments])
+        self.out, self.err = self.capsys.readouterr()
+        assert self.stand.server.token not in self.out + self.err
+        assert "Traceback" not in self.err
+        return code
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "truto_groups.cli", "sync", *arguments],
+            cwd=self.project,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """What was printed of each account, by its id, without the id."""
+        told = [line.split() for line in self.out.splitlines() if line.startswith("  ")]
+        return {words[-1]: " ".join(words[:-1]) for words in told}
+
+    def runs(self) -> list[dg.DagsterRun]:
+        """The runs of the project's instance, the oldest first."""
+        with open_instance(cwd=self.project) as instance:
+            return list(reversed(instance.get_runs()))
+
+
+@pytest.fixture(name="command")
+def provide_command(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Command]:
+    project = enter_project(stand, tmp_path, monkeypatch)
+    before = signal.getsignal(signal.SIGTERM)
+    yield Command(stand, project, capsys)
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(name="three")
+def provide_three(command: Command) -> Command:
+    """Three accounts that are well, and one that is not active between them."""
+    command.stand.put(A, groups_of(3), [*groups_of(2), group(7)], integration="okta")
+    command.stand.put(D, groups_of(1), integration="slack", status="needs_reauth")
+    command.stand.put(B, groups_of(2), integration="jira", tenant_id="acme")
+    command.stand.put(C, [], integration="gitlab")
+    return command
+
+
+def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_due(
+    three: Command,
+) -> None:
+    assert three.sync() == 0
+    assert (
+        "Truto lists 4 accounts, 3 new: 3 to keep in sync, "
+        "1 to be reconnected (slack of acme (dddddddd))." in three.out
+    )
+    assert "3 accounts: 3 published." in three.out
+    assert three.lines == {
+        A: "published okta acme 3 groups first sync",
+        B: "published jira acme 2 groups first sync",
+        C: "published gitlab acme 0 groups first sync",
+    }
+    assert three.err == ""
+    assert len(three.stand.table("groups")) == 5
+
+    assert three.sync() == 0
+    # Six hours after they were confirmed, but so early that these do not pass before a next tick.
+    (first,) = three.stand.rows("SELECT min(last_confirmed_at) FROM integrated_accounts")[0]
+    due_at = first.astimezone(UTC) + timedelta(hours=6) - timedelta(minutes=10)
+    assert f"Nothing is due before {due_at:%Y-%m-%d %H:%M} UTC." in three.out
+    assert [run.status for run in three.runs()] == [dg.DagsterRunStatus.SUCCESS]
+
+
+def test_all_refreshes_what_is_not_due_and_tells_what_changed(three: Command) -> None:
+    three.sync()
+
+    assert three.sync("--all") == 0
+    assert "3 accounts: 1 published, 2 unchanged." in three.out
+    assert three.lines[A] == "published okta acme 3 groups +1 -1"
+    assert three.lines[B] == "unchanged jira acme 2 groups"
+
+
+def test_the_events_land_in_the_instance_of_the_project(three: Command) -> None:
+    three.sync()
+
+    with open_instance(cwd=three.project) as instance:
+        assert set(instance.get_dynamic_partitions(PARTITIONS)) == {A, B, C}
+        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+        assert instance.get_latest_materialization_event(dg.AssetKey(PARTITIONS)) is not None
+    assert list((three.project / ".dagster").rglob("*.db"))
+
+
+def test_a_folder_below_the_project_uses_the_same_instance(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster takes a relative base_dir from the working directory, not from its file."""
+    three.sync()
+    below = three.project / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+
+    assert three.sync() == 0
+    assert list(below.iterdir()) == []
+    with open_instance(cwd=below) as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+
+
+def test_a_named_account_is_synced_alone(three: Command) -> None:
+    three.sync()
+    count = len(three.stand.server.requests)
+
+    assert three.sync("--account", B) == 0
+    assert list(three.lines) == [B]
+    asked = {
+        request.integrated_account_id
+        for request in three.stand.server.requests[count:]
+        if request.path == GROUPS_PATH
+    }
+    assert asked == {B}
+
+
+def test_named_accounts_that_do_not_touch_leave_the_one_between_alone(three: Command) -> None:
+    """A healthy account in a range that fails would turn red without having been tried."""
+    three.sync()
+    with open_instance(cwd=three.project) as instance:
+        first, between, last = instance.get_dynamic_partitions(PARTITIONS)
+
+    assert three.sync("--account", first[:8], last) == 0
+    assert set(three.lines) == {first, last}
+    assert re.findall("Syncing .*", three.out) == ["Syncing 2 accounts …"]
+    ranges = [run.tags["dagster/asset_partition_range_start"] for run in three.runs()[1:]]
+    assert sorted(ranges) == sorted([first, last])
+    assert between not in ranges
+
+
+def test_an_account_that_cannot_be_synced_may_lie_between_and_is_passed_over(
+    three: Command,
+) -> None:
+    three.sync()
+    with open_instance(cwd=three.project) as instance:
+        first, between, last = instance.get_dynamic_partitions(PARTITIONS)
+    three.stand.put(between, [], integration="jira", status="needs_reauth")
+
+    assert three.sync("--all") == 0
+    assert set(three.lines) == {first, last}
+    assert len(three.runs()) == 2
+    assert three.err == ""
+
+
+def test_an_account_that_fails_is_named_with_its_reason_and_the_others_are_published(
+    three: Command,
+) -> None:
+    three.stand.server.intercept = serve_body(B, "<html>", status=200)
+
+    assert three.sync() == 1
+    assert "3 accounts: 1 failed, 2 published." in three.out
+    assert three.lines[B] == "failed jira acme"
+    (told,) = [line for line in three.err.splitlines() if line]
+    assert told.startswith("jira of acme (bbbbbbbb) failed. ")
+    assert "JSON" in told
+    assert len(three.stand.table("groups", account=A)) == 3
+
+
+def test_an_account_that_is_held_back_ends_with_1(three: Command) -> None:
+    three.stand.put(B, [{"name": "without id"}], integration="jira", tenant_id="acme")
+
+    assert three.sync() == 1
+    assert three.lines[B].startswith("held_back jira acme")
+    assert "jira of acme (bbbbbbbb) was held back. " in three.err
+
+
+def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) -> None:
+    grown = [group(n, new=n) for n in range(30)]
+    command.stand.put(A, groups_of(30), grown, integration="okta", tenant_id="acme")
+    assert [command.sync(), command.sync("--all")] == [0, 0]
+
+    lines = command.out.splitlines()
+    (told,) = [line for line in lines if line.startswith("Check ")]
+    assert told.startswith("Check no_unaccepted_drift: ")
+    assert "okta of acme (aaaaaaaa)" in told
+    assert A not in told
+    assert lines[-2:] == [
+        "What to do about each account: truto-groups status",
+        'If what they send is right: truto-groups accept --account aaaaaaaa --reason "…"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("11111111-0000-4000-8000-000000000009", "Truto lists no such account"),
+        (D, "Its status is needs_reauth"),
+        (C, "Its integration, zendesk, has no groups."),
+        (B, "The settings file skips it."),
+    ],
+    ids=["unknown", "not active", "no groups", "skip"],
+)
+def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
+    three: Command, name: str, reason: str
+) -> None:
+    three.stand.put(C, [], integration="zendesk")
+    three.stand.write_settings(f"accounts:\n  {B}:\n    skip: true\n")
+
+    assert three.sync("--account", name, A) == 1
+    assert f"{name} cannot be synced. {reason}" in three.err
+    assert three.lines == {A: "published okta acme 3 groups first sync"}
+
+
+def test_an_account_that_is_gone_is_told_so(three: Command) -> None:
+    three.sync()
+    three.stand.server.remove_account(B)
+
+    assert three.sync("--account", B) == 1
+    assert f"{B} cannot be synced. Truto no longer lists it." in three.err
+    assert "Nothing was synced." in three.out
+
+
+def cover_elsewhere(command: Command, key: str) -> None:
+    """Another run, which runs for ever, covers an account."""
+    with open_instance(cwd=command.project) as instance:
+        instance.add_run(
+            dg.DagsterRun(
+                job_name="refresh_groups",
+                status=dg.DagsterRunStatus.STARTED,
+                tags=range_tags(key, key),
+            )
+        )
+
+
+def test_accounts_in_flight_elsewhere_are_left_out_and_named(three: Command) -> None:
+    three.sync()
+    cover_elsewhere(three, B)
+
+    assert three.sync("--all") == 0
+    assert set(three.lines) == {A, C}
+    assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in three.out
+
+
+def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(three: Command) -> None:
+    three.sync()
+    cover_elsewhere(three, B)
+    three.stand.write(
+        "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 25 HOURS"
+    )
+
+    assert three.sync() == 1
+    assert f"jira of acme ({B[:8]}) is stale" in three.err
+
+
+def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
+    three: Command,
+) -> None:
+    """`dagster asset materialize`, which knows nothing of how this command tells its own runs."""
+    three.sync()
+    three.stand.write("UPDATE integrated_accounts SET last_confirmed_at = '2026-01-01'")
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "raw_groups"]
+    with groups_withheld(three) as asked:
+        process = subprocess.Popen(
+            [*command, "-m", "truto_groups.definitions", "--partition", B],
+            cwd=three.project,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        assert asked.wait(SECONDS)
+        process.kill()
+        process.wait()
+
+    assert three.sync() == 0
+    assert set(three.lines) == {A, B, C}
+    assert [run.status.value for run in three.runs()][-2:] == ["FAILURE", "SUCCESS"]
+
+
+def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(three: Command) -> None:
+    """The job's page asks by this tag, the timeline by the origin; both are of workspace.yaml."""
+    three.sync()
+    (location,) = yaml.safe_load((three.project / "workspace.yaml").read_text())["load_from"]
+    name = location["python_module"]["location_name"]
+
+    with open_instance(cwd=three.project) as instance:
+        on_page = dg.RunsFilter(
+            job_name="refresh_groups", tags={REPOSITORY_LABEL_TAG: f"__repository__@{name}"}
+        )
+        (run,) = instance.get_runs(on_page)
+    assert run.remote_job_origin is not None
+    assert run.remote_job_origin.location_name == name
+    assert run.remote_job_origin.job_name == "refresh_groups"
+    shown = {key for key in run.tags if get_tag_type(key) is not TagType.HIDDEN}
+    assert not [key for key in shown if "truto_groups" in key]
+
+
+def test_a_sync_that_died_is_not_run_again_by_a_daemon(three: Command) -> None:
+    """The daemon may live on another machine, with another database."""
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        process.kill()
+        process.communicate()
+    three.sync()
+
+    with open_instance(cwd=three.project) as instance:
+        assert instance.run_retries_enabled
+        (dead,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert not auto_reexecution_should_retry_run(instance, dead, None)
+
+
+def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Command) -> None:
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        process.kill()
+        process.communicate()
+        with open_instance(cwd=three.project) as instance:
+            keys = instance.get_dynamic_partitions(PARTITIONS)
+            assert find_in_flight(instance, keys) == {A, B, C}
+
+    assert three.sync() == 0
+    assert "3 accounts: 3 published." in three.out
+    assert [run.status.value for run in three.runs()] == ["FAILURE", "SUCCESS"]
+
+
+def test_a_sync_that_is_alive_is_not_taken_for_a_killed_one(three: Command) -> None:
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        code = three.sync()
+    out, _ = process.communicate(timeout=SECONDS)
+
+    assert code == 0
+    assert three.out.count("Left to a run that covers it already: ") == 3
+    assert process.returncode == 0
+    assert "3 accounts: 3 published." in out
+    assert [run.status.value for run in three.runs()] == ["SUCCESS"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.Signals) -> None:
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=SECONDS)
+        seconds = time.monotonic() - began
+
+    assert seconds < 10
+    assert process.returncode == 130
+    assert err == "Interrupted. What was published stays; the rest is tried the next time.\n"
+    assert [run.is_finished for run in three.runs()] == [True]
+
+
+def test_dagsters_log_stays_away_unless_it_is_asked_for(three: Command) -> None:
+    quiet = three.start("--all").communicate(timeout=SECONDS)
+    loud = three.start("--all", "--verbose").communicate(timeout=SECONDS)
+
+    assert quiet[1] == ""
+    assert "DEBUG" not in quiet[0]
+    assert "RUN_START" in "".join(loud)
+
+
+def test_a_missing_token_is_named_and_nothing_is_begun(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+
+    assert three.sync() == 2
+    assert three.err.startswith("truto-groups: TRUTO_API_TOKEN is not set")
+    assert three.out == ""
+    assert not (three.project / ".dagster").exists()
+
+
+def test_a_rejected_token_ends_with_2(three: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUTO_API_TOKEN", "not-the-one")
+
+    assert three.sync() == 2
+    assert "401" in three.err
+    assert "not-the-one" not in three.err
+    assert len(three.err.splitlines()) == 1
+
+
+def test_a_token_that_is_rejected_on_the_way_is_told_and_the_rest_is_named(
+    three: Command,
+) -> None:
+    server = three.stand.server
+    server.intercept = lambda request: (
+        server.answer(replace(request, headers={"authorization": "Bearer of somebody else"}))
+        if request.path == GROUPS_PATH
+        else None
+    )
+
+    assert three.sync() == 1
+    assert "token" in three.err
+    assert three.stand.table("groups") == []
+
+
+def test_what_nobody_foresaw_is_one_paragraph_without_the_token(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a partition that another process removes between plan and run."""
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError(f"first line with {three.stand.server.token}\nsecond line")
+
+    monkeypatch.setattr(dg.DagsterInstance, "add_dynamic_partitions", fail)
+
+    assert three.sync() == 1
+    assert three.err.startswith(
+        "truto-groups: Something unforeseen went wrong (RuntimeError: first line with [token] "
+    )
+    assert len(three.err.splitlines()) == 1
+
+
+def test_http_to_another_machine_is_refused(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUTO_BASE_URL", "http://truto.example.com")
+
+    assert three.sync() == 2
+    assert three.err.startswith("truto-groups: TRUTO_BASE_URL ")
+    assert "https" in three.err
+
+
+def test_a_mistake_in_the_settings_file_names_file_and_line(three: Command) -> None:
+    three.stand.write_settings("integrations:\n  okta:\n    query:\n      lmit: 5\n")
+
+    assert three.sync() == 2
+    assert "truto_groups.yaml:4: " in three.err
+    assert len(three.err.splitlines()) == 1
+
+
+def test_a_database_path_that_cannot_be_written_is_named(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = three.project / "a_file"
+    blocked.touch()
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(blocked / "groups.duckdb"))
+
+    assert three.sync() == 2
+    assert "a_file" in three.err
+    assert "TRUTO_GROUPS_DATABASE" in three.err
+    assert len(three.err.splitlines()) == 1
+
+
+def test_a_database_that_another_program_holds_is_told_with_the_program(three: Command) -> None:
+    three.sync()
+    program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); "
+    with subprocess.Popen(
+        [sys.executable, "-c", program + "sys.stdin.read()", three.stand.database.location],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        code = three.sync("--all")
+        holder.kill()
+
+    assert code == 2
+    assert "is held by another program" in three.err
+    assert f"PID {holder.pid}" in three.err
+    assert three.sync("--all") == 0
+
+
+def test_a_database_of_another_truto_is_refused(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three.sync()
+    monkeypatch.setenv("TRUTO_BASE_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv(
+        "TRUTO_BASE_URL", three.stand.server.base_url.replace("127.0.0.1", "localhost")
+    )
+
+    assert three.sync() == 2
+    assert "was filled from" in three.err
+
+
+def test_outside_of_a_project_the_missing_dagster_home_is_named(
+    three: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert three.sync() == 2
+    assert three.err.startswith("truto-groups: DAGSTER_HOME is not set")
+
+
+def test_a_dagster_home_that_is_wrong_is_told(
+    three: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "relative/home")
+
+    assert three.sync() == 2
+    assert "Dagster's instance cannot be opened" in three.err
+    assert len(three.err.splitlines()) == 1
+
+
+def test_dagster_home_is_used_when_it_is_set(
+    three: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+
+    assert three.sync() == 0
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+    assert not (three.project / ".dagster").exists()
+
+
+def test_a_listing_that_lacks_most_accounts_ends_with_2(three: Command) -> None:
+    three.sync()
+    for key in (A, B, C):
+        three.stand.server.remove_account(key)
+
+    assert three.sync() == 2
+    assert re.search(r"truto-groups: .*account", three.err)
+    assert len(three.stand.table("groups")) == 5
+
+
+@contextlib.contextmanager
+def groups_withheld(command: Command) -> Iterator[threading.Event]:
+    """Let no request for groups be answered until the block ends; the event says that one came."""
+    asked, released = threading.Event(), threading.Event()
+
+    def withhold(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH:
+            asked.set()
+            released.wait(SECONDS)
+        return None
+
+    command.stand.server.intercept = withhold
+    try:
+        yield asked
+    finally:
+        released.set()
+        command.stand.server.intercept = None

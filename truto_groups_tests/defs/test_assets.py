@@ -1,0 +1,743 @@
+"""The one step through Dagster: fetched, replayed, rebuilt, only checked; green, red, cancelled.
+
+Real: HTTP on loopback, DuckDB in a file, a Dagster instance on SQLite, processes that are stopped.
+Faults are injected on the server's side.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
+
+from truto_groups.defs.in_flight import range_tags
+from truto_groups.sandbox import Request, Response, make_account
+from truto_groups_tests.defs.project import Project, open_project, shown_rows
+from truto_groups_tests.stand import (
+    DATA_TABLES,
+    GROUPS_PATH,
+    A,
+    B,
+    C,
+    group,
+    groups_of,
+    read_data,
+    serve_body,
+)
+
+PARTITIONED = ("raw_groups", "groups", "group_type_breakdown")
+CHECKS = {
+    "groups_match_contract",
+    "no_unaccepted_drift",
+    "every_account_is_fresh",
+    "ids_are_unique",
+    "group_counts_are_plausible",
+    "breakdown_adds_up",
+}
+
+
+@pytest.fixture(name="project")
+def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with open_project(tmp_path, monkeypatch) as project:
+        yield project
+
+
+def put(project: Project, key: str, groups: Sequence[Any], **fields: Any) -> None:
+    project.server.put_account(make_account(key, groups, **fields))
+
+
+def connect(project: Project, *keys: str) -> None:
+    """Connect accounts with three groups each, and discover them."""
+    for key in keys:
+        put(project, key, groups_of(3))
+    project.discover()
+
+
+def materialized(result: dg.ExecuteInProcessResult) -> dict[str, list[str | None]]:
+    """Partitions by asset, in the order in which they were materialized."""
+    found: dict[str, list[str | None]] = {}
+    for event in result.get_asset_materialization_events():
+        one = event.step_materialization_data.materialization
+        found.setdefault(one.asset_key.to_user_string(), []).append(one.partition)
+    return found
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str, key: str) -> dict[str, Any]:
+    (found,) = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(asset) and event.partition == key
+    ]
+    return {name: value.value for name, value in found.metadata.items()}
+
+
+def statuses(project: Project, asset: str, *keys: str) -> dict[str, str]:
+    definition = project.definitions.resolve_assets_def(asset)
+    assert definition.partitions_def is not None
+    found = project.instance.get_status_by_partition(
+        dg.AssetKey(asset), list(keys), definition.partitions_def
+    )
+    return {key: status.name if status else "MISSING" for key, status in (found or {}).items()}
+
+
+def failure_text(result: dg.ExecuteInProcessResult) -> str:
+    """What the run's log says of why the step failed."""
+    (event,) = [event for event in result.all_events if event.is_step_failure]
+    data = event.step_failure_data
+    assert data.user_failure_data is not None, data.error_display_string
+    return data.user_failure_data.description or ""
+
+
+def requests_for_groups(project: Project) -> list[str | None]:
+    return [r.integrated_account_id for r in project.server.requests if r.path == GROUPS_PATH]
+
+
+def select(project: Project, *assets: str, key: str | None = None) -> dg.ExecuteInProcessResult:
+    """Materialize a selection, as the UI's button does."""
+    return project.run(
+        "refresh_groups",
+        asset_selection=[dg.AssetKey(asset) for asset in assets],
+        partition_key=key,
+    )
+
+
+def check_names(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {one.check_name for one in result.get_asset_check_evaluations()}
+
+
+def test_a_run_over_many_accounts_records_each_as_a_partition_with_its_own_metadata(
+    project: Project,
+) -> None:
+    put(project, A, groups_of(3), tenant_id="acme")
+    put(project, B, [], integration="gitlab", tenant_id="globex")
+    project.discover()
+    result = project.refresh()
+    assert result.success
+    found = materialized(result)
+    assert {asset: sorted(map(str, keys)) for asset, keys in found.items()} == {
+        **{asset: [A, B] for asset in PARTITIONED},
+        "group_changes": ["None"],
+    }
+    for asset in PARTITIONED:
+        assert set(statuses(project, asset, A, B).values()) == {"MATERIALIZED"}
+    one, two = (metadata_of(result, "raw_groups", key) for key in (A, B))
+    assert (one["integration"], one["tenant_id"]) == ("okta", "acme")
+    assert (two["integration"], two["tenant_id"]) == ("gitlab", "globex")
+    assert (one["dagster/partition_row_count"], two["dagster/partition_row_count"]) == (3, 0)
+    for name in ("pages", "requests", "retries", "seconds", "bytes", "outcome"):
+        assert name in one
+    assert (one["pages"], one["requests"], one["retries"]) == (1, 1, 0)
+    preview = next(
+        event.step_materialization_data.materialization.metadata["preview"]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("groups") and event.partition == A
+    )
+    assert [row["name"] for row in shown_rows(preview)] == ["Group 0", "Group 1", "Group 2"]
+
+
+def test_no_value_that_a_private_account_sent_is_in_any_event(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = project.folder / "truto_groups.yaml"
+    settings.write_text("defaults: {private_values: true}\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settings))
+    put(project, A, [group(n, f"s3cret {n}", description="s3cret") for n in range(20)])
+    project.discover()
+    results = [project.refresh()]
+    put(project, A, [group(n, f"s3cret {n}", group_type="s3cret") for n in range(20)])
+    results.append(project.refresh())
+    results.append(select(project, "groups", "group_type_breakdown", key=A))
+    put(project, A, [group(n, f"s3cret {n}") | {"id": None} for n in range(20)])
+    results.append(project.refresh())
+    assert [result.success for result in results] == [True, True, True, False]
+    for result in results:
+        entries = project.instance.all_logs(result.run_id)
+        assert entries
+        assert not [entry for entry in entries if "s3cret" in entry.to_json()]
+
+
+def test_one_account_in_one_run_leaves_the_others_alone(project: Project) -> None:
+    connect(project, A, B)
+    result = project.run("refresh_groups", partition_key=B)
+    assert result.success
+    assert materialized(result)["groups"] == [B]
+    assert requests_for_groups(project) == [B]
+    assert statuses(project, "groups", A, B) == {A: "MISSING", B: "MATERIALIZED"}
+
+
+def test_a_run_over_a_range_covers_its_accounts_and_no_other(project: Project) -> None:
+    connect(project, A, B, C)
+    assert project.run("refresh_groups", tags=range_tags(A, B)).success
+    assert set(requests_for_groups(project)) == {A, B}
+
+
+def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
+    project: Project,
+) -> None:
+    """Behaviour 2: named with reason and advice, and the run ends as failed."""
+    connect(project, A, B, C)
+    assert project.refresh().success
+    put(project, A, groups_of(4))
+    put(project, C, [{**group(1), "id": None}])
+    project.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
+    before = read_data(project.database)
+    result = project.refresh()
+    assert not result.success
+    for asset in PARTITIONED:
+        assert materialized(result)[asset] == [A]
+        assert statuses(project, asset, A, B, C) == {
+            A: "MATERIALIZED",
+            B: "FAILED",
+            C: "FAILED",
+        }
+    text = failure_text(result)
+    assert "Not published: 2 integrated accounts." in text
+    assert f"- {B}: " in text
+    assert f"- {C}: " in text
+    assert "Resource is gone" in text
+    assert "held_back_groups" in text
+    assert A not in text
+    after = read_data(project.database)
+    assert len([row for row in after["groups"] if row["integrated_account_id"] == A]) == 4
+    for key in (B, C):
+        assert [row for row in after["groups"] if row["integrated_account_id"] == key] == [
+            row for row in before["groups"] if row["integrated_account_id"] == key
+        ]
+
+
+def test_the_checks_are_evaluated_in_the_same_run_also_when_accounts_failed(
+    project: Project,
+) -> None:
+    connect(project, A, B)
+    good = project.refresh()
+    assert check_names(good) == CHECKS
+    put(project, B, [*groups_of(3), {**group(1), "id": None}])
+    bad = project.refresh()
+    assert not bad.success
+    assert check_names(bad) == CHECKS
+    passed = {one.check_name: one.passed for one in bad.get_asset_check_evaluations()}
+    assert {name for name, is_passed in passed.items() if not is_passed} == {
+        "groups_match_contract",
+        "no_unaccepted_drift",
+    }
+
+
+def shown_checks(project: Project) -> dict[str, str]:
+    """The checks that the asset's page shows, with their state; the others are "not evaluated"."""
+    definition = project.definitions.resolve_asset_graph()
+    keys = [key for key in definition.asset_check_keys if key.name in CHECKS]
+    storage = project.instance.event_log_storage
+    return {
+        key.name: record.status.name
+        for key, record in storage.get_latest_asset_check_execution_by_key(keys).items()
+        if asyncio.run(
+            record.targets_latest_materialization(LoadingContextForTest(project.instance))
+        )
+    }
+
+
+def fail_account(project: Project, key: str) -> None:
+    project.server.intercept = serve_body(key, {"message": "Resource is gone"}, status=404)
+
+
+def hold_back_account(project: Project, key: str) -> None:
+    put(project, key, [*groups_of(3), {**group(1), "id": None}])
+
+
+@pytest.mark.parametrize("spoil", [fail_account, hold_back_account])
+def test_the_checks_stay_shown_after_one_account_s_run_failed(project: Project, spoil: Any) -> None:
+    """The newest materialization of the asset is another account's."""
+    connect(project, A, B)
+    project.run("refresh_groups", partition_key=A)
+    project.run("refresh_groups", partition_key=B)
+    assert set(shown_checks(project)) == CHECKS
+
+    spoil(project, A)
+    assert not project.run("refresh_groups", partition_key=A).success
+
+    assert set(shown_checks(project)) == CHECKS
+
+
+def test_the_checks_are_shown_after_every_kind_of_run(project: Project) -> None:
+    connect(project, A, B)
+    assert project.refresh().success
+    assert shown_checks(project) == dict.fromkeys(CHECKS, "SUCCEEDED")
+    select(project, "groups", "group_type_breakdown", key=A)
+    assert set(shown_checks(project)) == CHECKS
+    project.run("evaluate_checks")
+    assert set(shown_checks(project)) == CHECKS
+    select(project, "raw_groups", key=A)  # whose checks are not planned
+    assert set(shown_checks(project)) == CHECKS
+    hold_back_account(project, B)
+    assert not project.refresh().success
+    assert set(shown_checks(project)) == CHECKS
+    assert shown_checks(project)["groups_match_contract"] == "FAILED"
+
+
+def test_a_fetch_records_everything_and_evaluates_the_checks_whatever_was_selected(
+    project: Project,
+) -> None:
+    connect(project, A)
+    result = select(project, "raw_groups", key=A)
+    assert result.success
+    assert set(materialized(result)) == {*PARTITIONED, "group_changes"}
+    assert check_names(result) == CHECKS
+    assert len(project.table("groups")) == 3
+
+
+def test_materializing_groups_without_raw_groups_rebuilds_them_and_sends_no_request(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    before = read_data(project.database)
+    ledger = project.table("account_syncs")
+    project.write("UPDATE groups SET name = 'spoilt', normalization_version = 0")
+    project.write("DELETE FROM group_type_breakdown")
+    project.server.forget_requests()
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    result = select(project, "groups", "group_type_breakdown", key=A)
+    assert result.success
+    assert project.server.requests == ()
+    assert materialized(result)["groups"] == [A]
+    assert "raw_groups" not in materialized(result)
+    assert check_names(result) == CHECKS
+    names = [(row["integrated_account_id"], row["name"]) for row in project.table("groups")]
+    assert [name for key, name in names if key == A] == ["Group 0", "Group 1", "Group 2"]
+    assert {name for key, name in names if key == B} == {"spoilt"}
+    assert project.table("raw_groups") == before["raw_groups"]
+    assert {row["integrated_account_id"] for row in project.table("group_type_breakdown")} == {A}
+    assert project.table("account_syncs") == ledger
+
+
+def test_materializing_only_the_breakdown_counts_groups_anew_and_sends_no_request(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    before = project.table("group_type_breakdown")
+    project.write("UPDATE group_type_breakdown SET group_count = 99")
+    project.server.forget_requests()
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    result = project.run(
+        "refresh_groups",
+        asset_selection=[dg.AssetKey("group_type_breakdown")],
+        tags=range_tags(A, B),
+    )
+    assert result.success
+    assert project.server.requests == ()
+    assert {name: set(keys) for name, keys in materialized(result).items()} == {
+        "group_type_breakdown": {A, B}
+    }
+    assert project.table("group_type_breakdown") == before
+
+
+def test_group_changes_alone_need_no_partition_and_no_request(project: Project) -> None:
+    connect(project, A)
+    project.refresh()
+    before = read_data(project.database)
+    project.server.forget_requests()
+    result = select(project, "group_changes")
+    assert result.success
+    assert materialized(result) == {"group_changes": [None]}
+    assert project.server.requests == ()
+    assert read_data(project.database) == before
+
+
+@pytest.mark.parametrize("tags", [{}, range_tags(B, A)], ids=["no partition", "an empty range"])
+def test_a_run_over_no_account_fails_and_says_how_to_name_one(
+    project: Project, tags: dict[str, str]
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    project.server.forget_requests()
+    for selection in (None, [dg.AssetKey("raw_groups")]):
+        result = project.run("refresh_groups", asset_selection=selection, tags=tags)
+        assert not result.success
+        assert "No integrated account is selected" in failure_text(result)
+        assert check_names(result) == CHECKS
+    assert project.server.requests == ()
+
+
+def test_checks_alone_need_no_partition_no_request_and_no_token(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    project.server.forget_requests()
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    result = project.run("evaluate_checks")
+    assert result.success
+    assert check_names(result) >= CHECKS
+    assert materialized(result) == {}
+    assert project.server.requests == ()
+    assert check_names(project.run("check_freshness")) == {"every_account_is_fresh"}
+
+
+def test_a_check_that_cannot_run_raises_and_neither_passes_nor_fails(project: Project) -> None:
+    result = project.run("check_freshness")
+    assert not result.success
+    assert result.get_asset_check_evaluations() == []
+    assert "no database" in failure_text(result)
+
+
+def stale_causes(project: Project, *keys: str) -> dict[str, list[str]]:
+    """Why the UI shows partitions as out of sync, by asset and account; empty when in sync."""
+    resolver = CachingStaleStatusResolver(
+        project.instance,
+        project.definitions.resolve_asset_graph(),
+        LoadingContextForTest(project.instance),
+    )
+    found = {
+        f"{asset} {key}": [
+            f"{cause.reason}: {cause.dependency_asset_key}"
+            for cause in resolver.get_stale_causes(dg.AssetKey(asset), key)
+        ]
+        for asset in PARTITIONED
+        for key in keys
+    }
+    return {name: causes for name, causes in found.items() if causes}
+
+
+def list_again(project: Project) -> None:
+    """A tick of discovery, whose event the daemon reports."""
+    (event,) = project.tick("discover_integrated_accounts").asset_events
+    project.instance.report_runless_asset_event(event)
+
+
+def test_a_listing_that_found_nothing_new_leaves_every_partition_in_sync(project: Project) -> None:
+    connect(project, A, B)
+    list_again(project)
+    assert project.refresh().success
+    assert stale_causes(project, A, B) == {}
+
+    list_again(project)
+    assert stale_causes(project, A, B) == {}
+    project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    )
+    assert stale_causes(project, A, B) == {}
+
+    put(project, B, groups_of(3), tenant_id="globex")
+    list_again(project)
+    assert set(stale_causes(project, A, B)) == {f"raw_groups {A}", f"raw_groups {B}"}
+    project.refresh()
+    assert stale_causes(project, A, B) == {}
+
+
+def test_an_account_that_cannot_be_synced_is_passed_over_and_shows_as_it_did(
+    project: Project,
+) -> None:
+    connect(project, A, B, C)
+    project.run("refresh_groups", partition_key=A)
+    put(project, B, groups_of(3), status="needs_reauth", last_error="Revoked")
+    project.discover()
+    project.server.forget_requests()
+    result = project.refresh()
+    assert result.success
+    assert set(requests_for_groups(project)) == {A, C}
+    assert statuses(project, "groups", A, B, C)[B] == "MISSING"
+    assert B not in {row["integrated_account_id"] for row in project.table("account_syncs")}
+
+
+def test_a_missing_token_is_named_at_once_and_nothing_is_lost(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(project, A)
+    project.refresh()
+    before = read_data(project.database)
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    result = project.refresh()
+    assert not result.success
+    text = failure_text(result)
+    assert "TRUTO_API_TOKEN is not set" in text
+    assert "\n" not in text
+    assert check_names(result) == CHECKS
+    assert read_data(project.database) == before
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("TRUTO_BASE_URL", "http://truto.example", ["TRUTO_BASE_URL", "https"]),
+        ("TRUTO_GROUPS_DATABASE", "/proc/none/groups.duckdb", ["/proc/none", "cannot be"]),
+        ("TRUTO_GROUPS_SETTINGS", "settings.yaml", ["settings.yaml:2", "refresh_every"]),
+        ("TRUTO_API_TOKEN", "wrong", ["token"]),
+    ],
+    ids=["no HTTPS", "a path that cannot be written", "a mistake in the settings", "rejected"],
+)
+def test_what_is_set_up_wrong_is_told_in_one_paragraph(
+    project: Project, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: list[str]
+) -> None:
+    connect(project, A)
+    (project.folder / "settings.yaml").write_text("defaults:\n  refresh_evry: 6h\n")
+    monkeypatch.setenv(variable, value)
+    result = project.refresh()
+    assert not result.success
+    text = failure_text(result)
+    assert all(word in text for word in words), text
+    assert "Traceback" not in text
+    assert "sandbox-token" not in text
+
+
+def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    before = read_data(project.database)
+    monkeypatch.setenv("TRUTO_API_TOKEN", "revoked-token")
+    result = project.refresh()
+    assert not result.success
+    assert "raw_groups" not in materialized(result)
+    assert check_names(result) == CHECKS
+    assert "revoked-token" not in failure_text(result)
+    assert read_data(project.database) == before
+
+
+def overtake(project: Project, key: str, outcome: str) -> None:
+    """While the next answer is on its way, another run asks later and settles its own."""
+    is_asked = False
+
+    def intercept(request: Request) -> None:
+        nonlocal is_asked
+        if is_asked or request.integrated_account_id != key or request.path != GROUPS_PATH:
+            return
+        is_asked = True
+        project.write(
+            "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('newer' AS run_id, "
+            "answer_order + 1000 AS answer_order, $outcome AS outcome) FROM account_syncs "
+            "WHERE integrated_account_id = $key LIMIT 1",
+            key=key,
+            outcome=outcome,
+        )
+
+    project.server.intercept = intercept
+
+
+@pytest.mark.parametrize("outcome", ["published", "unchanged"])
+def test_a_newer_answer_of_another_run_leaves_a_partition_green(
+    project: Project, outcome: str
+) -> None:
+    connect(project, A)
+    project.refresh()
+    overtake(project, A, outcome)
+    put(project, A, groups_of(4))
+    result = project.refresh()
+    assert result.success
+    assert statuses(project, "groups", A) == {A: "MATERIALIZED"}
+    assert len(project.table("groups")) == 3
+    for asset in PARTITIONED:
+        metadata = metadata_of(result, asset, A)
+        assert metadata["outcome"] == "skipped"
+        assert "Run newer" in metadata["reason"]
+
+
+def test_an_answer_that_was_skipped_shows_nothing_of_itself(project: Project) -> None:
+    connect(project, A)
+    project.refresh()
+    overtake(project, A, "published")
+    put(project, A, [group(0, "Refused"), *groups_of(3)])
+    result = project.refresh()
+    for asset in PARTITIONED:
+        metadata = metadata_of(result, asset, A)
+        assert not {"dagster/partition_row_count", "preview", "digest"} & set(metadata)
+    events = [
+        event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+        if event.partition == A
+    ]
+    assert len(events) == len(PARTITIONED)
+    assert not [event for event in events if "dagster/data_version" in (event.tags or {})]
+    assert "Refused" not in str(events)
+
+
+def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
+    project: Project,
+) -> None:
+    connect(project, A, B)
+    project.refresh()
+    hold_back_account(project, A)
+    assert not project.refresh().success
+    overtake(project, A, "held_back")
+    put(project, A, groups_of(4))
+    result = project.refresh()
+    assert not result.success
+    assert materialized(result)["groups"] == [B]
+    assert statuses(project, "groups", A, B) == {A: "FAILED", B: "MATERIALIZED"}
+    assert f"- {A}: Run newer asked later, and its newer answer was held back." in failure_text(
+        result
+    )
+
+
+def test_listing_by_hand_keeps_the_table_and_leaves_the_partitions_alone(project: Project) -> None:
+    put(project, A, groups_of(3))
+    put(project, B, groups_of(3), status="needs_reauth")
+    definition = project.definitions.resolve_implicit_global_asset_job_def()
+    result = definition.execute_in_process(
+        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    )
+    assert result.success
+    assert [row["id"] for row in project.table("integrated_accounts")] == [A, B]
+    assert project.instance.get_dynamic_partitions("integrated_accounts") == []
+
+
+def test_the_token_reaches_no_log_event_metadata_run_configuration_error_or_file(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behaviour 10: also when servers echo it and accounts fail in every way."""
+    token = "tok-7f3a91-very-secret"
+    monkeypatch.setenv("TRUTO_API_TOKEN", token)
+    project.server._app._token = project.server.token = token  # pyright: ignore
+    caplog.set_level(logging.DEBUG)
+    connect(project, A, B, C)
+
+    def echo(request: Request) -> Response | None:
+        seen = {"message": f"Bad header {request.headers.get('authorization')}"}
+        if request.path != GROUPS_PATH:
+            return None
+        status = {A: 404, B: 500}.get(request.integrated_account_id or "")
+        return None if status is None else Response.of_json({**seen, "raw": seen}, status=status)
+
+    project.server.intercept = echo
+    results = [project.refresh()]
+    project.server.intercept = lambda request: Response.of_json(
+        {"message": f"Unknown token {token}"}, status=401
+    )
+    results.append(project.refresh())
+    assert [result.success for result in results] == [False, False]
+
+    told = [caplog.text]
+    for run in project.instance.get_runs():
+        told += [json.dumps(run.run_config), str(run.tags)]
+        told += [str(entry) for entry in project.instance.all_logs(run.run_id)]
+        told += [entry.to_json() for entry in project.instance.all_logs(run.run_id)]
+    assert not [text for text in told if token in text]
+    home = Path(project.instance.root_directory)
+    files = [path for folder in (project.folder, home) for path in folder.rglob("*")]
+    read = [path for path in files if path.is_file()]
+    assert len(read) > 3
+    assert not [path for path in read if token.encode() in path.read_bytes()]
+
+
+# Processes.
+
+
+def start_materialization(project: Project, home: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`dagster asset materialize`, as a person types it."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "DAGSTER_HOME": str(home), "PYTHONPATH": str(root)}
+    command = [sys.executable, "-m", "dagster", "asset", "materialize"]
+    return subprocess.Popen(
+        [*command, "-m", "truto_groups.definitions", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def open_home(project: Project, *keys: str) -> tuple[Path, dg.DagsterInstance]:
+    home = project.folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    instance = dg.DagsterInstance.from_config(str(home))
+    instance.add_dynamic_partitions("integrated_accounts", list(keys))
+    return home, instance
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+def test_cancelling_a_run_keeps_what_was_published_touches_nothing_else_and_ends_within_10_s(
+    project: Project, how: signal.Signals
+) -> None:
+    """Behaviour 2; C answers nothing for a minute."""
+    connect(project, A, B, C)
+    project.refresh()
+    put(project, A, groups_of(4))
+    put(project, B, groups_of(4))
+    waiting: list[float] = []
+
+    def intercept(request: Request) -> Response | None:
+        if request.path != GROUPS_PATH or request.integrated_account_id != C:
+            return None
+        waiting.append(time.monotonic())
+        return Response.of_json({"result": []}) if len(waiting) > 1 else Response(delay_seconds=60)
+
+    project.server.intercept = intercept
+    home, _ = open_home(project, A, B, C)
+    process = start_materialization(
+        project, home, "--select", "raw_groups", "--partition-range", f"{A}...{C}"
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(project.table("groups")) < 11:
+            assert process.poll() is None, process.communicate()[0][-3000:]
+            time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(how)
+        output, _ = process.communicate(timeout=30)
+        took = time.monotonic() - began
+    finally:
+        process.kill()
+    assert took < 10, output[-3000:]
+    rows = project.table("groups")
+    counts = {key: sum(row["integrated_account_id"] == key for row in rows) for key in (A, B, C)}
+    assert counts == {A: 4, B: 4, C: 3}
+    outcomes = {
+        row["integrated_account_id"]: row["outcome"]
+        for row in sorted(project.table("account_syncs"), key=lambda row: row["started_at"])
+    }
+    assert (outcomes[A], outcomes[B]) == ("published", "published")
+    assert outcomes[C] in ("running", "failed")
+    project.server.intercept = None
+    assert project.refresh().success
+
+
+@pytest.mark.slow
+def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
+    project: Project,
+) -> None:
+    connect(project, A, B, C)
+    home, instance = open_home(project, A, B, C)
+    one = start_materialization(project, home, "--select", "raw_groups", "--partition", B)
+    assert "RUN_SUCCESS" in one.communicate(timeout=90)[0]
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {B}
+    many = start_materialization(
+        project, home, "--select", "raw_groups", "--partition-range", f"{A}...{C}"
+    )
+    assert "RUN_SUCCESS" in many.communicate(timeout=90)[0]
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
+    done = instance.get_materialized_partitions(dg.AssetKey("groups"))
+    assert done == {A, B, C}
+    assert sorted(DATA_TABLES) == sorted(read_data(project.database))
+
+
+def test_a_path_of_remote_data_that_meets_nothing_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = project.folder / "paths.yaml"
+    settings.write_text("defaults:\n  remote_data: [id, profile.nmae]\n")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settings))
+    connect(project, A)
+
+    events = project.refresh().get_asset_materialization_events()
+
+    (told,) = [
+        event.step_materialization_data.materialization.metadata
+        for event in events
+        if event.asset_key == dg.AssetKey("groups")
+    ]
+    assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
+    assert "no group has profile.nmae" in capfd.readouterr().err

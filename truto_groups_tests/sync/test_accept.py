@@ -1,0 +1,134 @@
+"""Acceptance where something is odd: a lost ledger, missing records, a clock that runs backwards.
+
+Real: HTTP on loopback, the client, DuckDB in a file. The command is in cli/test_accept_command.py.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
+from truto_groups_tests.stand import START, A, B, Stand, group, groups_of
+
+
+def accept_all(stand: Stand, *keys: str, run_id: str = "accept") -> list[AcceptedAccount]:
+    session = stand.session()
+    return accept(
+        stand.database,
+        Acceptance(keys or (A,), (), reason="It is right.", accepted_by="a person"),
+        settings_for=lambda one: session.settings.for_account(
+            one.integrated_account_id, one.integration, knobs=session.knobs
+        ),
+        run_id=run_id,
+        clock=lambda: stand.now,
+    )
+
+
+def hold_back(stand: Stand, before: Sequence[Any], after: Sequence[Any], *, key: str = A) -> None:
+    """Publish an account, and let a later sync of it wait for a person."""
+    stand.put(key, before)
+    stand.discover()
+    assert stand.outcomes(key, run_id=f"good {key}") == {key: "published"}
+    stand.pass_time(hours=1)
+    stand.put(key, after)
+    assert stand.outcomes(key, run_id=f"odd {key}") == {key: "held_back"}
+    stand.pass_time(hours=1)
+
+
+def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stand) -> None:
+    """Its groups were written beside those that were there: every id came twice."""
+    hold_back(stand, groups_of(30), groups_of(3))
+    stand.write(
+        "DELETE FROM account_syncs; UPDATE integrated_accounts SET last_confirmed_at = NULL"
+    )
+    (accepted,) = accept_all(stand)
+    assert (accepted.replacement.added, accepted.replacement.removed) == (0, 27)
+    for table in ("groups", "raw_groups"):
+        assert [row["id"] for row in stand.table(table)] == ["g0", "g1", "g2"]
+    assert len(stand.table("group_changes")) == 27
+
+
+def test_what_is_left_of_the_records_that_wait_is_not_taken_for_all_of_them(stand: Stand) -> None:
+    hold_back(stand, groups_of(30), groups_of(9))
+    stand.write("DELETE FROM held_back_groups WHERE record ->> '$.id' > 'g3'")
+    before = stand.data()
+    with pytest.raises(AcceptanceRefusedError, match=rf"{A} 4 groups wait .* it had 9"):
+        accept_all(stand)
+    assert stand.data() == before
+    assert len(stand.table("held_back_groups")) == 4
+
+
+def test_several_accounts_are_accepted_together_with_all_of_their_records(stand: Stand) -> None:
+    many = [group(n, x=f"{n:0600}") for n in range(500)]
+    hold_back(stand, groups_of(3000), many, key=A)
+    hold_back(stand, groups_of(30), [{**group(1), "name": 7}, group(2)], key=B)
+    accepted = {
+        one.pending.integrated_account_id: one.replacement for one in accept_all(stand, A, B)
+    }
+    assert (accepted[A].removed, accepted[A].changed) == (2500, 500)
+    assert {row["name"] for row in stand.table("groups", account=B)} == {"7", "Group 2"}
+    raw = stand.table("raw_groups", account=A)
+    assert sorted((json.loads(row["record"]) for row in raw), key=lambda r: r["id"]) == sorted(
+        many, key=lambda r: r["id"]
+    )
+    assert stand.table("held_back_groups") == []
+
+
+def read_past(stand: Stand, instants: Sequence[datetime]) -> list[Any]:
+    with stand.database.reading() as connection:
+        return [
+            connection.execute(
+                "SELECT * FROM groups_as_of($at) ORDER BY ALL", {"at": at}
+            ).fetchall()
+            for at in instants
+        ]
+
+
+def test_the_past_does_not_change_whatever_the_clock_does(stand: Stand) -> None:
+    """Replays, an acceptance and a removal, with the clock standing still or running backwards."""
+    stand.write_settings("defaults: {remote_data: nothing}")
+    hold_back(stand, groups_of(30), groups_of(3))
+    stand.put(B, groups_of(2))
+    stand.put("c" * 8, groups_of(2))
+    stand.pass_time(days=30)
+    stand.discover()
+
+    def move(tenant: str) -> None:
+        """Let every group of the account change at its next replay."""
+        stand.put(A, groups_of(3), tenant_id=tenant)
+        stand.discover()
+        stand.replay(A, run_id=tenant)
+
+    def remove() -> None:
+        stand.server.remove_account(A)
+        for _ in range(2):
+            stand.pass_time(days=8)
+            stand.discover()
+
+    steps = [
+        lambda: move("one"),
+        lambda: move("two"),
+        lambda: move("three"),
+        lambda: accept_all(stand),
+        lambda: move("four"),
+        remove,
+    ]
+    instants: list[datetime] = [START]
+    for number, step in enumerate(steps):
+        instants = instants[-4:]
+        before = read_past(stand, instants)
+        changes = len(stand.table("group_changes"))
+        if number in (2, 3, 4):
+            stand.pass_time(days=-10)
+        step()
+        assert read_past(stand, instants) == before, number
+        told = stand.table("group_changes")
+        assert len(told) > changes, number
+        last = max(row["changed_at"] for row in told)
+        assert last > instants[-1]
+        instants += [instants[-1] + (last - instants[-1]) / 2, last]
+    assert stand.table("groups", account=A) == []

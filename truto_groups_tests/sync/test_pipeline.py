@@ -1,0 +1,1255 @@
+"""Syncs of many accounts: whole or nothing, and no account ever harms another.
+
+Real: HTTP on loopback, the client, the thread that fetches, DuckDB in a file, processes that are
+killed. Faults are injected on the server's side; the clock is the test's.
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from truto_groups.accounts.planning import is_due
+from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
+from truto_groups.sandbox import Request, Response, Verbatim
+from truto_groups.sync import land as staging_module
+from truto_groups.sync import pipeline as pipeline_module
+from truto_groups.sync import settle as settling_module
+from truto_groups.sync.fetch import Fetcher
+from truto_groups.sync.land import Staging
+from truto_groups.sync.publish import ReplacedAccount
+from truto_groups.sync.refresh import PassedOver, refresh_accounts
+from truto_groups.sync.settle import AccountResult
+from truto_groups.truto import GroupsRequest, TrutoClient
+from truto_groups.truto.pages import CompleteWalk, SyncStats
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups_tests.stand import (
+    DATA_TABLES,
+    GROUPS_PATH,
+    START,
+    A,
+    B,
+    C,
+    D,
+    Intercept,
+    Row,
+    Stand,
+    group,
+    groups_of,
+    serve_body,
+)
+
+ODD = "An odd name"
+UNLANDABLE = "[" * 600 + "]" * 600
+DEEP = "[" * 5000 + "]" * 5000
+NEEDS_REAUTH = {"message": "Revoked", "truto_is_remote_error": True}
+FAR_MORE = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
+
+
+def is_list_of(request: Request, key: str) -> bool:
+    return request.path == GROUPS_PATH and request.integrated_account_id == key
+
+
+def fail_page(stand: Stand, key: str, *, page: int, answer: Response) -> Intercept:
+    """Answer the given page (from 1) of an account, and all that follow, with a fault."""
+    counted = iter(range(1, 10_000))
+
+    def intercept(request: Request) -> Response | None:
+        return answer if is_list_of(request, key) and next(counted) >= page else None
+
+    return intercept
+
+
+def published(stand: Stand, *keys: str, run_id: str = "r1") -> None:
+    """Publish accounts for the first time."""
+    stand.discover()
+    assert set(stand.outcomes(*keys, run_id=run_id).values()) == {"published"}
+    stand.pass_time(hours=1)
+
+
+# What a publication writes: behaviour 1.
+
+
+@pytest.fixture(name="kill_at")
+def provide_killer(stand: Stand) -> Iterator[Callable[[int], str]]:
+    """Sync A in a process that is killed before the n-th statement; says how that ended."""
+    command = [sys.executable, "-m", "truto_groups_tests.sync.killed_sync", stand.server.base_url]
+    arguments = [str(stand.folder), (START + timedelta(days=1)).isoformat(), A, B]
+    with subprocess.Popen(
+        [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def kill_at(number: int) -> str:
+            stdin.write(f"{number}\n")
+            stdin.flush()
+            return stdout.readline().strip()
+
+        yield kill_at
+        stdin.close()
+
+
+def read_as_stranger(stand: Stand) -> dict[str, list[Any]]:
+    """Read the tables as a program that knows nothing of our locks."""
+    with duckdb.connect(stand.database.location, read_only=True) as connection:
+        return {
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()  # noqa: S608
+            for name in DATA_TABLES
+        }
+
+
+@pytest.mark.slow
+def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exactly_as_they_were(
+    stand: Stand, kill_at: Callable[[int], str]
+) -> None:
+    """Behaviour 1: for every reader, at every statement; or else all of the new rows are there."""
+    stand.write_settings(FAR_MORE)
+    stand.put(A, [group(1), group(2), group(3, group_type="product")])
+    stand.put(B, groups_of(2))
+    published(stand, A, B)
+    stand.put(A, [group(1, "New"), group(3, description="x"), group(4)])
+    stand.put(B, [])
+    saved = stand.folder / "saved.duckdb"
+    shutil.copy(stand.database.location, saved)
+    before = stand.data()
+
+    seen: list[str] = []
+    number, ending = 0, "killed"
+    after: dict[str, list[Row]] = {}
+    while ending == "killed":
+        for old in stand.folder.glob("groups.duckdb*"):
+            if old.is_file():
+                old.unlink()
+        shutil.copy(saved, stand.database.location)
+        number += 1
+        ending = kill_at(number)
+        strange = read_as_stranger(stand)
+        data = stand.data()
+        assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == (
+            strange
+        )
+        killed = [row for key in (A, B) for row in stand.ledger(key) if row["run_id"] == "killed"]
+        outcomes = {row["outcome"] for row in killed}
+        if data == before:
+            assert outcomes <= {"running"}, number
+            seen.append("before")
+        else:
+            after = after or data
+            assert data == after, f"torn at statement {number}"
+            assert outcomes == {"published"}, number
+            assert len(killed) == 2
+            seen.append("after")
+    assert ending == "ended 0"
+    assert seen == sorted(seen, reverse=True)  # once committed, committed
+    assert seen.count("before") > 20
+    assert seen.count("after") > 1
+    assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
+
+
+def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
+    stand: Stand, kill_at: Callable[[int], str]
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    published(stand, A)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.server.intercept = None
+    stand.put(A, groups_of(4))
+    stand.pass_time(minutes=1)
+    told, due = known(stand, B), find_due(stand, B)
+    assert kill_at(20) == "killed"
+    assert [row["outcome"] for row in stand.ledger(A)] == ["published", "running"]
+    assert (known(stand, B), find_due(stand, B)) == (told, due)
+    stand.pass_time(days=2)
+    assert stand.outcomes(A, run_id="next") == {A: "published"}
+    for killed in (stand.ledger(A)[1], stand.ledger(B)[1]):
+        assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
+        assert killed["finished_at"] == stand.now
+        assert "killed" in killed["error"]
+    assert stand.ledger(A)[2]["outcome"] == "published"
+    assert known(stand, B) == told
+    assert (told["error_kind"], due) == ("account_needs_reauth", [7])
+
+
+def known(stand: Stand, key: str) -> dict[str, Any]:
+    """What is told of an account's last attempt."""
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    return {
+        name: getattr(account, name)
+        for name in ("outcome", "error_kind", "error", "attempted_at", "last_confirmed_at")
+    }
+
+
+def find_due(stand: Stand, key: str) -> list[int]:
+    """In how many hours, of a few, an account would be due."""
+    session = stand.session()
+    with stand.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == key]
+    pace, tick = session.pace_of(account), timedelta(minutes=10)
+    moments = {hours: stand.now + timedelta(hours=hours) for hours in (0, 3, 5, 7)}
+    return [h for h, now in moments.items() if is_due(account, pace=pace, now=now, next_tick=tick)]
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["nobody takes results", "a signal"])
+def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reason(
+    stand: Stand, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in (A, B, C, D):
+        stand.put(key, groups_of(3))
+    published(stand, A, C)
+    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
+    stand.pass_time(minutes=1)
+    before = {key: (known(stand, key), find_due(stand, key)) for key in (B, C)}
+    goes_on = threading.Event()
+
+    def hold(request: Request) -> Response | None:
+        if request.integrated_account_id in (B, C):
+            goes_on.wait(10)
+        return None
+
+    stand.server.intercept = hold
+    stand.knobs = {"accounts_at_once": 3}
+    stand.put(A, groups_of(4))
+    results = refresh_accounts(stand.session(), [A, B, C, D], run_id="cancelled")
+    first = [next(results), next(results)]  # pyright: ignore[reportArgumentType]
+    if is_closed:
+        results.close()  # pyright: ignore[reportAttributeAccessIssue]
+    else:
+
+        def cancel(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Fetcher, "next_event", cancel)
+        with pytest.raises(KeyboardInterrupt):
+            next(results)  # pyright: ignore[reportArgumentType]
+    goes_on.set()
+    kept = {result.attempt.integrated_account_id for result in first}  # pyright: ignore
+    assert kept == {A, D}
+    assert len(stand.table("groups", account=A)) == 4
+    for key in (B, C):
+        row = stand.ledger(key)[-1]
+        assert (row["outcome"], row["error_kind"]) == ("interrupted", "cancelled")
+        assert row["finished_at"] == stand.now
+        assert (known(stand, key), find_due(stand, key)) == before[key]
+    assert before[B][0]["error_kind"] == "account_needs_reauth"
+    assert (before[B][1], before[C][1]) == ([7], [5, 7])
+
+
+def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    with older_run(stand, A) as finish:
+        stand.pass_time(minutes=1)
+        stand.sync(B, run_id="other")
+        assert [row["outcome"] for row in stand.ledger(A)] == ["running"]
+        assert finish() == {A: "published"}
+
+
+FAULTS = {
+    "500 for ever": Response(status=500, body=b"{}"),
+    "not found": Response.of_json({"message": "No such account"}, status=404),
+    "HTML": Response(status=200, body=b"<html>", content_type="text/html"),
+    "no result": Response.of_json({"next_cursor": None}),
+    "result is null": Response.of_json({"result": None, "next_cursor": None}),
+    "result is text": Response.of_json({"result": "x", "next_cursor": None}),
+    "hung up": Response(hang_up=True),
+    "cut off": Response(status=200, body=b'{"result": [{"id": "g1"}]', cut_at=9),
+    "the first cursor again": Response.of_json({"result": [], "next_cursor": "again"}),
+    "no JSON in a record": Response(status=200, body=b'{"result": [{"id": }]}'),
+    "nested too deep": Response(
+        status=200, body=f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}'.encode()
+    ),
+}
+
+
+@pytest.mark.parametrize("page", [1, 2, 4], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_page_leaves_the_previous_rows_as_they_were(
+    stand: Stand, fault: str, page: int
+) -> None:
+    """Behaviours 1 and 3: what is unknown is not empty."""
+    stand.put(A, groups_of(8))
+    published(stand, A)
+    before = stand.data()
+    stand.put(A, [group(number, "Changed") for number in range(8)])
+    stand.knobs = {"page_size": 2, "retry_attempts": 1}
+    stand.server.intercept = fail_page(stand, A, page=page, answer=FAULTS[fault])
+    result = stand.sync(A, run_id="r2")[A]
+    assert isinstance(result, AccountResult)
+    assert result.attempt.outcome == "failed"
+    assert A in (result.attempt.error or "")
+    assert stand.data() == before
+    row = stand.ledger(A)[-1]
+    assert (row["outcome"], row["error"]) == ("failed", result.attempt.error)
+    assert row["error_kind"] != "error"
+    assert row["finished_at"] is not None
+
+
+def test_publishing_takes_the_proof_of_a_complete_walk_and_nothing_else_makes_one() -> None:
+    with pytest.raises(TypeError, match="completely walked"):
+        CompleteWalk(object(), page_count=1, stats=SyncStats())
+
+
+# Two syncs of one account.
+
+
+def older_run(stand: Stand, key: str, *others: str) -> Any:
+    """Begin a sync whose answer is given now and arrives when the block calls what it gets.
+
+    Other accounts are synced after that one.
+    """
+    return _OlderRun(stand, key, *others)
+
+
+class _OlderRun:
+    def __init__(self, stand: Stand, key: str, *others: str) -> None:
+        self.stand, self.key, self.others = stand, key, others
+        self.asked, self.goes_on = threading.Event(), threading.Event()
+        self.outcomes: dict[str, str] = {}
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Callable[[], dict[str, str]]:
+        def intercept(request: Request) -> Response | None:
+            if self.asked.is_set() or not is_list_of(request, self.key):
+                return None
+            answer = self.stand.server.answer(request)
+            self.asked.set()
+            self.goes_on.wait(10)
+            return answer
+
+        self.stand.server.intercept = intercept
+        self.thread.start()
+        assert self.asked.wait(10)
+        return self.finish
+
+    def finish(self) -> dict[str, str]:
+        self.goes_on.set()
+        self.thread.join(10)
+        return self.outcomes
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+        self.stand.server.intercept = None
+
+    def _run(self) -> None:
+        self.outcomes = self.stand.outcomes(self.key, *self.others, run_id="older")
+
+
+@pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
+def test_an_older_answer_never_replaces_a_newer_one_and_names_the_other_run(
+    stand: Stand, hours: int
+) -> None:
+    """Behaviours 1 and 11: of two syncs of one account at once, whatever the newer one's clock."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    with older_run(stand, A) as finish:
+        stand.pass_time(hours=hours, minutes=1)
+        stand.put(A, groups_of(4))
+        assert stand.outcomes(A, run_id="newer") == {A: "published"}
+        newer = stand.data()
+        stand.pass_time(minutes=1)
+        assert finish() == {A: "skipped"}
+    assert stand.data() == newer
+    row = next(row for row in stand.ledger(A) if row["run_id"] == "older")
+    assert row["outcome"] == "skipped"
+    assert "newer" in row["error"]
+
+
+def test_an_older_answer_is_skipped_when_the_newer_one_changed_nothing_or_was_held_back(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    for newer, outcome in (([*groups_of(3)], "unchanged"), ([{"id": None}], "held_back")):
+        stand.put(A, groups_of(5))
+        with older_run(stand, A) as finish:
+            stand.pass_time(minutes=1)
+            stand.put(A, newer)
+            assert stand.outcomes(A, run_id=f"newer {outcome}") == {A: outcome}
+            stand.pass_time(minutes=1)
+            assert finish() == {A: "skipped"}
+        assert len(stand.table("groups")) == 3
+        stand.write("DELETE FROM account_syncs WHERE run_id = 'older'")
+
+
+def test_a_clock_that_was_ahead_once_keeps_no_later_answer_out(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.pass_time(days=300)
+    assert stand.outcomes(A, run_id="ahead") == {A: "published"}
+    stand.pass_time(days=-299)
+    stand.put(A, [*groups_of(3), group(4)])
+    with stand.database.reading() as connection:
+        (account,) = read_known_accounts(connection)
+    assert is_due(
+        account,
+        pace=stand.session().pace_of(account),
+        now=stand.now,
+        next_tick=timedelta(minutes=10),
+    )
+    assert stand.outcomes(A, run_id="right") == {A: "published"}
+    assert len(stand.table("groups")) == 4
+
+
+@pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
+def test_an_account_is_as_old_as_its_first_request_and_not_as_its_run(
+    stand: Stand, hours: int
+) -> None:
+    """A run of many accounts queues them long before it asks for them."""
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    published(stand, A, B)
+    stand.knobs = {"accounts_at_once": 1}
+    stand.put(B, groups_of(5))
+    with older_run(stand, A, B) as finish:
+        assert [row["run_id"] for row in stand.ledger(B)] == ["r1"]
+        stand.pass_time(hours=hours, minutes=1)
+        stand.put(B, groups_of(4))
+        assert stand.outcomes(B, run_id="newer run") == {B: "published"}
+        stand.put(B, groups_of(5))
+        asked_at = stand.pass_time(hours=-hours, minutes=1)
+        assert finish() == {A: "unchanged", B: "published"}
+    assert len(stand.table("groups", account=B)) == 5
+    (row,) = [row for row in stand.ledger(B) if row["run_id"] == "older"]
+    assert row["started_at"] == asked_at
+
+
+def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    stand.put(A, groups_of(4))
+    with older_run(stand, A) as finish:
+        stand.pass_time(minutes=1)
+        waiting = stand.server.intercept
+        stand.server.intercept = serve_body(A, {"message": "no"}, status=404)
+        assert stand.outcomes(A, run_id="newer") == {A: "failed"}
+        stand.server.intercept = waiting
+        assert finish() == {A: "published"}
+    assert len(stand.table("groups")) == 4
+
+
+def test_an_answer_that_changes_no_row_ends_as_unchanged(stand: Stand) -> None:
+    """Behaviour 9: also where it is the answer to another question."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    before = stand.data()
+    stand.write_settings("defaults: {query: {group_type: team}}")
+    assert stand.outcomes(run_id="r2") == {A: "unchanged"}
+    assert stand.data() == before
+    assert known(stand, A)["last_confirmed_at"] == stand.now
+
+
+def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than writing, and others write meanwhile."""
+    stand.put(A, groups_of(3))
+    stand.discover()
+    has_turn, is_judged = threading.Event(), threading.Event()
+    judge = settling_module.judge
+
+    def write() -> None:
+        with stand.database.writing():
+            has_turn.set()
+            is_judged.wait(10)
+
+    def judge_meanwhile(*arguments: Any, **options: Any) -> Any:
+        other = threading.Thread(target=write)
+        other.start()
+        assert has_turn.wait(5)
+        verdict = judge(*arguments, **options)
+        is_judged.set()
+        return verdict
+
+    monkeypatch.setattr(settling_module, "judge", judge_meanwhile)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+
+
+def test_a_verdict_is_given_anew_when_another_run_came_between(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One group is plausible after three, and not after three hundred."""
+    stand.put(A, groups_of(3))
+    published(stand, A)
+    judge = settling_module.judge
+    seen: list[Sequence[int]] = []
+    stand.put(A, groups_of(100))
+    with older_run(stand, A) as finish:
+
+        def judge_between(*arguments: Any, **options: Any) -> Any:
+            seen.append(options["count_history"])
+            if len(seen) == 1:
+                assert finish() == {A: "published"}
+            return judge(*arguments, **options)
+
+        monkeypatch.setattr(settling_module, "judge", judge_between)
+        stand.put(A, groups_of(1))
+        assert stand.outcomes(A, run_id="newer") == {A: "held_back"}
+    assert seen == [[3], [3], [3, 100]]
+    assert len(stand.table("groups")) == 100
+
+
+# One account never harms another: behaviour 2.
+
+
+def break_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    walk_groups = TrutoClient.walk_groups
+
+    async def walk(client: Any, request: GroupsRequest, **options: Any) -> CompleteWalk:
+        if request.integrated_account_id == B:
+            raise ZeroDivisionError("odd")
+        return await walk_groups(client, request, **options)
+
+    monkeypatch.setattr(TrutoClient, "walk_groups", walk)
+
+
+def break_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
+    split_records = staging_module.split_records
+
+    def split(records: str, **options: Any) -> Any:
+        if ODD in records:
+            raise ZeroDivisionError("odd")
+        return split_records(records, **options)
+
+    monkeypatch.setattr(staging_module, "split_records", split)
+
+
+def break_judging(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = settling_module.judge
+
+    def judge_oddly(landed: Any, structures: Any, **options: Any) -> Any:
+        if landed.group_count == 4:
+            raise ZeroDivisionError("odd")
+        return judge(landed, structures, **options)
+
+    monkeypatch.setattr(settling_module, "judge", judge_oddly)
+
+
+def break_profiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Staging.profile
+
+    def profile_oddly(staging: Staging, keys: Sequence[str]) -> Any:
+        if B in keys:
+            raise duckdb.InvalidInputException("odd")
+        return profile(staging, keys)
+
+    monkeypatch.setattr(Staging, "profile", profile_oddly)
+
+
+def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_rows = settling_module.replace_rows
+
+    def replace_oddly(connection: Any, accounts: Sequence[ReplacedAccount], **options: Any) -> Any:
+        replaced = replace_rows(connection, accounts, **options)
+        if any(account.integrated_account_id == B for account in accounts):
+            raise duckdb.ConversionException("odd")
+        return replaced
+
+    monkeypatch.setattr(settling_module, "replace_rows", replace_oddly)
+
+
+@pytest.mark.parametrize(
+    "break_seam",
+    [break_walk, break_splitting, break_profiling, break_judging, break_writing],
+    ids=["walking", "splitting", "profiling", "judging", "writing"],
+)
+def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Behaviour 2: wherever it shows."""
+    keys = [*(f"{number:08x}-0000-4000-8000-000000000000" for number in range(5)), A, B, C]
+    for key in keys:
+        stand.put(key, groups_of(3))
+    published(stand, *keys)
+    before = stand.table("groups", account=B)
+    for key in keys:
+        stand.put(key, groups_of(2))
+    stand.put(B, [*groups_of(3), group(4, ODD)])
+    break_seam(monkeypatch)
+    results = list(refresh_accounts(stand.session(), keys, run_id="r2"))
+    ended = [
+        (result.attempt.integrated_account_id, result.attempt.outcome)
+        for result in results
+        if isinstance(result, AccountResult)
+    ]
+    assert sorted(ended) == sorted((key, "failed" if key == B else "published") for key in keys)
+    row = stand.ledger(B)[-1]
+    assert row["outcome"] == "failed"
+    assert B in row["error"]
+    assert "foreseen" in row["error"]
+    assert stand.table("groups", account=B) == before
+
+
+@pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
+def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_rows(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    """All of it had arrived while the run waited for its turn: sealed is not landed."""
+    # As if it had more than 8 MB.
+    monkeypatch.setattr(pipeline_module, "_BYTES_LANDED_TOGETHER", 600)
+    for key in (A, B):
+        stand.put(key, groups_of(12))
+    stand.knobs = {"page_size": 2}
+    published(stand, A, B)
+    before = stand.data()
+    answer: list[Any] = [group(number, "Changed") for number in range(12)]
+    answer[2 * page - 1] = Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')
+    stand.put(A, answer)
+    results: list[Any] = []
+
+    def run() -> None:
+        results.extend(refresh_accounts(stand.session(), [A, B], run_id="r2"))
+
+    started = threading.Event()
+    stand.server.intercept = lambda _: started.set()
+    stand.server.forget_requests()
+    thread = threading.Thread(target=run, daemon=True)
+    with contextlib.ExitStack() as stack:
+        # Its first transaction goes through; then another run has the turn.
+        thread.start()
+        assert started.wait(10)
+        stack.enter_context(stand.database.writing())
+        wait_until(lambda: len(stand.server.requests) == 12)
+    thread.join(10)
+    assert not thread.is_alive()
+    ended = [(r.attempt.integrated_account_id, r.attempt.outcome) for r in results]
+    assert sorted(ended) == [(A, "failed"), (B, "unchanged")]
+    assert "nested too deep" in stand.ledger(A)[-1]["error"]
+    assert stand.data() == before
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_one_failing_account_of_three_leaves_the_other_two_published(stand: Stand) -> None:
+    """Behaviour 2: with its reason and what to do about it."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(3))
+    stand.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "published"}
+    assert {row["integrated_account_id"] for row in stand.table("groups")} == {A, C}
+    (row,) = stand.ledger(B)
+    assert row["error_kind"] == "not_found"
+    assert B in row["error"]
+    assert "Resource is gone" in row["error"]
+
+
+def test_a_record_that_no_parser_can_read_stops_no_other_account(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.server.intercept = serve_body(B, f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}')
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed"}
+
+
+def test_an_account_with_many_unreadable_pages_fails_once(stand: Stand) -> None:
+    stand.put(A, [Verbatim(f'{{"id":"{n}","remote_data":{DEEP}}}') for n in range(120)])
+    stand.put(B, groups_of(120))
+    stand.knobs = {"page_size": 1, "requests_per_10_seconds_per_account": 0}
+    stand.discover()
+    ended = [
+        (result.attempt.integrated_account_id, result.attempt.outcome)
+        for result in refresh_accounts(stand.session(), [A, B], run_id="r1")
+        if isinstance(result, AccountResult)
+    ]
+    assert sorted(ended) == [(A, "failed"), (B, "published")]
+
+
+def test_accounts_that_cannot_be_synced_are_passed_over_without_a_ledger_row(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3), status="needs_reauth", last_error="Token was revoked")
+    stand.put(C, groups_of(3), integration="zendesk")
+    stand.put(D, groups_of(3))
+    stand.write_settings(f"accounts: {{'{D}': {{skip: true}}}}")
+    stand.discover()
+    results = stand.sync(A, B, C, D, run_id="r1")
+    reasons = {
+        key: result.reason for key, result in results.items() if isinstance(result, PassedOver)
+    }
+    assert set(reasons) == {B, C, D}
+    assert "needs_reauth (Token was revoked)" in reasons[B]
+    assert "zendesk, has no groups" in reasons[C]
+    assert "skips" in reasons[D]
+    assert [row["integrated_account_id"] for row in stand.table("account_syncs")] == [A]
+    asked = {r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH}
+    assert asked == {A}
+
+
+def test_an_account_that_no_listing_told_of_is_looked_up(stand: Stand) -> None:
+    stand.put(A, groups_of(3), tenant_id="acme")
+    assert stand.outcomes(A, B, run_id="r1") == {A: "published", B: "failed"}
+    assert [row["id"] for row in stand.table("integrated_accounts")] == [A]
+    (row,) = stand.ledger(B)
+    assert row["error_kind"] == "not_found"
+    assert B in row["error"]
+
+
+def test_an_account_that_a_person_had_reconnected_is_synced_when_asked_for_alone(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), status="needs_reauth")
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.put(A, groups_of(3))
+    assert stand.outcomes(A, B, run_id="r1") == {A: "passed over", B: "published"}
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+
+
+# Unknown is not empty, pages cannot trick us: behaviours 3 and 4.
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"result": [group(1)], "next_cursor": ""},
+        {"results": [group(1)]},
+        {"result": {"g1": group(1)}, "next_cursor": None},
+    ],
+    ids=["an empty cursor", "results", "keyed by id"],
+)
+def test_every_documented_envelope_is_understood(stand: Stand, body: Any) -> None:
+    stand.put(A, [])
+    stand.discover()
+    stand.server.intercept = serve_body(A, body)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["id"] for row in stand.table("groups")] == ["g1"]
+
+
+def test_an_account_without_groups_is_published_as_empty(stand: Stand) -> None:
+    """Behaviour 3: whole and well formed, it is an answer like any other."""
+    stand.put(A, [])
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert stand.data() == {name: [] for name in DATA_TABLES}
+    (row,) = stand.ledger(A)
+    assert (row["group_count"], row["page_count"]) == (0, 1)
+    (account,) = stand.table("integrated_accounts")
+    assert account["last_confirmed_at"] == stand.now
+
+
+def test_unknown_is_not_empty(stand: Stand) -> None:
+    """Behaviour 3: a malformed result is an error, an empty page with a cursor is no end."""
+    stand.put(A, groups_of(6), empty_pages=frozenset({1, 3}))
+    stand.put(B, groups_of(3))
+    stand.knobs = {"page_size": 2}
+    published(stand, A, B)
+    assert len(stand.table("groups", account=A)) == 6
+    before = stand.data()
+    for body in ({}, {"result": None}, {"result": 0}, [], '"text"', "null"):
+        stand.server.intercept = serve_body(B, body)
+        assert stand.outcomes(B, run_id=f"r {body}") == {B: "failed"}
+        assert stand.ledger(B)[-1]["error_kind"] == "envelope"
+        stand.pass_time(minutes=1)
+    assert stand.data() == before
+
+
+def test_an_account_that_became_empty_is_held_back_until_its_volume_is_let_through(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(20))
+    published(stand, A)
+    stand.put(A, [])
+    assert stand.outcomes(run_id="r2") == {A: "held_back"}
+    assert stand.ledger(A)[-1]["error_kind"] == "implausible_count"
+    assert "0 groups instead of 20" in stand.ledger(A)[-1]["error"]
+    assert len(stand.table("groups")) == 20
+    stand.write_settings(FAR_MORE)
+    stand.pass_time(hours=1)
+    assert stand.outcomes(run_id="r3") == {A: "published"}
+    assert stand.table("groups") == []
+
+
+def test_pages_cannot_trick_us(stand: Stand) -> None:
+    """Behaviour 4: a cursor seen before at any distance, or too many pages, fail the sync."""
+    stand.put(A, groups_of(4))
+    published(stand, A)
+    before = stand.data()
+    chains: Sequence[tuple[Sequence[str], str, str]] = [
+        (["a", "a"], "pagination", "a page seen before"),
+        (["a", "b", "c", "a"], "pagination", "a page seen before"),
+        ([f"c{number}" for number in range(50)], "too_many_pages", "pages"),
+    ]
+    stand.knobs = {"max_pages": 20}
+    for cursors, kind, word in chains:
+        left = iter(cursors)
+
+        def intercept(request: Request, left: Iterator[str] = left) -> Response | None:
+            if not is_list_of(request, A):
+                return None
+            return Response.of_json({"result": [group(9)], "next_cursor": next(left)})
+
+        stand.server.intercept = intercept
+        stand.pass_time(minutes=1)
+        assert stand.outcomes(run_id=f"{len(cursors)}") == {A: "failed"}
+        row = stand.ledger(A)[-1]
+        assert row["error_kind"] == kind
+        assert word in row["error"]
+    assert stand.data() == before
+
+
+def test_an_account_above_max_pages_is_tried_again_when_it_is_raised_else_at_its_pace(
+    stand: Stand,
+) -> None:
+    """Each attempt costs `max_pages` requests: thousands, every ten minutes."""
+    stand.put(A, groups_of(3))
+    stand.write_settings("defaults: {max_pages: 2}")
+    stand.knobs = {"page_size": 1}
+    stand.discover()
+    assert stand.outcomes() == {A: "failed"}
+
+    def is_tried_again(*, minutes: int) -> bool:
+        now = stand.pass_time(minutes=minutes)
+        (account,) = stand.discover().accounts
+        session = stand.session()
+        pace = session.pace_of(account)
+        return is_due(account, pace=pace, now=now, next_tick=timedelta(minutes=10))
+
+    assert not is_tried_again(minutes=10)
+    stand.write_settings("defaults: {max_pages: 3}")
+    assert is_tried_again(minutes=10)
+    stand.write_settings("defaults: {max_pages: 2}")
+    assert is_tried_again(minutes=340)
+
+
+def test_the_same_group_on_two_pages_is_kept_once_and_another_content_is_told(
+    stand: Stand,
+) -> None:
+    """Behaviour 4: the later one is kept."""
+    stand.put(A, [group(1), group(2), group(1), group(2, "Later"), group(3)])
+    stand.knobs = {"page_size": 2}
+    stand.discover()
+    result = stand.sync(run_id="r1")[A]
+    assert isinstance(result, AccountResult)
+    assert [row["name"] for row in stand.table("groups")] == ["Group 1", "Later", "Group 3"]
+    assert result.attempt.group_count == 3
+    assert result.verdict is not None
+    kinds = {finding.kind: finding.record_count for finding in result.verdict.findings}
+    assert kinds["duplicate_ids_differ"] == 1
+
+
+# Retry what can heal: behaviour 5.
+
+
+def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(stand: Stand) -> None:
+    """Behaviour 5."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    left = {A: 2, B: 1_000, C: 1_000}
+    status = {A: 500, B: 503, C: 403}
+
+    def intercept(request: Request) -> Response | None:
+        key = request.integrated_account_id or ""
+        if request.path != GROUPS_PATH or not left[key]:
+            return None
+        left[key] -= 1
+        return Response.of_json({"message": "not now"}, status=status[key])
+
+    stand.server.intercept = intercept
+    stand.knobs = {"retry_attempts": 3, "retry_seconds": 20}
+    stand.server.forget_requests()
+    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "failed"}
+    rows = {key: stand.ledger(key)[0] for key in (A, B, C)}
+    assert {key: row["error_kind"] for key, row in rows.items()} == {
+        A: None,
+        B: "retries_exhausted",
+        C: "forbidden",
+    }
+    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+    counts = {key: asked.count(key) for key in rows}
+    assert (counts[A], counts[C]) == (3, 1)
+    assert 3 <= counts[B] <= 4
+    for key, row in rows.items():
+        assert row["request_count"] == asked.count(key)
+        assert row["retry_count"] == asked.count(key) - 1
+
+
+def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
+    """Behaviour 5: a 401 that is not the app's is our token."""
+    for key in (A, B, C, D):
+        stand.put(key, groups_of(3))
+    published(stand, A)
+    before = stand.data()
+    stand.put(A, groups_of(5))
+    stand.knobs = {"accounts_at_once": 1}
+    stand.server.intercept = serve_body(B, {"message": "Unauthorized"}, status=401)
+    stand.server.forget_requests()
+    with pytest.raises(TokenRejectedError) as caught:
+        stand.outcomes(B, C, D, run_id="r2")
+    assert stand.server.token not in str(caught.value)
+    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+    assert asked == [B]
+    assert stand.data() == before
+    assert stand.ledger(B)[-1]["error_kind"] == "token_rejected"
+    assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
+
+
+def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    is_answered = threading.Event()
+
+    def intercept(request: Request) -> Response | None:
+        if is_list_of(request, B):
+            is_answered.wait(10)
+            return Response.of_json({"message": "Unauthorized"}, status=401)
+        is_answered.set()
+        return None
+
+    stand.server.intercept = intercept
+    results = refresh_accounts(stand.session(), [A, B], run_id="r1")
+    told = [next(iter(results))]
+    with pytest.raises(TokenRejectedError):
+        told += results
+    ((outcome, key),) = [(r.attempt.outcome, r.attempt.integrated_account_id) for r in told]  # pyright: ignore
+    assert (outcome, key) == ("published", A)
+    assert len(stand.table("groups", account=A)) == 3
+
+
+def test_a_count_that_cannot_be_written_ends_the_run_and_is_no_failure_of_any_account(
+    stand: Stand,
+) -> None:
+    for key in (A, B):
+        stand.put(key, groups_of(3))
+    published(stand, A, B)
+    order = Path(f"{stand.database.location}.order")
+
+    def intercept(_: Request) -> None:
+        if order.is_file():
+            order.unlink()
+            order.mkdir()
+
+    stand.server.intercept = intercept
+    stand.knobs = {"accounts_at_once": 1}
+    stand.put(A, groups_of(4))
+    with pytest.raises(DatabaseError, match="counts requests"):
+        stand.outcomes(A, B, run_id="r2")
+    assert "failed" not in {row["outcome"] for row in stand.table("account_syncs")}
+    assert "running" not in {row["outcome"] for row in stand.table("account_syncs")}
+    order.rmdir()
+    stand.server.intercept = None
+    # A was whole before the run ended.
+    assert stand.outcomes(A, B, run_id="r3") == {A: "unchanged", B: "unchanged"}
+
+
+def test_an_app_that_wants_reauthorisation_fails_its_account_alone(stand: Stand) -> None:
+    """Behaviour 5: a 401 with truto_is_remote_error."""
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    body = {"message": "Unauthorized", "truto_is_remote_error": True, "raw_response": {}}
+    stand.server.intercept = serve_body(A, body, status=401)
+    assert stand.outcomes(run_id="r1") == {A: "failed", B: "published"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == "account_needs_reauth"
+    assert "reconnect" in row["error"]
+
+
+def test_a_missing_parameter_is_named_in_the_error(stand: Stand) -> None:
+    stand.put(A, groups_of(3), integration="asana")
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "failed"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == "bad_request"
+    assert "organization_id" in row["error"]
+
+
+def test_a_parameter_with_several_values_is_listed_once_each_and_united(stand: Stand) -> None:
+    groups = [group(1, organization="1"), group(2, organization="2"), group(3, organization="3")]
+    stand.put(A, groups, integration="asana")
+    stand.write_settings('integrations: {asana: {query: {organization_id: ["1", "3"]}}}')
+    stand.discover()
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["id"] for row in stand.table("groups")] == ["g1", "g3"]
+
+
+def test_which_listing_is_answered_first_changes_nothing(stand: Stand) -> None:
+    """One group in two organizations: the last listing's copy is kept, also when it comes first."""
+    stand.put(A, [], integration="asana")
+    stand.write_settings('integrations: {asana: {query: {organization_id: ["1", "2"]}}}')
+    stand.discover()
+
+    def answer_late(late: str) -> Callable[[Request], Response | None]:
+        answered = threading.Event()
+
+        def intercept(request: Request) -> Response | None:
+            if not is_list_of(request, A):
+                return None
+            organization = request.query["organization_id"]
+            if organization == late:
+                answered.wait(5)
+                time.sleep(0.2)
+            answered.set()
+            body = {"result": [group(1, organization=organization)], "next_cursor": None}
+            return Response(status=200, body=json.dumps(body).encode())
+
+        return intercept
+
+    outcomes: list[str] = []
+    for late in ("1", "2", "1"):
+        stand.server.intercept = answer_late(late)
+        outcomes.append(stand.outcomes(run_id=f"late {late} {len(outcomes)}")[A])
+        assert [row["organization_id"] for row in stand.table("groups")] == ["2"]
+    assert outcomes == ["published", "unchanged", "unchanged"]
+
+
+# Audit before publish, partial answers: behaviours 6 and 7.
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {**group(2), "id": None},
+        {"name": "No id"},
+        {**group(2), "id": ""},
+        {**group(2), "id": 2},
+        {**group(2), "name": {"en": "Two"}},
+        {**group(2), "group_type": 4},
+        {**group(2), "description": ["x"]},
+        ["g2"],
+        "g2",
+    ],
+    ids=[
+        "id is null",
+        "id is missing",
+        "id is empty",
+        "id changed its type",
+        "name changed its type",
+        "group_type changed its type",
+        "description changed its type",
+        "an array",
+        "a text",
+    ],
+)
+def test_what_would_make_rows_wrong_is_held_back_before_it_is_published(
+    stand: Stand, bad: Any
+) -> None:
+    """Behaviour 6: one such record in the answer is enough."""
+    stand.put(A, groups_of(6))
+    stand.put(B, groups_of(6))
+    published(stand, A, B)
+    before = stand.data()
+    answer = [*groups_of(2), bad, *groups_of(6)[3:]]
+    stand.put(A, answer)
+    outcomes = stand.outcomes(run_id="r2")
+    assert outcomes == {A: "held_back", B: "unchanged"}
+    assert stand.data() == before
+    row = stand.ledger(A)[-1]
+    assert row["error_kind"] == "contract_broken"
+    assert "held_back_groups" in row["error"]
+    held = [json.loads(found["record"]) for found in stand.table("held_back_groups")]
+    assert held == answer
+
+
+def test_what_is_no_instant_and_no_type_is_told_on_a_first_sync_and_published(
+    stand: Stand,
+) -> None:
+    odd = {"created_at": True, "updated_at": {"at": 1}, "group_type": ["team"]}
+    stand.put(A, [group(1), group(2, **odd)])
+    stand.discover()
+    result = stand.sync(A)[A]
+    assert isinstance(result, AccountResult)
+    assert result.verdict is not None
+    assert result.attempt.outcome == "published"
+    rows = stand.rows(
+        "SELECT created_at, updated_at, group_type, group_type_as_received FROM groups "
+        "WHERE id = 'g2'"
+    )
+    assert rows == [(None, None, "unmapped", '["team"]')]
+    kinds = {finding.kind for finding in result.verdict.findings}
+    assert {"instants_unreadable", "group_types_unmapped"} <= kinds
+
+
+def test_a_record_with_two_fields_of_one_name_is_held_back(stand: Stand) -> None:
+    """Readers disagree on which of the two counts."""
+    stand.put(A, groups_of(1))
+    published(stand, A)
+    before = stand.data()
+    record = '{"id": "g0", "name": "Everyone", "name": "Admins"}'
+    stand.server.intercept = serve_body(A, f'{{"result": [{record}], "next_cursor": null}}')
+    assert stand.outcomes(run_id="r2") == {A: "held_back"}
+    assert stand.data() == before
+    assert "two fields of one name" in stand.ledger(A)[-1]["error"]
+    assert stand.rows("SELECT record FROM held_back_groups") == [(record,)]
+
+
+@pytest.mark.parametrize(
+    "softer",
+    [
+        {**group(2), "name": None},
+        {key: value for key, value in group(2).items() if key != "name"},
+        {**group(2), "extra": 1},
+        {**group(2), "remote_data": {"id": "g2", "size": "two"}},
+        {**group(2), "group_type": "squad"},
+        {**group(2), "created_at": "yesterday"},
+        {**group(2), "description": "new"},
+    ],
+    ids=["null", "absent", "added", "retyped below", "a new type", "no instant", "a first value"],
+)
+def test_additions_and_softer_changes_are_published(stand: Stand, softer: Row) -> None:
+    """Behaviour 6: null or absence is no change of type."""
+    stand.put(A, groups_of(6))
+    published(stand, A)
+    stand.put(A, [*groups_of(2), softer, *groups_of(6)[3:]])
+    assert stand.outcomes(run_id="r2") == {A: "published"}
+    (row,) = [row for row in stand.table("raw_groups") if row["id"] == "g2"]
+    assert json.loads(row["record"]) == softer
+
+
+def test_partial_answers_are_completed_and_a_completion_that_fails_fails_the_sync(
+    stand: Stand,
+) -> None:
+    """Behaviour 7: for an integration that is documented as partial on list."""
+    stand.put(A, [group(n, description=f"Long {n}") for n in range(5)], integration="jfrog")
+    published(stand, A)
+    assert [row["description"] for row in stand.table("groups")] == [f"Long {n}" for n in range(5)]
+    before = stand.data()
+
+    def intercept(request: Request) -> Response | None:
+        if request.path == f"{GROUPS_PATH}/g3":
+            return Response.of_json({"message": "gone"}, status=404)
+        return None
+
+    stand.put(A, [group(n, description=f"Longer {n}") for n in range(5)], integration="jfrog")
+    stand.server.intercept = intercept
+    assert stand.outcomes(run_id="r2") == {A: "failed"}
+    assert stand.data() == before
+    assert stand.ledger(A)[-1]["error_kind"] == "completion"
+
+
+def test_a_page_that_says_it_is_partial_is_completed(stand: Stand) -> None:
+    stand.put(A, [group(1, description="in full")])
+    stand.discover()
+    body = {"result": [{"id": "g1"}], "next_cursor": None, "is_partial_response": True}
+    stand.server.intercept = serve_body(A, body)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert [row["description"] for row in stand.table("groups")] == ["in full"]
+
+
+# The ledger.
+
+
+def test_the_ledger_keeps_what_a_sync_cost(stand: Stand) -> None:
+    stand.put(A, groups_of(5))
+    stand.knobs = {"page_size": 2}
+    stand.discover()
+    stand.sync(A, run_id="r1")
+    (row,) = stand.ledger(A)
+    assert (row["run_id"], row["outcome"]) == ("r1", "published")
+    assert (row["group_count"], row["page_count"], row["request_count"]) == (5, 3, 3)
+    assert (row["retry_count"], row["throttled_seconds"]) == (0, 0.0)
+    assert row["byte_count"] > 500
+    assert (row["started_at"], row["finished_at"]) == (START, START)
+    assert (row["error_kind"], row["error"]) == (None, None)
+    assert len(row["digest"]) == 32
+
+
+def test_settings_that_an_integration_makes_impossible_fail_that_account_alone(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), integration="gitlab")
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.write_settings(
+        f"integrations: {{gitlab: {{refresh_every: 5d, max_age: 6d}}}}\n"
+        f"accounts: {{'{A}': {{max_age: 4d}}}}\n"
+    )
+    assert stand.outcomes(A, B, run_id="r1") == {A: "failed", B: "published"}
+    (row,) = stand.ledger(A)
+    assert row["error_kind"] == SettingsError.kind
+    assert "max_age" in row["error"]
+
+
+def test_more_accounts_than_are_fetched_at_once_are_all_published(stand: Stand) -> None:
+    keys = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(40)]
+    for number, key in enumerate(keys):
+        stand.put(key, groups_of(number % 4))
+    stand.knobs = {"accounts_at_once": 3}
+    stand.discover()
+    assert set(stand.outcomes(run_id="r1").values()) == {"published"}
+    counts = dict(stand.rows("SELECT integrated_account_id, count(*) FROM groups GROUP BY ALL"))
+    assert counts == {key: number % 4 for number, key in enumerate(keys) if number % 4}
+
+
+def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand) -> None:
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.sync(A, run_id="r1")
+    left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
+    suffixes = ("", ".lock", ".order", ".runs", ".turn")
+    assert left == [f"groups.duckdb{suffix}" for suffix in suffixes]
+
+
+LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
+
+
+def test_an_account_with_very_long_records_takes_more_memory_and_is_published(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
+    stand.put(A, LONG_RECORDS)
+    stand.put(B, groups_of(3))
+    stand.discover()
+    assert stand.outcomes(A, B) == {A: "published", B: "published"}
+    assert stand.rows("SELECT count(*) FROM raw_groups") == [(603,)]
+
+
+def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
+    monkeypatch.setattr(staging_module, "_MEMORY_LIMIT_OF_LONG_RECORDS", "50MB")
+    stand.put(A, LONG_RECORDS)
+    stand.put(B, groups_of(3))
+    stand.discover()
+    assert stand.outcomes(A, run_id="r1") == {A: "failed"}
+    row = stand.ledger(A)[-1]
+    assert (row["outcome"], row["error_kind"]) == ("failed", "too_large")
+    assert A in row["error"]
+    assert "truto_exclude_fields" in row["error"]
+    assert stand.outcomes(B, run_id="r2") == {B: "published"}
+    assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]
+
+
+@pytest.mark.parametrize("place", ["landing", "judging"])
+def test_a_signal_that_another_error_hides_ends_the_run_and_is_no_accounts_failure(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """DuckDB makes a RuntimeError of what a signal's handler raises inside of a statement."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise RuntimeError("Query interrupted") from KeyboardInterrupt()
+
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    if place == "landing":
+        monkeypatch.setattr(staging_module.Staging, "_insert", interrupted)
+    else:
+        monkeypatch.setattr(settling_module, "judge", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stand.sync(A, B, run_id="r1")
+    rows = stand.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")
+    assert rows == [("interrupted", "cancelled")]

@@ -1,0 +1,140 @@
+"""Text from outside, made fit for a terminal, a log and Markdown. Nothing is faked."""
+
+import io
+import logging
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.cli.terminal import format_table, say, write_anything
+from truto_groups.report.overview import Overview, render_overview
+from truto_groups.text.logs import get_logger
+from truto_groups.text.secrecy import hide
+from truto_groups.text.visible import (
+    cut,
+    measure,
+    pad,
+    show,
+    show_in_cell,
+    show_in_markdown,
+    show_lines,
+)
+from truto_groups_tests.stand import START, A
+
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
+DANGEROUS = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("\x9b2J\x85", "\\x9b2J\\x85"),
+        ("a\u202egnp.exe\u2066", "a\\u202egnp.exe\\u2066"),
+        ("zero\u200bwidth\ufeff\u2060", "zero\\u200bwidth\\ufeff\\u2060"),
+        ("two\nlines\r\tand\u2028more", "two\\nlines\\r\\tand\\u2028more"),
+        ("half \ud83d and a tag \U000e0041", "half \\ud83d and a tag \\U000e0041"),
+        ("Zoë 技术 🚀 e\u0301", "Zoë 技术 🚀 e\u0301"),
+    ],
+    ids=["escape", "C1", "bidi", "zero width", "lines", "surrogate", "letters stay"],
+)
+def test_what_cannot_be_seen_is_written_out(text: str, shown: str) -> None:
+    assert show(text) == shown
+
+
+@given(ANY_TEXT)
+def test_nothing_that_a_terminal_obeys_gets_through(text: str) -> None:
+    for shown in (show(text), show_in_cell(text), show_in_markdown(text)):
+        assert not {unicodedata.category(character) for character in shown} & set(DANGEROUS)
+        shown.encode()
+    assert show_lines(text).replace("\n", "") == "".join(map(show, text.split("\n")))
+
+
+@given(ANY_TEXT)
+def test_in_markdown_every_sign_of_its_own_is_escaped(text: str) -> None:
+    shown = show_in_markdown(text)
+    signs = "`*_[]<>|~#!&"
+    rest = shown.replace("\\\\", "")
+    for sign in signs:
+        assert rest.count(sign) == rest.count(f"\\{sign}")
+
+
+def test_a_name_makes_no_link_image_cell_code_or_html_in_the_overview() -> None:
+    name = "![x](http://evil) | `code` <b>\n# title\u202e"
+    account = KnownAccount(
+        id=A,
+        integration="okta",
+        tenant_id=name,
+        status="active",
+        supports_groups=True,
+        is_sandbox=False,
+        last_error=None,
+        created_at=None,
+        updated_at=None,
+        first_listed_at=START,
+        listed_at=START,
+        group_count=3,
+    )
+    overview = Overview([account], frozenset(), types=[], changes=[], stale=[], now=START)
+
+    shown = "\\!\\[x\\](http://evil) \\| \\`code\\` \\<b\\> \\# title\\\\u202e"
+    assert f"| okta | {shown} | " in render_overview(overview)
+
+
+def test_wide_and_combining_letters_keep_a_table_aligned() -> None:
+    lines = format_table([("技术部", 1), ("e\u0301quipe", 20)], header=("name", "n"), right=("n",))
+
+    assert lines[2] == "技术部   1"
+    assert {measure(line) for line in lines} == {10}
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "left"),
+    [("技术部", 5, "技术…"), ("技术部", 6, "技术部"), ("abc", 2, "a…"), ("abc", 0, "")],
+)
+def test_a_line_is_cut_by_columns(text: str, width: int, left: str) -> None:
+    assert cut(text, width) == left
+    assert measure(pad(left, 8)) == 8
+
+
+def test_a_table_shows_no_escape_sequence_and_each_row_stays_one_line() -> None:
+    lines = format_table([("a\x1b[2Jb", "x\ny")], header=("one", "two"))
+
+    assert lines[2:] == ["a\\x1b[2Jb  x y"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_stream_that_lacks_a_letter_gets_it_escaped(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
+
+    write_anything()
+    say("技术 ─ \ud83d")
+
+    told = raw.getvalue().decode(encoding)
+    assert told.endswith("\\ud83d\n")
+    assert ("技术" in told) == (encoding == "utf-8")
+
+
+def test_a_log_line_has_no_secret_and_no_control_character(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hide("l0gged-s3cret")
+    logger = get_logger("truto_groups.tried")
+    try:
+        raise ValueError("with l0gged-s3cret \x1b[0m")
+    except ValueError:
+        logger.exception("Of %s: %s", "acme\n\x1b[31m", "l0gged-s3cret")
+
+    assert "Of acme\\n\\x1b[31m: [secret]" in caplog.text
+    assert "l0gged-s3cret" not in caplog.text
+    assert "\x1b" not in caplog.text
+    assert "ValueError: with [secret]" in caplog.text
+    assert logging.getLogger("truto_groups.tried") is get_logger("truto_groups.tried")
+    assert len(logger.filters) == 1

@@ -1,0 +1,407 @@
+"""The layout of a database: brought forward, refused, and left alone where it is somebody else's.
+
+Real: DuckDB and DuckLake, processes that are killed, and the layout that earlier versions made,
+kept in schema_<version>.sql.
+"""
+
+import logging
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from truto_groups import read
+from truto_groups.errors import DatabaseError
+from truto_groups.schema import SCHEMA_VERSION, TABLES
+from truto_groups.sync.accept import read_pending
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.check_queries import read_last_audits, read_since
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.failure_queries import read_failures
+from truto_groups.warehouse.properties_table import take_instant
+from truto_groups.warehouse.run_queries import read_outcomes
+from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
+
+HERE = Path(__file__).parent
+OLDER = sorted(HERE.glob("schema_*.sql"))
+OPTIONS = "(ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
+ROWS = 5
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def make_older(location: str, schema: Path = OLDER[0]) -> None:
+    """Make a database as an earlier version did, with rows in every table."""
+    with duckdb.connect() as connection:
+        options = "" if location.startswith("ducklake:") else OPTIONS
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"ATTACH '{location}' AS old {options}")
+        connection.execute("USE old")
+        text = schema.read_text(encoding="utf-8")
+        if not options:
+            text = text.replace(" USING COMPRESSION zstd", "")
+        for part in text.split(";\n"):
+            connection.execute(part)
+        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            fill(connection, name)
+        connection.execute("USE memory; DETACH old")
+
+
+def fill(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    columns = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name",
+        {"name": table},
+    ).fetchall()
+    for number in range(ROWS):
+        values = {name: make_value(name, kind, number) for name, kind in columns}
+        names, places = ", ".join(values), ", ".join(f"${name}" for name in values)
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", values)  # noqa: S608
+
+
+def make_value(name: str, kind: str, number: int) -> object:
+    by_name: dict[str, list[object]] = {
+        "outcome": ["published", "failed", "failed", "running", "held_back"],
+        "error_kind": [None, "killed", "forbidden", None, "contract_broken"],
+        # The third attempt began last, and the last one first.
+        "started_at": [START + timedelta(hours=hours) for hours in (1, 2, 9, 3, 0)],
+        "changed_at": [START + timedelta(days=days) for days in (0, 1, 90, 3, 4)],
+    }
+    if name in by_name:
+        return by_name[name][number]
+    return {
+        "BOOLEAN": number % 2 == 0,
+        "BIGINT": number,
+        "INTEGER": number,
+        "DOUBLE": number / 7,
+        "JSON": f'{{"a": ["ü\\n", {number}, null]}}',
+        "TIMESTAMP WITH TIME ZONE": START + timedelta(days=number),
+    }.get(kind, f"{name} {number} 'ß\n")
+
+
+def read_all(location: str) -> Rows:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"ATTACH '{location}' AS old (READ_ONLY)")
+        connection.execute("USE old")
+        tables: Rows = {}
+        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
+            names = [column[0] for column in cursor.description or []]
+            tables[name] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return tables
+
+
+def read_layout_of(location: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{location}' AS old (READ_ONLY)")
+        return connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
+            "WHERE database_name = 'old' ORDER BY table_name, column_name"
+        ).fetchall()
+
+
+def write(database: Database) -> None:
+    with database.writing():
+        pass
+
+
+@pytest.fixture(name="database")
+def provide_database(tmp_path: Path) -> Database:
+    return Database(str(tmp_path / "groups.duckdb"))
+
+
+def read_version_of(database: Database) -> str:
+    ((version,),) = read_rows(
+        database, "SELECT value FROM database_properties WHERE name = 'schema_version'"
+    )
+    return version
+
+
+@pytest.mark.parametrize("schema", OLDER, ids=lambda path: path.stem)
+def test_an_earlier_version_is_brought_forward_with_every_row(
+    database: Database, tmp_path: Path, schema: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_older(database.location, schema)
+    before = read_all(database.location)
+
+    with caplog.at_level(logging.WARNING):
+        write(database)
+        write(Database(database.location))
+
+    (told,) = caplog.messages
+    assert f"from version 1 of its tables to version {SCHEMA_VERSION}" in told
+    after = read_all(database.location)
+    syncs = {row["run_id"]: row for row in after["account_syncs"]}
+    was = {row["run_id"]: row for row in before["account_syncs"]}
+    ranks = [row["answer_order"] for row in syncs.values()]
+    assert sorted(syncs, key=lambda run: syncs[run]["answer_order"]) == sorted(
+        was, key=lambda run: was[run]["started_at"]
+    )
+    assert sorted(ranks) == [1, 2, 3, 4, 5]
+    assert [row["outcome"] for _, row in sorted(syncs.items())] == [
+        "published",
+        "interrupted",
+        "failed",
+        "running",
+        "held_back",
+    ]
+    for table, rows in before.items():
+        kept = {"outcome"} if table == "account_syncs" else set[str]()
+        names = [name for name in rows[0] if name not in kept]
+        found = [{name: row[name] for name in names} for row in after[table]]
+        expected = [{name: row[name] for name in names} for row in rows]
+        extra = {"schema_version", "last_published_at"}
+        found = [row for row in found if row.get("name") not in extra]
+        assert sorted(found, key=str) == sorted(expected, key=str), table
+    new = Database(str(tmp_path / "new.duckdb"))
+    write(new)
+    assert read_layout_of(database.location) == read_layout_of(new.location)
+
+
+def test_a_publication_comes_after_all_those_of_before_the_upgrade(database: Database) -> None:
+    make_older(database.location)
+    with database.writing() as connection:
+        instant = take_instant(connection, lambda: START)
+    assert instant > START + timedelta(days=90)
+
+
+def test_a_lake_of_an_earlier_version_is_brought_forward(stand: Stand) -> None:
+    use_ducklake(stand)
+    make_older(stand.database.location)
+    write(stand.database)
+    assert read_version_of(stand.database) == str(SCHEMA_VERSION)
+    rows = stand.rows("SELECT count(answer_order), count(*) FROM account_syncs")
+    assert rows == [(ROWS, ROWS)]
+
+
+def test_what_a_first_start_that_was_killed_has_made_is_completed(database: Database) -> None:
+    """Version 1 made its tables one by one."""
+    with duckdb.connect(database.location) as connection:
+        for part in OLDER[0].read_text().split(";\n")[:3]:
+            connection.execute(part)
+    write(database)
+    assert read_version_of(database) == str(SCHEMA_VERSION)
+    assert read_rows(database, "SELECT count(*) FROM account_syncs") == [(0,)]
+
+
+def upgrade_on_a_full_disk(database: Database, *, limit: int) -> str:
+    """Play a full disk by a limit on the size of files; what the program said."""
+    code = """
+import resource, signal, sys
+from truto_groups.warehouse.database import Database
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = Database(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+with database.writing():
+    print("done")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, database.location, str(limit)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_an_upgrade_that_breaks_off_leaves_the_earlier_version(database: Database) -> None:
+    make_older(database.location)
+    before = read_all(database.location)
+    told = upgrade_on_a_full_disk(database, limit=100)
+    assert "DatabaseError" in told
+    assert "its disk has room" in told
+    assert read_all(database.location) == before
+    write(database)
+    assert read_version_of(database) == str(SCHEMA_VERSION)
+
+
+def test_an_upgrade_that_could_not_be_moved_out_of_the_journal_is_done(
+    database: Database,
+) -> None:
+    make_older(database.location)
+    told = upgrade_on_a_full_disk(database, limit=20_000)
+    assert "done" in told
+    assert "DatabaseError" not in told
+    assert "See that the disk has room" in told
+    with read.connect(database.location) as connection:
+        assert len(read.account_syncs(connection)["answer_order"].dropna()) == ROWS
+    assert read_version_of(database) == str(SCHEMA_VERSION)
+
+
+def test_an_upgrade_that_is_killed_leaves_the_earlier_version(database: Database) -> None:
+    make_older(database.location)
+    before = read_all(database.location)
+    code = """
+import os, signal, sys
+from truto_groups.warehouse import database as module, schema
+from truto_groups.warehouse.database import Database
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+schema.DERIVED["groups_as_of"] = "FROM nothing"
+made = schema.statements
+schema.statements = lambda name: die() if name == "groups_as_of" else made(name)
+with Database(sys.argv[1]).writing():
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", code, database.location], timeout=60, check=False)
+    assert done.returncode == -9
+    assert read_all(database.location) == before
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
+    write(database)
+    with duckdb.connect(database.location) as connection:
+        connection.execute(
+            "UPDATE database_properties SET value = '99' WHERE name = 'schema_version'"
+        )
+        connection.execute("DROP TABLE account_state")
+    before = read_all(database.location)
+    for refused in (write, lambda one: read_rows(one, "SELECT 1"), Database.open_copy):
+        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 2") as caught:
+            refused(Database(database.location))
+        assert "Install the truto-groups that wrote it" in caught.value.advice
+    assert read_all(database.location) == before
+
+
+def test_an_earlier_version_is_read_and_stays_as_it_is(database: Database) -> None:
+    make_older(database.location)
+    content = Path(database.location).read_bytes()
+    with read.connect(database.location) as connection:
+        assert len(read.account_syncs(connection)["answer_order"].dropna()) == ROWS
+        assert len(read.groups_as_of("2030-01-01", connection)) == ROWS
+    assert len(read_rows(database, "SELECT answer_order FROM account_syncs")) == ROWS
+    assert Path(database.location).read_bytes() == content
+
+
+def test_a_start_that_finds_everything_writes_nothing(database: Database) -> None:
+    write(database)
+    before = Path(database.location).read_bytes()
+    write(Database(database.location))
+    assert Path(database.location).read_bytes() == before
+
+
+def test_a_macro_that_somebody_dropped_is_made_again(database: Database) -> None:
+    write(database)
+    with duckdb.connect(database.location) as connection:
+        connection.execute("DROP MACRO TABLE groups_as_of")
+    write(Database(database.location))
+    assert read_rows(database, "SELECT count(*) FROM groups_as_of(now())") == [(0,)]
+
+
+def test_a_table_of_ours_without_a_column_of_ours_is_refused_in_words(database: Database) -> None:
+    write(database)
+    with duckdb.connect(database.location) as connection:
+        connection.execute("ALTER TABLE groups DROP COLUMN description")
+    for refused in (write, lambda one: read_rows(one, "FROM groups"), Database.open_copy):
+        with pytest.raises(DatabaseError, match=r"table groups of .* lacks the column description"):
+            refused(Database(database.location))
+
+
+def test_a_table_that_somebody_dropped_is_not_read_as_an_empty_one(database: Database) -> None:
+    write(database)
+    with duckdb.connect(database.location) as connection:
+        connection.execute("DROP TABLE groups")
+    for refused in (lambda one: read_rows(one, "SELECT 1"), Database.open_copy):
+        with pytest.raises(DatabaseError, match="lacks the table groups"):
+            refused(Database(database.location))
+
+
+def test_columns_tables_and_views_of_others_are_no_reason_to_fail(stand: Stand) -> None:
+    """Every table gets the columns of every other one, so that no name is clear by itself."""
+
+    def run_history() -> dict[str, object]:
+        stand.now = START
+        stand.put(A, [group(1), group(2), group(3)])
+        stand.put(B, [group(1)])
+        stand.discover()
+        told: list[object] = [stand.outcomes(run_id="r1")]
+        stand.pass_time(days=1)
+        stand.put(A, [group(1, "New"), group(3, x=1), group(4, group_type="squad")])
+        stand.put(B, [{"id": None}])
+        told.append(stand.outcomes(run_id="r2"))
+        stand.replay(A)
+        read_accounts_of(stand)
+        ours = {
+            table.name: stand.rows(
+                f"SELECT {', '.join(table.column_names)} FROM {table.name} ORDER BY ALL"  # noqa: S608
+            )
+            for table in TABLES
+            if table.name in ("groups", "raw_groups", "group_changes", "group_type_breakdown")
+        }
+        as_of = stand.rows("SELECT * FROM groups_as_of($t) ORDER BY ALL", t=START)
+        return {**ours, "outcomes": told, "as_of": as_of, "accounts": read_accounts_of(stand)}
+
+    expected = run_history()
+    stand.database = Database(str(stand.folder / "theirs.duckdb"))
+    write(stand.database)
+    names = sorted({name for table in TABLES for name in (*table.column_names, "n", "position")})
+    with duckdb.connect(stand.database.location) as connection:
+        for table in TABLES:
+            for name in names:
+                if name not in table.column_names:
+                    connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {name} VARCHAR")
+        for name in ("batch", "listed", "wanted", "differences", "told", "declared", "landed"):
+            connection.execute(f"CREATE TABLE {name} (theirs INTEGER)")
+        connection.execute("CREATE VIEW account_summary AS SELECT * FROM groups")
+
+    assert run_history() == expected
+    assert len(read.groups(read.connect(stand.database.location))) == 4
+
+
+def read_accounts_of(stand: Stand) -> object:
+    with stand.database.reading() as connection:
+        return (
+            [one.id for one in read_known_accounts(connection)],
+            [one.integrated_account_id for one in read_pending(connection)],
+            [one.integrated_account_id for one in read_failures(connection, run_id="r2")],
+            [one.outcome for one in read_outcomes(connection, run_id="r2")],
+            [one.run_id for one in read_last_audits(connection)],
+            len(read_since(connection)),
+        )
+
+
+FIRST = """
+import sys
+from truto_groups.warehouse.database import Database
+print("ready", flush=True)
+sys.stdin.readline()
+with Database(sys.argv[1]).writing() as connection:
+    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[2]})
+"""
+
+
+def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> None:
+    database = Database(str(tmp_path / "folder" / "groups.duckdb"))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, database.location, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    rows = read_rows(database, "SELECT name FROM database_properties WHERE value = 'x' ORDER BY 1")
+    assert rows == [("0",), ("1",), ("2",)]
+
+
+def test_every_upgrade_has_the_layout_that_it_starts_from_beside_the_tests() -> None:
+    upgrades = sorted((HERE.parent / "truto_groups" / "sql" / "upgrades").glob("*.sql"))
+    versions = [int(path.stem) for path in upgrades]
+    assert versions == list(range(2, SCHEMA_VERSION + 1))
+    assert [path.stem for path in OLDER] == [f"schema_{version - 1}" for version in versions]
