@@ -5,7 +5,7 @@ defs/resources.py's to know.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -13,11 +13,8 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
 from truto_groups.sync.fetch import Fetcher, OpenFetcher
-from truto_groups.sync.progress import PlannedSync
-from truto_groups.truto import GroupsRequest, TrutoClient
+from truto_groups.truto import TrutoClient
 from truto_groups.warehouse.database import Database
-
-_UNBOUNDED = 1 << 31
 
 
 def read_clock() -> datetime:
@@ -68,21 +65,3 @@ class Session:
         """How old an account's groups may be; None when it is skipped."""
         settings = self.settings_for(account)
         return None if settings.skip else settings.max_age
-
-    def plan_syncs(self, accounts: Sequence[KnownAccount]) -> list[PlannedSync]:
-        """Say for accounts what to ask Truto for."""
-        return [self._plan_sync(account) for account in accounts]
-
-    def _plan_sync(self, account: KnownAccount) -> PlannedSync:
-        settings = self.settings_for(account)
-        request = GroupsRequest(
-            integrated_account_id=account.id,
-            integration=account.integration,
-            query=settings.query,
-            requests_at_once=settings.requests_at_once_per_account or _UNBOUNDED,
-            requests_per_10_seconds=settings.requests_per_10_seconds_per_account,
-            max_pages=settings.max_pages or _UNBOUNDED,
-            complete=settings.complete,
-            page_size=settings.page_size,
-        )
-        return PlannedSync(account, settings, request)

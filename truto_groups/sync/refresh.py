@@ -25,6 +25,7 @@ from truto_groups.sync.progress import PlannedSync
 from truto_groups.sync.replay import find_replayable, rebuild_breakdowns, replay_account
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.logs import get_logger
+from truto_groups.truto import GroupsRequest
 from truto_groups.truto.blocking import look_up_accounts
 from truto_groups.warehouse.accounts_table import (
     begin_listing,
@@ -46,6 +47,7 @@ from truto_groups.warehouse.live_runs import is_alive, mark_alive
 from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)
+_UNBOUNDED = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def refresh_accounts(
                 conditions = account.conditions(settings.digest)
                 yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
             else:
-                planned += session.plan_syncs([account])
+                planned.append(plan_sync(session, account))
         count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
@@ -221,6 +223,22 @@ def _not_listed(key: str) -> NotFoundError:
         advice="It was removed meanwhile. If it was not, the next listing adds it.",
         integrated_account_id=key,
     )
+
+
+def plan_sync(session: Session, account: KnownAccount) -> PlannedSync:
+    """Say what to ask Truto for."""
+    settings = session.settings_for(account)
+    request = GroupsRequest(
+        integrated_account_id=account.id,
+        integration=account.integration,
+        query=settings.query,
+        requests_at_once=settings.requests_at_once_per_account or _UNBOUNDED,
+        requests_per_10_seconds=settings.requests_per_10_seconds_per_account,
+        max_pages=settings.max_pages or _UNBOUNDED,
+        complete=settings.complete,
+        page_size=settings.page_size,
+    )
+    return PlannedSync(account, settings, request)
 
 
 def _record_failure(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from truto_groups.drift.unmet import find_unmet_paths
+from truto_groups.sync.refresh import plan_sync
 from truto_groups_tests.stand import A, Stand, group
 
 REMOTE: dict[str, Any] = {
@@ -49,5 +50,5 @@ def test_the_page_size_of_an_account_goes_into_what_is_asked(stand: Stand) -> No
     stand.put(A, [group(1)])
     found = stand.discover()
 
-    (planned,) = stand.session().plan_syncs(found.accounts)
+    (planned,) = [plan_sync(stand.session(), account) for account in found.accounts]
     assert planned.request.page_size == 25
