@@ -15,9 +15,14 @@ from truto_groups.accounts.names import SHORT_ID, find_account, say_account
 from truto_groups.cli.terminal import complain, format_table, say
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.report.pending import accept_command, find_reasons, is_acceptable
+from truto_groups.report.pending import (
+    PendingAcceptance,
+    accept_command,
+    find_reasons,
+    is_acceptable,
+)
 from truto_groups.runner.local_runs import accept_here, in_this_process, open_instance
-from truto_groups.sync.accept import PendingAcceptance, digest_of, read_pending
+from truto_groups.sync.accept import digest_of, read_pending
 from truto_groups.text.visible import show_in_cell
 from truto_groups.text.words import say_count
 from truto_groups.warehouse.accounts_table import read_known_accounts

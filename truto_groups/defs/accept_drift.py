@@ -20,9 +20,10 @@ from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.errors import TrutoGroupsError
+from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
 from truto_groups.settings import AccountSettings
-from truto_groups.sync.accept import Acceptance, AcceptedAccount, PendingAcceptance, accept
+from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.text.visible import show
 
 

@@ -1,16 +1,61 @@
-"""What waits for a person to accept it, in words: why, and with which command.
+"""What waits for a person to accept it: what accepting would do, why it waits, which command.
 
 What accepting does is sync/accept.py's.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from truto_groups.accounts.names import SHORT_ID
 from truto_groups.drift.findings import SEVERITIES, Finding
-from truto_groups.sync.accept import PendingAcceptance
+from truto_groups.drift.shape import Shape
 from truto_groups.text.words import say_count
 
+_UNACCEPTABLE = frozenset({"malformed", "not_an_object", "id_missing"})
 _UNMAPPED = "group_types_unmapped"
+
+
+@dataclass(frozen=True)
+class PendingAcceptance:
+    """An account that waits for a person, and what accepting it would do.
+
+    Attributes:
+        integrated_account_id: The account.
+        integration: The app's kind.
+        tenant_id: The customer.
+        run_id: The run whose sync waits, or drifted.
+        is_published: Whether that sync was published; else it is held back.
+        group_count: Groups that it has.
+        shape: What it looked like.
+        findings: What changed against the baseline.
+        volume: Whether its count is plausible.
+        volume_reason: Why it is not.
+        would_add: Groups that accepting would add.
+        would_remove: Groups that accepting would remove.
+        would_change: Groups whose record accepting would change.
+    """
+
+    integrated_account_id: str
+    integration: str
+    tenant_id: str | None
+    run_id: str
+    is_published: bool
+    group_count: int
+    shape: Shape
+    findings: Sequence[Finding]
+    volume: str
+    volume_reason: str | None
+    would_add: int
+    would_remove: int
+    would_change: int
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the account cannot be accepted: rows could not be made of what it sent."""
+        for finding in self.findings:
+            if finding.kind in _UNACCEPTABLE:
+                return finding.message
+        return None
 
 
 def find_reasons(one: PendingAcceptance) -> list[str]:

@@ -10,8 +10,8 @@ from datetime import datetime
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.report.pending import PendingAcceptance
 from truto_groups.runner.local_runs import CheckVerdict
-from truto_groups.sync.accept import PendingAcceptance
 from truto_groups.warehouse.run_queries import AccountOutcome
 
 

@@ -15,9 +15,10 @@ import duckdb
 import msgspec
 
 from truto_groups.drift.audit import audit
-from truto_groups.drift.findings import Finding, findings_from_json, findings_to_json
+from truto_groups.drift.findings import findings_from_json, findings_to_json
 from truto_groups.drift.shape import Shape
 from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.report.pending import PendingAcceptance
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_held_back
@@ -38,50 +39,6 @@ from truto_groups.warehouse.statements import statement, statements
 
 # What an account's own records do; a full disk is nobody's.
 _BLAMABLE = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
-_UNACCEPTABLE = frozenset({"malformed", "not_an_object", "id_missing"})
-
-
-@dataclass(frozen=True)
-class PendingAcceptance:
-    """An account that waits for a person, and what accepting it would do.
-
-    Attributes:
-        integrated_account_id: The account.
-        integration: The app's kind.
-        tenant_id: The customer.
-        run_id: The run whose sync waits, or drifted.
-        is_published: Whether that sync was published; else it is held back.
-        group_count: Groups that it has.
-        shape: What it looked like.
-        findings: What changed against the baseline.
-        volume: Whether its count is plausible.
-        volume_reason: Why it is not.
-        would_add: Groups that accepting would add.
-        would_remove: Groups that accepting would remove.
-        would_change: Groups whose record accepting would change.
-    """
-
-    integrated_account_id: str
-    integration: str
-    tenant_id: str | None
-    run_id: str
-    is_published: bool
-    group_count: int
-    shape: Shape
-    findings: Sequence[Finding]
-    volume: str
-    volume_reason: str | None
-    would_add: int
-    would_remove: int
-    would_change: int
-
-    @property
-    def obstacle(self) -> str | None:
-        """Why the account cannot be accepted: rows could not be made of what it sent."""
-        for finding in self.findings:
-            if finding.kind in _UNACCEPTABLE:
-                return finding.message
-        return None
 
 
 @dataclass(frozen=True)
