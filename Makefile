@@ -59,10 +59,11 @@ test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not
 soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
 	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)
 
-check: $(STAMP) ## Lint, format, types.
+check: $(STAMP) ## Lint, format, types, and which folder may import which.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 format: $(STAMP) ## Put the code into shape, as `make check` wants it.
 	@$(BIN)/ruff check --fix .
