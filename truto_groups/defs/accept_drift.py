@@ -15,6 +15,7 @@ from pydantic import Field
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
+from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
@@ -103,7 +104,7 @@ def accept_drift_step(
     "would do and the configuration to paste here; reason and accepted_by are yours to fill in.",
     # What the launchpad opens with.
     config={"ops": {ACCEPT_OP: {"config": _EMPTY}}},
-    tags={"dagster/max_retries": "0"},
+    tags={MAX_RETRIES_TAG: "0"},
 )
 def accept_drift() -> None:
     """Accept what accounts send now."""

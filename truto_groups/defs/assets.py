@@ -12,13 +12,11 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as _Target,
-)
 
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, target_newest
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
@@ -190,17 +188,12 @@ def _check_events(
     the account failed that is an old one, and the UI would show the check as not evaluated.
     """
     key = dg.AssetCheckKey(result.asset_key or GROUPS, str(result.check_name))
-    newest = context.instance.fetch_materializations(key.asset_key, limit=1).records
     yield dg.AssetCheckEvaluation(
         asset_key=key.asset_key,
         check_name=key.name,
         passed=result.passed,
         metadata=result.metadata,
-        target_materialization_data=_Target(
-            storage_id=newest[0].storage_id, run_id=newest[0].run_id, timestamp=newest[0].timestamp
-        )
-        if newest
-        else None,
+        target_materialization_data=target_newest(context.instance, key.asset_key),
         severity=result.severity,
         description=result.description,
     )
@@ -250,7 +243,7 @@ def _fetch(
             continue
         # Only here: storing an event with tags takes Dagster a third longer, and groups and
         # breakdown come with every raw_groups.
-        version = {"dagster/data_version": result.attempt.digest or ""}
+        version = {DATA_VERSION_TAG: result.attempt.digest or ""}
         yield _event(RAW_GROUPS, result, describe_fetch(result), tags={**version, **provenance})
         unmet = _find_unmet_paths(session, result)
         if unmet:

@@ -10,16 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
-    CODE_VERSION_TAG,
-    DATA_VERSION_TAG,
-    extract_data_version_from_entry,
-    get_input_data_version_tag,
-    get_input_event_pointer_tag,
-)
 
 from truto_groups import schema
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, tag_input
 from truto_groups.defs.metadata import describe_listing
 
 ACCOUNTS = dg.AssetKey(schema.INTEGRATED_ACCOUNTS.name)
@@ -50,16 +44,5 @@ def listing_event(accounts: Sequence[KnownAccount]) -> dg.AssetMaterialization:
 
 
 def provenance_tags(instance: dg.DagsterInstance, *, run_id: str) -> Mapping[str, str]:
-    """Which listing ``raw_groups`` are made from now: tags of their materializations.
-
-    Dagster adds them to outputs by itself, but not to events that a step yields.
-    """
-    record = instance.get_latest_data_version_record(ACCOUNTS)
-    version = extract_data_version_from_entry(record.event_log_entry) if record else None
-    if record is None or version is None:
-        return {}
-    return {
-        CODE_VERSION_TAG: run_id,  # what Dagster takes where an asset declares none
-        get_input_data_version_tag(ACCOUNTS): version.value,
-        get_input_event_pointer_tag(ACCOUNTS): str(record.storage_id),
-    }
+    """Which listing ``raw_groups`` are made from now: tags of their materializations."""
+    return tag_input(instance, ACCOUNTS, run_id=run_id)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
+from truto_groups.defs.dagster_internals import LOCATION_TAG
 from truto_groups.defs.in_flight import PROCESS_TAG
 
 ENDINGS = (
@@ -17,7 +18,6 @@ ENDINGS = (
     dg.DagsterEventType.RUN_FAILURE,
     dg.DagsterEventType.RUN_CANCELED,
 )
-_LOCATION = ".dagster/repository"
 _AT_ONCE = 200
 # Jobs without an asset selection of their own that write the groups.
 _WRITING_JOBS = ("refresh_groups", "accept_drift")
@@ -69,13 +69,14 @@ def find_ended_runs(
     ids = sorted(found)[:_AT_ONCE]
     if not ids:
         return EndedRuns([], after)
-    records = context.instance.get_runs(dg.RunsFilter(run_ids=list({found[one] for one in ids})))
+    filters = dg.RunsFilter(run_ids=list({found[one] for one in ids}))
+    records = context.instance.get_run_records(filters)
     here = _find_location(context)
     # A run in process is one of ours, of a person or of cron, whatever this location is called.
     runs = {
         run.run_id: run
-        for run in records
-        if here in (None, run.tags.get(_LOCATION, here)) or PROCESS_TAG in run.tags
+        for run in (record.dagster_run for record in records)
+        if here in (None, run.tags.get(LOCATION_TAG, here)) or PROCESS_TAG in run.tags
     }
     return EndedRuns([runs[found[one]] for one in ids if found[one] in runs], ids[-1])
 

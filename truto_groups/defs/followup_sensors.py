@@ -10,6 +10,7 @@ import dagster as dg
 
 from truto_groups.contracts.kept import find_in_use
 from truto_groups.defs.assets import GROUPS
+from truto_groups.defs.dagster_internals import read_events
 from truto_groups.defs.ended_runs import UNFINISHED, find_ended_runs, find_last_event, writes_groups
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.group_overview import OVERVIEW
@@ -113,21 +114,15 @@ def _lacks_checks(instance: dg.DagsterInstance, run_id: str) -> bool:
 def _read_checks(
     instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
 ) -> set[dg.AssetCheckKey]:
-    found: set[dg.AssetCheckKey] = set()
-    for record in instance.get_records_for_run(run_id, of_type=kind).records:
-        event = record.event_log_entry.dagster_event
-        if event is None:
-            continue
-        if kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            found.add(event.asset_check_evaluation_data.asset_check_key)
-        else:
-            found.add(event.asset_check_planned_data.asset_check_key)
-    return found
+    events = read_events(instance, run_id, kind)
+    if kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return {event.asset_check_evaluation_data.asset_check_key for event in events}
+    return {event.asset_check_planned_data.asset_check_key for event in events}
 
 
 def _is_pending(instance: dg.DagsterInstance, job_name: str) -> bool:
     unfinished = dg.RunsFilter(job_name=job_name, statuses=UNFINISHED)
-    return bool(instance.get_runs(unfinished, limit=1))
+    return bool(instance.get_run_records(unfinished, limit=1))
 
 
 def _read_cursor(text: str | None) -> int | None:

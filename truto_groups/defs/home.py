@@ -5,10 +5,11 @@ Named by dagster.yaml, so that the same file serves in any ``DAGSTER_HOME`` and 
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
+
+from truto_groups.defs.dagster_internals import find_storage_defaults
 
 HISTORY = ".dagster"
 """The folder in the project, where ``DAGSTER_HOME`` is not set."""
@@ -31,9 +32,9 @@ class ProjectInstance(dg.DagsterInstance):
         return {}
 
     @staticmethod
-    def config_defaults(base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+    def config_defaults(base_dir: str) -> Mapping[str, Any]:
         """Say where everything is kept for which dagster.yaml names no place."""
         folder = Path(base_dir)
         if folder.name.startswith(_THROWN_AWAY):
             folder = folder.parent / HISTORY
-        return InstanceRef.config_defaults(str(folder))
+        return find_storage_defaults(folder)

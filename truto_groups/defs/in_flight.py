@@ -6,23 +6,25 @@ watches them.
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from truto_groups import schema
+from truto_groups.defs.dagster_internals import (
+    HIDDEN_TAG_PREFIX,
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    fail_run,
+    find_keys,
+    find_longest_seconds,
+    read_unfinished_backfills,
+)
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.live_runs import is_abandoned
 
-if TYPE_CHECKING:
-    from dagster._core.execution.backfill import PartitionBackfill
-
-PROCESS_TAG = ".dagster/truto_groups_process"
-"""Which process a run lives in that was started without a daemon; the UI hides such tags."""
-
-_PARTITION = "dagster/partition"
-_FIRST = "dagster/asset_partition_range_start"
-_LAST = "dagster/asset_partition_range_end"
+PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}truto_groups_process"
+"""Which process a run lives in that was started without a daemon."""
 
 _ASSETS = {
     dg.AssetKey(table.name)
@@ -42,7 +44,7 @@ _STARTED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags of a run that covers a range of partitions, both ends included."""
-    return {_FIRST: first, _LAST: last}
+    return {RANGE_START_TAG: first, RANGE_END_TAG: last}
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
@@ -50,9 +52,10 @@ def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None
 
     Dagster itself sees that only of processes that its own code server started.
     """
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(_STARTED))):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(_STARTED))):
+        run = record.dagster_run
         if is_abandoned(database, run.run_id):
-            instance.report_run_failed(run, "The process of the run was killed.")
+            fail_run(instance, run, "The process of the run was killed.")
 
 
 def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) -> set[str]:
@@ -66,40 +69,27 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
         # Of a run in this process the selection is empty: the whole job.
         if run.asset_selection and not _ASSETS & set(run.asset_selection):
             continue
-        if _PARTITION in run.tags:
-            in_flight.add(run.tags[_PARTITION])
-        first, last = position.get(run.tags.get(_FIRST, "")), position.get(run.tags.get(_LAST, ""))
+        if PARTITION_TAG in run.tags:
+            in_flight.add(run.tags[PARTITION_TAG])
+        first, last = (
+            position.get(run.tags.get(RANGE_START_TAG, "")),
+            position.get(run.tags.get(RANGE_END_TAG, "")),
+        )
         if first is not None and last is not None:
             in_flight.update(partition_keys[first : last + 1])
-    for backfill in _read_unfinished_backfills(instance):
-        in_flight.update(backfill.partition_names or ())
-        if backfill.asset_backfill_data is not None:
-            subsets = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
-            for asset_key, subset in subsets.items():
-                if asset_key in _ASSETS:
-                    in_flight.update(subset.get_partition_keys())
+    for backfill in read_unfinished_backfills(instance):
+        in_flight |= find_keys(backfill, _ASSETS)
     return in_flight
-
-
-def _read_unfinished_backfills(instance: dg.DagsterInstance) -> "Sequence[PartitionBackfill]":
-    # Importing it takes 0.1 s, which loading the definitions must not.
-    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
-
-    unfinished = [
-        BulkActionStatus.REQUESTED,
-        BulkActionStatus.CANCELING,
-        BulkActionStatus.FAILING,
-    ]
-    return instance.get_backfills(BulkActionsFilter(statuses=unfinished))
 
 
 def _is_overdue(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     """Whether a run takes longer than the instance lets any run take, if a daemon watched it."""
-    if not instance.run_monitoring_enabled:
+    longest = find_longest_seconds(instance)
+    if longest is None:
         return False
+    to_start, to_run = longest
     status, now = record.dagster_run.status, time.time()
     if status in _STARTING:
         waited = now - record.create_timestamp.timestamp()
-        return 0 < instance.run_monitoring_start_timeout_seconds < waited
-    longest = instance.run_monitoring_max_runtime_seconds
-    return status in _STARTED and 0 < longest < now - (record.start_time or now)
+        return 0 < to_start < waited
+    return status in _STARTED and 0 < to_run < now - (record.start_time or now)

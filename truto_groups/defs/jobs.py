@@ -7,13 +7,14 @@ import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS, TIME_ALONE
+from truto_groups.defs.dagster_internals import RETRY_ON_FAILURE_TAG
 from truto_groups.defs.group_overview import OVERVIEW
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS, CONTRACTS
 
 # A run over many accounts that failed in some has done its work: to run it again at once would
 # only repeat what failed. What is due is requested by the schedule. One whose process died has left
 # accounts red that nothing is wrong with: whether that is run again is the instance's to say.
-_NO_RETRIES = {"dagster/retry_on_asset_or_op_failure": "false"}
+_NO_RETRIES = {RETRY_ON_FAILURE_TAG: "false"}
 
 refresh_groups = dg.define_asset_job(
     "refresh_groups",

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from truto_groups.defs.checks import CHECK_SPECS
+from truto_groups.defs.dagster_internals import WILL_RETRY_TAG, read_events, read_latest_check
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS
@@ -43,8 +43,6 @@ from truto_groups.warehouse.failure_queries import read_failures
 
 ALL_CHECKS = [*CHECK_SPECS, *CONTRACT_CHECK_SPECS]
 
-# Dagster sets it on a run that it is about to run again: told is only how that ends.
-_WILL_RETRY = "dagster/will_retry"
 # Dagster ends a tick after 60 s, and forgets what it has told by then.
 _SECONDS_OF_POSTING = 30.0
 _SECONDS_A_POST = 10.0
@@ -70,7 +68,8 @@ def report_failures(context: dg.SensorEvaluationContext, duckdb: GroupsDatabase)
         after = find_last_event(context.instance)
         return _skip("From now on failed runs are told.", {"after": after})
     ended = find_ended_runs(context, after=after, endings=[dg.DagsterEventType.RUN_FAILURE])
-    failed = [run for run in ended.runs if run.tags.get(_WILL_RETRY) != "true"]
+    # Of a run that Dagster is about to run again, told is only how that ends.
+    failed = [run for run in ended.runs if run.tags.get(WILL_RETRY_TAG) != "true"]
     told = [_tell_run(context, run, duckdb) for run in failed]
     messages = [message for message in told if message is not None]
     waiting, outcome = _send(context, cursor, messages)
@@ -142,12 +141,8 @@ def _name_job(run: dg.DagsterRun) -> str:
 
 def _describe_failure(instance: dg.DagsterInstance, run_id: str) -> str:
     """What a run says of its failure: its step's own words, else Dagster's."""
-    steps = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
-    for record in steps:
-        event = record.event_log_entry.dagster_event
-        data = event.step_failure_data if event is not None else None
-        if data is None:
-            continue
+    for event in read_events(instance, run_id, dg.DagsterEventType.STEP_FAILURE):
+        data = event.step_failure_data
         if data.user_failure_data is not None and data.user_failure_data.description:
             return data.user_failure_data.description
         error = data.error
@@ -155,30 +150,24 @@ def _describe_failure(instance: dg.DagsterInstance, run_id: str) -> str:
             error = error.cause
         if error is not None:
             return error.message.strip()
-    ends = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
-    for record in ends:
-        event = record.event_log_entry.dagster_event
-        if event is not None and event.message:
+    for event in read_events(instance, run_id, dg.DagsterEventType.RUN_FAILURE):
+        if event.message:
             return event.message
     return "It gives no reason; see its log."
 
 
 def _read_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckState | None:
     """What a check said last; None while it is evaluated, and when that broke off."""
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    finished = (AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED)
-    if record is None or record.status not in finished or record.event is None:
+    latest = read_latest_check(instance, key)
+    if latest is None:
         return None
-    event = record.event.dagster_event
-    if event is None:
-        return None
-    said = event.asset_check_evaluation_data
+    run_id, said = latest
     return CheckState(
         check=key.name,
         asset=key.asset_key.to_user_string(),
         state="passed" if said.passed else said.severity.value.lower(),
         description=said.description or "",
-        run_id=record.run_id,
+        run_id=run_id,
     )
 
 

@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
 
 from truto_groups.accounts.planning import PartitionRange
 from truto_groups.defs.checks import ACCEPT_OP
+from truto_groups.defs.dagster_internals import (
+    MAX_RETRIES_TAG,
+    fail_run,
+    open_instance_of,
+    run_in_process,
+)
 from truto_groups.defs.home import HISTORY
 from truto_groups.defs.in_flight import PROCESS_TAG, end_abandoned_runs, range_tags
 from truto_groups.errors import SettingsError
@@ -33,11 +31,9 @@ from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.live_runs import is_abandoned, mark_alive
 
 _HOME = "DAGSTER_HOME"
-# Where the UI looks for the runs of a job: as workspace.yaml and Dagster name it.
-_REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("truto_groups"), "__repository__")
 # A run of this process is not run again by a daemon, which may live on another machine: whoever
 # called the command calls it again.
-_NO_RETRIES = {"dagster/max_retries": "0"}
+_NO_RETRIES = {MAX_RETRIES_TAG: "0"}
 _ALIVE = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -113,9 +109,10 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     Raises:
         DatabaseError: Nothing can be written beside the database.
     """
-    for run in instance.get_runs(dg.RunsFilter(statuses=_ALIVE)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_ALIVE)):
+        run = record.dagster_run
         if PROCESS_TAG in run.tags and is_abandoned(database, run.tags[PROCESS_TAG]):
-            instance.report_run_failed(run, "The process of `truto-groups sync` was killed.")
+            fail_run(instance, run, "The process of `truto-groups sync` was killed.")
     end_abandoned_runs(instance, database)
     process = f"process-{uuid.uuid4()}"
     with mark_alive(database, process):
@@ -163,14 +160,7 @@ def _run(
 ) -> FinishedRun:
     level = "DEBUG" if is_verbose else "CRITICAL"
     loggers = {"console": {"config": {"log_level": level}}}
-    # Not job.execute_in_process: its run has no origin, and the UI lists it under no job.
-    run = instance.create_run_for_job(
-        job,
-        run_config={"loggers": loggers, "ops": ops or {}},
-        tags={**job.run_tags, **tags},
-        remote_job_origin=RemoteJobOrigin(_REPOSITORY, job.name),
-    )
-    result = execute_run(InMemoryJob(job), run, instance)
+    result = run_in_process(job, instance, config={"loggers": loggers, "ops": ops or {}}, tags=tags)
     verdicts = [
         CheckVerdict(
             name=one.check_name,
@@ -197,7 +187,7 @@ def _find_instance(cwd: Path) -> dg.DagsterInstance:
         )
     home = project / HISTORY
     home.mkdir(exist_ok=True)
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), config_dir=str(project)))
+    return open_instance_of(home, config_folder=project)
 
 
 def _is_interrupted(result: dg.JobExecutionResult) -> bool:

@@ -1,0 +1,192 @@
+"""Dagster's private and undocumented parts: all that we use of them, each with its reason.
+
+Nothing else names ``dagster._…`` or an undocumented method, so that a release that moves one breaks
+here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    extract_data_version_from_entry,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+if TYPE_CHECKING:
+    from dagster._core.execution.backfill import PartitionBackfill
+
+# System tags that Dagster documents in prose alone, as text.
+PARTITION_TAG = "dagster/partition"
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+DATA_VERSION_TAG = "dagster/data_version"
+MAX_RETRIES_TAG = "dagster/max_retries"
+RETRY_ON_FAILURE_TAG = "dagster/retry_on_asset_or_op_failure"
+WILL_RETRY_TAG = "dagster/will_retry"
+"""Set on a run that is about to be run again; documented nowhere."""
+LOCATION_TAG = ".dagster/repository"
+"""Which code location a run belongs to; RunsFilter.for_sensor knows it, but for sensors alone."""
+HIDDEN_TAG_PREFIX = ".dagster/"
+"""The UI hides tags that begin so; a tag of ours that nobody has to see begins so too."""
+
+_COMMAND_LOCATION = "truto_groups"
+
+
+def target_newest(
+    instance: dg.DagsterInstance, key: dg.AssetKey
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """Make a check's evaluation one of the asset's newest materialization; None without any.
+
+    AssetCheckEvaluation takes it and exports no class for it. Goes when AssetCheckResult lets one
+    say which materialization it judges.
+    """
+    newest = instance.fetch_materializations(key, limit=1).records
+    if not newest:
+        return None
+    record = newest[0]
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
+
+
+def read_latest_check(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey
+) -> tuple[str, dg.AssetCheckEvaluation] | None:
+    """What a check said last, and in which run; None while it is evaluated or when that broke off.
+
+    No public call reads check evaluations back.
+    """
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    event = record.event.dagster_event if record is not None and record.event else None
+    if record is None or event is None:
+        return None
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+        return None
+    return record.run_id, event.asset_check_evaluation_data
+
+
+def read_events(
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+) -> list[dg.DagsterEvent]:
+    """The events of a run that are of a kind, the earliest first.
+
+    The public fetch_… calls know materializations, observations and statuses, and no other kind.
+    """
+    records = instance.get_records_for_run(run_id, of_type=kind).records
+    events = [record.event_log_entry.dagster_event for record in records]
+    return [event for event in events if event is not None]
+
+
+def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> None:
+    """Report a run as failed that nobody executes any more; the daemon's monitoring does it so."""
+    instance.report_run_failed(run, reason)
+
+
+def find_longest_seconds(instance: dg.DagsterInstance) -> tuple[float, float] | None:
+    """How long the instance lets a run start, and run, 0 for ever; None where nobody watches.
+
+    A public setting (``run_monitoring`` in dagster.yaml) without a public way to read it.
+    """
+    if not instance.run_monitoring_enabled:
+        return None
+    return (
+        instance.run_monitoring_start_timeout_seconds,
+        instance.run_monitoring_max_runtime_seconds,
+    )
+
+
+def read_unfinished_backfills(instance: dg.DagsterInstance) -> "Sequence[PartitionBackfill]":
+    """The backfills that are requested and not through; only GraphQL tells them publicly."""
+    # Importing it takes 0.1 s, which loading the definitions must not.
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    unfinished = [
+        BulkActionStatus.REQUESTED,
+        BulkActionStatus.CANCELING,
+        BulkActionStatus.FAILING,
+    ]
+    return instance.get_backfills(BulkActionsFilter(statuses=unfinished))
+
+
+def find_keys(backfill: "PartitionBackfill", assets: set[dg.AssetKey]) -> set[str]:
+    """The partition keys that a backfill covers in some assets."""
+    keys = set(backfill.partition_names or ())
+    if backfill.asset_backfill_data is not None:
+        subsets = backfill.asset_backfill_data.target_subset.partitions_subsets_by_asset_key
+        for asset, subset in subsets.items():
+            if asset in assets:
+                keys.update(subset.get_partition_keys())
+    return keys
+
+
+def tag_input(instance: dg.DagsterInstance, key: dg.AssetKey, *, run_id: str) -> Mapping[str, str]:
+    """The tags that say of a materialization which one of an asset it was made from.
+
+    Dagster adds them to outputs by itself, but not to events that a step yields. Goes when
+    AssetMaterialization takes its inputs' versions.
+    """
+    record = instance.get_latest_data_version_record(key)
+    version = extract_data_version_from_entry(record.event_log_entry) if record else None
+    if record is None or version is None:
+        return {}
+    return {
+        CODE_VERSION_TAG: run_id,  # what Dagster takes where an asset declares none
+        get_input_data_version_tag(key): version.value,
+        get_input_event_pointer_tag(key): str(record.storage_id),
+    }
+
+
+def find_storage_defaults(folder: Path) -> Mapping[str, Any]:
+    """What Dagster keeps its history in where dagster.yaml names nothing, all in one folder.
+
+    An instance class must say it of itself, and none that is public does.
+    """
+    return InstanceRef.config_defaults(str(folder))
+
+
+def open_instance_of(home: Path, *, config_folder: Path) -> dg.DagsterInstance:
+    """Open the instance that keeps its history in one folder and its dagster.yaml in another.
+
+    DagsterInstance.get() knows DAGSTER_HOME alone, where both are one.
+    """
+    reference = InstanceRef.from_dir(str(home), config_dir=str(config_folder))
+    return dg.DagsterInstance.from_ref(reference)
+
+
+def run_in_process(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    *,
+    config: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> dg.JobExecutionResult:
+    """Run a job in this process, so that the UI lists its run under the job.
+
+    job.execute_in_process makes a run without an origin, which the UI lists under no job. Goes when
+    that takes an origin or tags for it.
+    """
+    repository = RemoteRepositoryOrigin(
+        RegisteredCodeLocationOrigin(_COMMAND_LOCATION), "__repository__"
+    )
+    run = instance.create_run_for_job(
+        job,
+        run_config=config,
+        tags={**job.run_tags, **tags},
+        remote_job_origin=RemoteJobOrigin(repository, job.name),
+    )
+    return execute_run(InMemoryJob(job), run, instance)
