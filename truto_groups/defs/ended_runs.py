@@ -22,14 +22,6 @@ _AT_ONCE = 200
 # Jobs without an asset selection of their own that write the groups.
 _WRITING_JOBS = ("refresh_groups", "accept_drift")
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
 
 @dataclass(frozen=True)
 class EndedRuns:

@@ -11,9 +11,10 @@ import dagster as dg
 from truto_groups.contracts.kept import find_in_use
 from truto_groups.defs.assets import GROUPS
 from truto_groups.defs.dagster_internals import read_events
-from truto_groups.defs.ended_runs import UNFINISHED, find_ended_runs, find_last_event, writes_groups
+from truto_groups.defs.ended_runs import find_ended_runs, find_last_event, writes_groups
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.group_overview import OVERVIEW
+from truto_groups.defs.in_flight import UNFINISHED
 from truto_groups.defs.jobs import draw_overview, evaluate_checks, refresh_contracts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts

@@ -26,18 +26,18 @@ from truto_groups.warehouse.live_runs import is_abandoned
 PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}truto_groups_process"
 """Which process a run lives in that was started without a daemon."""
 
+_ENDED = (
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+)
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+"""What a run is that has not come to an end, whatever statuses Dagster has by then."""
+
 _ASSETS = {
     dg.AssetKey(table.name)
     for table in (schema.RAW_GROUPS, schema.GROUPS, schema.GROUP_TYPE_BREAKDOWN)
 }
-_UNFINISHED_RUNS = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.MANAGED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _STARTING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING)
 _STARTED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
@@ -62,7 +62,7 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
     """Find the accounts that need not be requested and must not be removed."""
     position = {key: index for index, key in enumerate(partition_keys)}
     in_flight: set[str] = set()
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED_RUNS)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
         run = record.dagster_run
         if _is_overdue(instance, record):
             continue

@@ -1,4 +1,4 @@
-"""What time brings about: refreshing what is due, judging freshness, asking for contracts."""
+"""What is requested by the clock: what is due, checks of freshness, contracts."""
 
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false
@@ -15,13 +15,14 @@ from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
 
-_TICK = timedelta(minutes=10)
+REFRESH_TICK = timedelta(minutes=10)
+"""How often what is due is requested: what is "due" depends on it."""
 
 
 @dg.schedule(
     name="refresh_groups_schedule",
     job=refresh_groups,
-    cron_schedule="*/10 * * * *",
+    cron_schedule=f"*/{REFRESH_TICK // timedelta(minutes=1)} * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Requests refresh_groups for the accounts that are due, in as few runs as hold no "
     "healthy account that is not synced.",
@@ -44,7 +45,7 @@ def refresh_groups_schedule(
         in_flight=find_in_flight(context.instance, keys),
         pace_of=session.pace_of,
         now=session.clock(),
-        next_tick=_TICK,
+        next_tick=REFRESH_TICK,
     )
     if not ranges:
         return dg.SkipReason(f"None of {len(keys)} accounts is due.")

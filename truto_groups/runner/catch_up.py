@@ -6,7 +6,7 @@ history and checks land in the same instance. What is printed of it is the calle
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -30,6 +30,7 @@ from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.in_flight import find_in_flight
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.schedules import REFRESH_TICK
 from truto_groups.runner.local_runs import (
     FinishedRun,
     in_this_process,
@@ -42,8 +43,6 @@ from truto_groups.sync.accept import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.run_queries import read_outcomes
 
-# Who calls and how often is not known here; the schedule's own interval is what "due" means.
-_NEXT_TICK = timedelta(minutes=10)
 _PARTITIONS = str(integrated_accounts.name)
 _UNKNOWN = (
     "Truto lists no such account with this token. Check the id: `truto-groups status` shows all."
@@ -141,7 +140,7 @@ class _Sync:
                 in_flight=excluded,
                 pace_of=self.session.pace_of,
                 now=self.session.clock(),
-                next_tick=_NEXT_TICK,
+                next_tick=REFRESH_TICK,
             )
         turns: dict[str, Turn] = {}
         for account in known:
@@ -176,7 +175,7 @@ class _Sync:
 
     def _find_next_due_at(self, known: Iterable[KnownAccount]) -> datetime | None:
         dues = [
-            find_due_at(account, pace=self.session.pace_of(account), next_tick=_NEXT_TICK)
+            find_due_at(account, pace=self.session.pace_of(account), next_tick=REFRESH_TICK)
             for account in known
         ]
         # What is due already is in flight, and told as such.
@@ -190,7 +189,7 @@ class _Sync:
         if wanted is not None:
             return account.id in wanted
         pace = self.session.pace_of(account)
-        return is_due(account, pace=pace, now=self.session.clock(), next_tick=_NEXT_TICK)
+        return is_due(account, pace=pace, now=self.session.clock(), next_tick=REFRESH_TICK)
 
 
 def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:

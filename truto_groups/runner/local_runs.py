@@ -22,7 +22,7 @@ from truto_groups.defs.dagster_internals import (
     run_in_process,
 )
 from truto_groups.defs.home import HISTORY
-from truto_groups.defs.in_flight import PROCESS_TAG, end_abandoned_runs, range_tags
+from truto_groups.defs.in_flight import PROCESS_TAG, UNFINISHED, end_abandoned_runs, range_tags
 from truto_groups.errors import SettingsError
 from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
@@ -34,14 +34,6 @@ _HOME = "DAGSTER_HOME"
 # A run of this process is not run again by a daemon, which may live on another machine: whoever
 # called the command calls it again.
 _NO_RETRIES = {MAX_RETRIES_TAG: "0"}
-_ALIVE = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-
-
 _INTERRUPTIONS = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 
 
@@ -109,7 +101,7 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     Raises:
         DatabaseError: Nothing can be written beside the database.
     """
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_ALIVE)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
         run = record.dagster_run
         if PROCESS_TAG in run.tags and is_abandoned(database, run.tags[PROCESS_TAG]):
             fail_run(instance, run, "The process of `truto-groups sync` was killed.")
