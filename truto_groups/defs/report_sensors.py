@@ -39,7 +39,7 @@ from truto_groups.text.secrecy import redact
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
 from truto_groups.truto import post_json
-from truto_groups.warehouse.failure_queries import read_failures
+from truto_groups.warehouse.run_queries import read_failures
 
 ALL_CHECKS = [*CHECK_SPECS, *CONTRACT_CHECK_SPECS]
 

@@ -23,9 +23,8 @@ sync/'s; what a table's columns are, schema.py's.
     contracts_table   integration_contracts: what integrations declare
 
     check_queries     what checks read
-    run_queries       what became of the accounts of a run
+    run_queries       what became of the accounts of a run, for who tells people of it
     earlier_syncs     what is known of accounts' earlier syncs
-    failure_queries   what reports of failed runs read
     overview_queries  what the picture shows
     sql/              every statement longer than a line
 """

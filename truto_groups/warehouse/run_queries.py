@@ -1,12 +1,14 @@
 """What became of the accounts of a run, as the ledger and the changes tell it.
 
-For those who tell a person about a run in words; how an attempt is written is ledger_table.py's.
+For those who tell a person about a run; how an attempt is written is ledger_table.py's, what is
+worth telling report/messages.py's.
 """
 
 from dataclasses import dataclass
 
 import duckdb
 
+from truto_groups.report.messages import FailedAttempt
 from truto_groups.warehouse.statements import statement
 
 
@@ -50,3 +52,9 @@ def read_outcomes(connection: duckdb.DuckDBPyConnection, *, run_id: str) -> list
     """Read what a run did with each account that it tried, by integration and tenant."""
     rows = connection.execute(statement("read_outcomes"), {"run_id": run_id}).fetchall()
     return [AccountOutcome(*row) for row in rows]
+
+
+def read_failures(connection: duckdb.DuckDBPyConnection, *, run_id: str) -> list[FailedAttempt]:
+    """Read the accounts that a run tried and did not publish, by integration and tenant."""
+    rows = connection.execute(statement("read_failures"), {"run_id": run_id}).fetchall()
+    return [FailedAttempt(*row) for row in rows]
