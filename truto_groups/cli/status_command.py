@@ -9,14 +9,14 @@ from pathlib import Path
 
 from truto_groups.accounts.advice import AccountStatus, find_statuses
 from truto_groups.accounts.names import SHORT_ID, say_account
-from truto_groups.cli.terminal import find_width, format_table, say, show_age
+from truto_groups.cli.terminal import find_width, format_table, say
 from truto_groups.errors import SettingsError
 from truto_groups.report.pending import advise
 from truto_groups.session import Session, read_clock
 from truto_groups.settings import read_environment, read_settings, resolve_knobs
 from truto_groups.sync.accept import read_pending
 from truto_groups.text.visible import cut, show_in_cell
-from truto_groups.text.words import say_count
+from truto_groups.text.words import say_age, say_count
 from truto_groups.truto import TrutoClient
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
@@ -78,7 +78,7 @@ def describe_statuses(statuses: Sequence[AccountStatus], *, now: datetime, width
 
 def _row(one: AccountStatus, *, now: datetime, is_wide: bool) -> tuple[object, ...]:
     key = one.integrated_account_id
-    confirmed = show_age(one.last_confirmed_at, now=now)
+    confirmed = say_age(one.last_confirmed_at, now=now)
     return (
         key if is_wide else key[:SHORT_ID],
         _shorten(one.integration),

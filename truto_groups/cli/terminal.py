@@ -1,4 +1,4 @@
-"""Text for a terminal: tables, ages, paragraphs, and the only way out to it.
+"""Text for a terminal: tables, paragraphs, and the only way out to it.
 
 What is told is the commands' business. Nothing that somebody else wrote is obeyed by the terminal,
 and nothing that it cannot write ends a command.
@@ -8,7 +8,6 @@ import io
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from truto_groups.text.visible import cut, measure, pad, show_in_cell, show_lines
 
@@ -50,20 +49,6 @@ def format_table(
         ]
         lines.append(cut(_GAP.join(padded).rstrip(), width))
     return lines
-
-
-def show_age(instant: datetime | None, *, now: datetime) -> str | None:
-    """An instant as people say it: ``just now``, ``12 min ago``, ``3 d ago``."""
-    if instant is None:
-        return None
-    minutes = int((now - instant) / timedelta(minutes=1))
-    if minutes < 1:
-        return "just now"
-    if minutes < 60:
-        return f"{minutes} min ago"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h ago"
-    return f"{minutes // (24 * 60)} d ago"
 
 
 def write_anything() -> None:

@@ -15,7 +15,7 @@ import yaml
 from truto_groups import schema
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.defs.metadata import show_duration, table_of
+from truto_groups.defs.metadata import table_of
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import Finding
@@ -23,7 +23,7 @@ from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
 from truto_groups.sync.accept import digest_of, read_pending
 from truto_groups.text.visible import show, show_in_markdown
-from truto_groups.text.words import say_count
+from truto_groups.text.words import say_count, say_duration
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import (
     LastAudit,
@@ -179,8 +179,8 @@ def _judge_freshness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
             "integration": found.account.integration,
             "tenant_id": found.account.tenant_id,
             "status": found.account.status,
-            "age": show_duration(found.age),
-            "max_age": show_duration(found.max_age),
+            "age": say_duration(found.age),
+            "max_age": say_duration(found.max_age),
             "last_confirmed_at": found.account.last_confirmed_at,
             "advice": found.advice,
         }

@@ -14,6 +14,7 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.schema import GROUP_CHANGES, GROUP_TYPE_BREAKDOWN, GROUPS, RAW_GROUPS, Table
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.visible import show
+from truto_groups.text.words import say_duration
 
 MAX_ROWS = 100
 
@@ -181,16 +182,6 @@ def table_of(rows: Iterable[Mapping[str, Any] | Any]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(shown, schema)
 
 
-def show_duration(duration: timedelta) -> str:
-    """A duration as people say it: ``2 d 3 h``, ``45 min``."""
-    minutes = int(duration.total_seconds() // 60)
-    days, minutes = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(minutes, 60)
-    if days:
-        return f"{days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def _record(row: Mapping[str, Any] | Any) -> dict[str, Any]:
     if is_dataclass(row):
         return {field.name: _shown(getattr(row, field.name)) for field in fields(row)}
@@ -205,7 +196,7 @@ def _shown(value: object) -> str | int | float | bool | None:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, timedelta):
-        return show_duration(value)
+        return say_duration(value)
     if isinstance(value, Sequence):
         return show(", ".join(str(item) for item in value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return show(str(value))

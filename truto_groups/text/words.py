@@ -1,6 +1,36 @@
-"""How numbers are said to people, in the shell, the UI and messages alike."""
+"""Numbers, durations and ages as people say them, in the shell, the UI and messages alike.
+
+How a duration is written in the settings file is settings/durations.py's.
+"""
+
+from datetime import datetime, timedelta
+
+_MINUTE = timedelta(minutes=1)
 
 
 def say_count(number: int, noun: str) -> str:
     """A number with its noun: ``1 account``, ``2 accounts``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def say_duration(duration: timedelta) -> str:
+    """A duration: ``2 d 3 h``, ``45 min``."""
+    days, minutes = divmod(duration // _MINUTE, 24 * 60)
+    hours, minutes = divmod(minutes, 60)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def say_age(instant: datetime | None, *, now: datetime) -> str | None:
+    """How long ago an instant is: ``just now``, ``12 min ago``, ``3 d ago``; None without one."""
+    if instant is None:
+        return None
+    minutes = (now - instant) // _MINUTE
+    if minutes < 1:
+        return "just now"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h ago"
+    return f"{minutes // (24 * 60)} d ago"

@@ -1,0 +1,47 @@
+"""Numbers, durations and ages in words. Values in, texts out."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from truto_groups.text.words import say_age, say_count, say_duration
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 accounts"), (1, "1 account"), (1200, "1,200 accounts")]
+)
+def test_a_number_goes_with_its_noun(number: int, said: str) -> None:
+    assert say_count(number, "account") == said
+
+
+@pytest.mark.parametrize(
+    ("duration", "said"),
+    [
+        (timedelta(seconds=59), "0 min"),
+        (timedelta(minutes=45), "45 min"),
+        (timedelta(hours=24, seconds=-1), "23 h 59 min"),
+        (timedelta(days=2, hours=3, minutes=59), "2 d 3 h"),
+    ],
+)
+def test_a_duration_is_said_in_its_two_largest_units(duration: timedelta, said: str) -> None:
+    assert say_duration(duration) == said
+
+
+@pytest.mark.parametrize(
+    ("age", "said"),
+    [
+        (timedelta(hours=-1), "just now"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(minutes=59), "59 min ago"),
+        (timedelta(hours=47), "47 h ago"),
+        (timedelta(hours=48), "2 d ago"),
+    ],
+)
+def test_an_age_is_said_in_one_unit(age: timedelta, said: str) -> None:
+    assert say_age(NOW - age, now=NOW) == said
+
+
+def test_what_never_was_has_no_age() -> None:
+    assert say_age(None, now=NOW) is None
