@@ -78,6 +78,10 @@ class _Pause(NamedTuple):
     told: str = ""
 
 
+# Not pyrate-limiter (4.5 was tried): its file is shared by processes and serves in order of
+# arrival, but a request takes one bucket at a time, so that an account's turn is spent while the
+# token has no room (10 counted, 2 sent); and a bucket's rate is fixed, without a pause after a 429
+# that other processes see too.
 class RequestLimits:
     """A sliding window over the starts of requests, shared through an SQLite file.
 
