@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
-from truto_groups.sync.fetch import Fetcher, OpenFetcher
 from truto_groups.truto import TrutoClient
 from truto_groups.warehouse.database import Database
 
@@ -34,7 +33,6 @@ class Session:
             only what needs Truto needs one.
         clock: Gives the present.
         monotonic: Seconds since any moment, which never go back.
-        open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
     """
 
     settings: Settings
@@ -43,7 +41,6 @@ class Session:
     find_client: Callable[[], Callable[[], TrutoClient]]
     clock: Callable[[], datetime] = read_clock
     monotonic: Callable[[], float] = time.monotonic
-    open_fetcher: OpenFetcher = Fetcher
     _settings_of: dict[str, AccountSettings] = field(
         default_factory=dict[str, AccountSettings], repr=False
     )

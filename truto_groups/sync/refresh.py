@@ -20,6 +20,7 @@ from truto_groups.errors import (
     tell_unforeseen,
 )
 from truto_groups.session import Session
+from truto_groups.sync.fetch import Fetcher, OpenFetcher
 from truto_groups.sync.pipeline import sync_accounts
 from truto_groups.sync.progress import PlannedSync
 from truto_groups.sync.replay import find_replayable, rebuild_breakdowns, replay_account
@@ -59,7 +60,7 @@ class PassedOver:
 
 
 def refresh_accounts(
-    session: Session, keys: Sequence[str], *, run_id: str
+    session: Session, keys: Sequence[str], *, run_id: str, open_fetcher: OpenFetcher = Fetcher
 ) -> Iterator[AccountResult | PassedOver]:
     """Fetch accounts and publish each as soon as it is whole.
 
@@ -67,6 +68,7 @@ def refresh_accounts(
         session: What the run works with.
         keys: Integrated account ids; those not known yet are looked up.
         run_id: The Dagster run.
+        open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
 
     Yields:
         One result per account that was tried, when what it says is committed; and the accounts
@@ -103,7 +105,7 @@ def refresh_accounts(
         count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
-            fetcher=session.open_fetcher(
+            fetcher=open_fetcher(
                 open_client,
                 accounts_at_once=session.knobs.accounts_at_once,
                 count_order=count_order,

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -162,7 +162,12 @@ class World:
 
         def work() -> None:
             self.note(f"begins with {len(run.keys)} accounts")
-            results = refresh_accounts(session, run.keys, run_id=run.id)
+            results = refresh_accounts(
+                session,
+                run.keys,
+                run_id=run.id,
+                open_fetcher=partial(SimulatedFetcher, self, run),
+            )
             for result in results:
                 run.results.append(result)
                 self.note(_tell(result))
@@ -217,9 +222,6 @@ class World:
             lambda: open_client,
             clock=self.clock_of(run.luck),
             monotonic=self.loop.time,
-            open_fetcher=lambda *arguments, **options: SimulatedFetcher(
-                self, run, *arguments, **options
-            ),
         )
 
     def discover(self, session: Session) -> None:

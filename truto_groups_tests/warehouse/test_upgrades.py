@@ -21,9 +21,8 @@ from truto_groups.sync.accept import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import read_last_audits, read_since
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.failure_queries import read_failures
 from truto_groups.warehouse.properties_table import take_instant
-from truto_groups.warehouse.run_queries import read_outcomes
+from truto_groups.warehouse.run_queries import read_failures, read_outcomes
 from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
 
 HERE = Path(__file__).parent
