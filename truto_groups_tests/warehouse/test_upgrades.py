@@ -6,7 +6,6 @@ kept in schema_<version>.sql.
 
 import logging
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from truto_groups.warehouse.check_queries import read_last_audits, read_since
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.run_queries import read_failures, read_outcomes
+from truto_groups_tests.processes import python
 from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
 
 HERE = Path(__file__).parent
@@ -199,7 +199,7 @@ with database.writing():
     print("done")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, database.location, str(limit)],
+        python(code, database.location, limit),
         capture_output=True,
         text=True,
         timeout=60,
@@ -247,7 +247,7 @@ schema.statements = lambda name: die() if name == "groups_as_of" else made(name)
 with Database(sys.argv[1]).writing():
     pass
 """
-    done = subprocess.run([sys.executable, "-c", code, database.location], timeout=60, check=False)
+    done = subprocess.run(python(code, database.location), timeout=60, check=False)
     assert done.returncode == -9
     assert read_all(database.location) == before
 
@@ -378,7 +378,7 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
     database = Database(str(tmp_path / "folder" / "groups.duckdb"))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", FIRST, database.location, str(number)],
+            python(FIRST, database.location, number),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
