@@ -85,7 +85,7 @@ def replace_rows(
         run_id=run_id,
         normalization_version=NORMALIZATION_VERSION,
         compared_ids=sorted(compared),
-        landed_ids=sorted(compared & {key for (key,) in landed}),
+        landed_ids=sorted(compared & {account_id for (account_id,) in landed}),
     )
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
@@ -105,11 +105,11 @@ def replace_rows(
     for integrated_account_id, change, count in rows:
         counts[integrated_account_id][change] = count
     initial = [account.integrated_account_id for account in accounts if account.is_initial]
-    differing = [key for key, changes in counts.items() if changes]
+    differing = [account_id for account_id, changes in counts.items() if changes]
     rebuild_breakdown(connection, [*initial, *differing])
     return {
-        key: Replacement(**changes, remote_changes=remote.get(key, {}))
-        for key, changes in counts.items()
+        account_id: Replacement(**changes, remote_changes=remote.get(account_id, {}))
+        for account_id, changes in counts.items()
     }
 
 
