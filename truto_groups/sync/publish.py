@@ -1,7 +1,7 @@
 """Replace the rows of accounts by what was landed: all of it in one transaction, or nothing.
 
 What may be published was decided before (see settle.py); what differs is worked out in
-``sql/publish.sql``. An account's raw records, groups, breakdown, changes and ledger row always
+``sql/publish/``. An account's raw records, groups, breakdown, changes and ledger row always
 change together.
 """
 
@@ -12,6 +12,9 @@ from datetime import datetime
 from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.statements import statement, statements
+
+# The files of sql/publish/, in the order in which they run.
+_STEPS = ("repair", "compare", "explain", "replace", "record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,9 @@ def replace_rows(
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
     connection.execute(statement("batch"), columns).fetchall()
-    for text in statements("publish"):
-        connection.execute(text).fetchall()
+    for step in _STEPS:
+        for text in statements(f"publish/{step}"):
+            connection.execute(text).fetchall()
     rows = connection.execute(
         "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
     ).fetchall()
