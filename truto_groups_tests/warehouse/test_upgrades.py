@@ -237,13 +237,13 @@ def test_an_upgrade_that_is_killed_leaves_the_earlier_version(database: Database
     before = read_all(database.location)
     code = """
 import os, signal, sys
-from truto_groups.warehouse import database as module, schema
+from truto_groups.warehouse import upgrades
 from truto_groups.warehouse.database import Database
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-schema.DERIVED["groups_as_of"] = "FROM nothing"
-made = schema.statements
-schema.statements = lambda name: die() if name == "groups_as_of" else made(name)
+upgrades.DERIVED["groups_as_of"] = "FROM nothing"
+made = upgrades.statements
+upgrades.statements = lambda name: die() if name == "groups_as_of" else made(name)
 with Database(sys.argv[1]).writing():
     pass
 """
