@@ -400,7 +400,9 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
 
 
 def test_every_upgrade_has_the_layout_that_it_starts_from_beside_the_tests() -> None:
-    upgrades = sorted((HERE.parent / "truto_groups" / "sql" / "upgrades").glob("*.sql"))
+    upgrades = sorted(
+        (HERE.parents[1] / "truto_groups" / "warehouse" / "sql" / "upgrades").glob("*.sql")
+    )
     versions = [int(path.stem) for path in upgrades]
     assert versions == list(range(2, SCHEMA_VERSION + 1))
     assert [path.stem for path in OLDER] == [f"schema_{version - 1}" for version in versions]
