@@ -1,4 +1,4 @@
-"""What Truto brings about: discovery."""
+"""The sensor that lists the accounts, keeps partitions in step and requests the first syncs."""
 
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false
