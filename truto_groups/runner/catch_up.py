@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
@@ -19,7 +20,6 @@ from truto_groups.accounts.planning import (
     PartitionRange,
     Turn,
     find_due_at,
-    find_obstacle,
     is_due,
     is_syncable,
     plan_due_ranges,

@@ -20,7 +20,7 @@ from truto_groups.errors import DatabaseError
 from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import Staging
-from truto_groups.truto.pages import CompleteLanding
+from truto_groups.truto.walk_results import CompleteLanding
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.earlier_syncs import NO_STATE, Past, PastState, read_past, read_states
 from truto_groups.warehouse.interruption import raise_interruption

@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.model import KnownAccount, ListedAccount
-from truto_groups.accounts.planning import find_obstacle
 from truto_groups.errors import (
     NotFoundError,
     RawRecordsError,

@@ -32,7 +32,7 @@ from truto_groups.sync.publish import ReplacedAccount
 from truto_groups.sync.refresh import PassedOver, refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.truto import GroupsRequest, TrutoClient
-from truto_groups.truto.pages import CompleteWalk, SyncStats
+from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups_tests.stand import (
     DATA_TABLES,
