@@ -1,6 +1,6 @@
 """Durations as people write them: ``90s``, ``30m``, ``6h``, ``7d``.
 
-Pure text to timedelta and back; which durations may be set, and where, is models.py's.
+Pure text to timedelta and back; which durations may be set, and where, is sections.py's.
 """
 
 import re

@@ -21,7 +21,9 @@ def hide(secret: str, *, name: str = "secret") -> None:
         name: What it is, which is told in its place.
     """
     if len(secret) >= _SHORTEST:
-        forms = (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+        # Of a variable that is not UTF-8, Python makes half characters, which quote() refuses.
+        plain = secret.encode(errors="surrogatepass")
+        forms = (secret, quote(plain, safe=""), quote(plain), quote_plus(plain))
         _hidden.update(dict.fromkeys((*forms, json.dumps(secret)[1:-1]), f"[{name}]"))
 
 
