@@ -68,18 +68,18 @@ class AccountSection(Section):
     remote_data: RemoteDataSetting | None = None
     private_values: bool | None = None
     complete: Complete | None = None
-    volume: VolumeSection = VolumeSection()
+    volume: VolumeSection = Field(default_factory=VolumeSection)
     record_initial_sync: bool | None = None
     unmapped_limit: Share | None = None
-    query: ListGroupsQuery = ListGroupsQuery()
+    query: ListGroupsQuery = Field(default_factory=ListGroupsQuery)
 
 
 class FileSections(Section):
     """The whole settings file."""
 
-    truto: TrutoKnobs = TrutoKnobs()
-    discovery: DiscoverySettings = DiscoverySettings()
-    defaults: AccountSection = AccountSection()
+    truto: TrutoKnobs = Field(default_factory=TrutoKnobs)
+    discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
+    defaults: AccountSection = Field(default_factory=AccountSection)
     integrations: dict[Slug, AccountSection] = Field(default_factory=dict)
     accounts: dict[AccountId, AccountSection] = Field(default_factory=dict)
 
