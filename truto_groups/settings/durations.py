@@ -6,6 +6,7 @@ Pure text to timedelta and back; which durations may be set, and where, is secti
 import re
 from datetime import timedelta
 
+# pydantic reads "7d" and ISO 8601 ("PT6H"), but neither "90s" nor "6h".
 LONGEST = timedelta(days=3650)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -7,6 +7,7 @@ errors and logs of libraries that quote it can be told.
 import json
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+# pydantic's SecretStr hides a secret where we show it, not where a library or a server quotes it.
 # Shorter ones would be found in words that have nothing to do with them.
 _SHORTEST = 4
 _SHORTEST_BARE_PATH = 12
