@@ -15,7 +15,7 @@ import pytest
 from truto_groups.errors import NotFoundError, RedirectRefusedError, RetriesExhaustedError
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,

@@ -237,13 +237,13 @@ def test_an_upgrade_that_is_killed_leaves_the_earlier_version(database: Database
     before = read_all(database.location)
     code = """
 import os, signal, sys
-from truto_groups.warehouse import database as module, schema
+from truto_groups.warehouse import upgrades
 from truto_groups.warehouse.database import Database
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-schema.DERIVED["groups_as_of"] = "FROM nothing"
-made = schema.statements
-schema.statements = lambda name: die() if name == "groups_as_of" else made(name)
+upgrades.DERIVED["groups_as_of"] = "FROM nothing"
+made = upgrades.statements
+upgrades.statements = lambda name: die() if name == "groups_as_of" else made(name)
 with Database(sys.argv[1]).writing():
     pass
 """
@@ -400,7 +400,9 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
 
 
 def test_every_upgrade_has_the_layout_that_it_starts_from_beside_the_tests() -> None:
-    upgrades = sorted((HERE.parent / "truto_groups" / "sql" / "upgrades").glob("*.sql"))
+    upgrades = sorted(
+        (HERE.parents[1] / "truto_groups" / "warehouse" / "sql" / "upgrades").glob("*.sql")
+    )
     versions = [int(path.stem) for path in upgrades]
     assert versions == list(range(2, SCHEMA_VERSION + 1))
     assert [path.stem for path in OLDER] == [f"schema_{version - 1}" for version in versions]
