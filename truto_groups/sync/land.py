@@ -78,6 +78,7 @@ class Staging:
         self._execute("ATTACH ':memory:' AS staging")
         self._execute("SET preserve_insertion_order = false")
         self._is_within = False
+        self._with_copies: dict[str, LandedCounts] = {}
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self._execute(text)
@@ -151,20 +152,20 @@ class Staging:
         return unreadable
 
     def inspect(self, integrated_account_ids: Sequence[str]) -> dict[str, LandedAccount]:
-        """Count what was landed for accounts, and keep of each id the later copy only."""
+        """Count what was landed for accounts, and keep of each id the later copy only.
+
+        Copies that were dropped are counted again when it is asked again.
+        """
         keys = {"ids": list(integrated_account_ids)}
         copies = self._count_copies(keys)
         if copies:
             before = self._count(keys, copies)
             self._ask("drop_duplicates", ids=list(copies))
-            after = self._count(keys, copies)
-            landed = {
-                key: replace(after[key], counts=before[key].counts)
-                for key in integrated_account_ids
-            }
-        else:
-            landed = self._count(keys, copies)
-        return landed
+            self._with_copies |= {key: before[key].counts for key in copies}
+        return {
+            key: replace(landed, counts=self._with_copies.get(key, landed.counts))
+            for key, landed in self._count(keys, copies).items()
+        }
 
     def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
@@ -213,6 +214,8 @@ class Staging:
                 "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
                 {"ids": list(integrated_account_ids)},
             )
+            for key in integrated_account_ids:
+                self._with_copies.pop(key, None)
 
     def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
         rows = self._ask("count_duplicates", **keys)
