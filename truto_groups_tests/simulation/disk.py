@@ -101,7 +101,7 @@ class SimulatedConnection:
         if not kinds or not sabotage.strikes(kinds):
             return self._lent.execute(text, *arguments)
         if sabotage.is_after and sabotage.harm in ("killed", "cancelled"):
-            self._connection.execute(text, *arguments)
+            self._lent.execute(text, *arguments)
         if "commit" in kinds and sabotage.harm not in ("killed", "cancelled"):
             self._connection.execute("ROLLBACK")  # a COMMIT that fails has ended the transaction
         raise self._harm(text)
