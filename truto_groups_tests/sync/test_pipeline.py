@@ -616,7 +616,7 @@ def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
     stand.put(B, groups_of(3))
     stand.discover()
     break_seam(monkeypatch)
-    results = stand.sync(A, B, run_id="r1")
+    results: dict[str, Any] = dict(stand.sync(A, B, run_id="r1"))
     assert results[B].attempt.outcome == "failed"
     assert results[A].attempt.outcome == "published"
     verdict = results[A].verdict
