@@ -1,8 +1,8 @@
 """Let a Dagster daemon run over a flapping sandbox for minutes, and find what must not grow.
 
-``python -m truto_groups_tests.faults.soak --minutes 20`` prints every 20 seconds what is held, and at
-the end what grew. Everything is real but Truto: the daemon with its schedules and sensors, runs in
-processes of their own, `truto-groups sync` beside them. A tenth of all answers is a fault.
+``python -m truto_groups_tests.faults.soak --minutes 20`` prints every 20 seconds what is held,
+and at the end what grew. Everything is real but Truto: the daemon with its schedules and sensors,
+runs in processes of their own, `truto-groups sync` beside them. A tenth of all answers is a fault.
 """
 
 import argparse
