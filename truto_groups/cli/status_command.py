@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from truto_groups.accounts.advice import AccountStatus, find_statuses
 from truto_groups.accounts.names import SHORT_ID, say_account
+from truto_groups.accounts.statuses import AccountStatus, find_statuses
 from truto_groups.cli.terminal import find_width, format_table, say
 from truto_groups.errors import SettingsError
 from truto_groups.report.pending import advise
