@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
@@ -42,6 +42,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=10_000, help="how many histories")
     parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
+    parser.add_argument(
+        "--no-cases", action="store_true", help="leave out the single faults, one after the other"
+    )
     parser.add_argument("--seed", type=int, help="play this one alone, and print what happens")
     parser.add_argument("--case", choices=CASES, help="play these single faults alone")
     options = parser.parse_args()
@@ -50,7 +53,8 @@ def main() -> int:
     if options.case is not None:
         print(f"{options.case}: {play_case(options.case)} faults")
         return 0
-    return play_all(options.first, options.seeds, jobs=options.jobs)
+    cases = () if options.no_cases else tuple(CASES)
+    return play_all(options.first, options.seeds, cases=cases, jobs=options.jobs)
 
 
 def play_alone(seed: int) -> int:
@@ -72,14 +76,14 @@ def play_alone(seed: int) -> int:
     return 0 if is_kept else 1
 
 
-def play_all(first: int, count: int, *, jobs: int) -> int:
+def play_all(first: int, count: int, *, cases: Sequence[str], jobs: int) -> int:
     """Play histories side by side, and then the single faults."""
     started = time.monotonic()
     failures: list[str] = []
     played = 0
     os.environ.setdefault("GLIBC_TUNABLES", _ALLOCATION)  # read by processes that are spawned
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_leave_modules) as pool:
-        work = [pool.submit(play_faults, name) for name in CASES]
+        work = [pool.submit(play_faults, name) for name in cases]
         work += [
             pool.submit(play_seeds, start, min(_TOGETHER, first + count - start))
             for start in range(first, first + count, _TOGETHER)
