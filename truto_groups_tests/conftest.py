@@ -12,6 +12,11 @@ from truto_groups_tests.stand import Stand, open_stand
 OURS = ("TRUTO_", "DAGSTER_")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no core is left to one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away every variable that Truto or Dagster would read; a test sets what it needs."""

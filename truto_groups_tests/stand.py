@@ -297,3 +297,9 @@ def enter_project(stand: Stand, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
     stand.write_settings("truto:\n  retry_attempts: 1\n")
     return project
+
+
+def go_on_in_project(stand: Stand, project: Path, *, other: Stand, other_project: Path) -> None:
+    """Begin with the tables, and with Dagster's history, of another stand's project."""
+    stand.go_on_from(other)
+    shutil.copytree(other_project / ".dagster", project / ".dagster")

@@ -23,6 +23,8 @@ from truto_groups.sync.remove import remove_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups_tests.stand import START, A, B, C, Stand, group, groups_of
 
+pytestmark = pytest.mark.long
+
 WITHOUT_GROUPS = {
     "unified": [{"model": "user-directory", "resource": "users", "methods": ["list"]}],
 }

@@ -13,21 +13,49 @@ import pytest
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
 from truto_groups.runner.local_runs import accept_here, open_instance
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C, Stand, enter_project, group, groups_of
+from truto_groups_tests.quick_history import quick_history
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    A,
+    B,
+    C,
+    Stand,
+    enter_project,
+    go_on_in_project,
+    group,
+    groups_of,
+    open_stand,
+)
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
 
 
+@pytest.fixture(name="held_back", scope="module")
+def provide_held_back(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
+    """A project that the tests begin with."""
+    folder = tmp_path_factory.mktemp("held_back")
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        project = enter_project(stand, folder, patch)
+        stand.put(A, groups_of(30), RETYPED, integration="okta")
+        stand.put(B, groups_of(30), [], integration="jira")
+        assert main(["sync"]) == 0
+        assert main(["sync", "--all"]) == 1
+    return stand, project
+
+
 @pytest.fixture(name="waiting")
-def provide_waiting(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+def provide_waiting(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_back: tuple[Stand, Path]
+) -> Stand:
     """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
-    enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, groups_of(30), RETYPED, integration="okta")
-    stand.put(B, groups_of(30), [], integration="jira")
-    assert main(["sync"]) == 0
-    assert main(["sync", "--all"]) == 1
-    stand.server.forget_requests()
+    project = enter_project(stand, tmp_path, monkeypatch)
+    other, other_project = held_back
+    go_on_in_project(stand, project, other=other, other_project=other_project)
+    stand.put(A, RETYPED, integration="okta")
+    stand.put(B, [], integration="jira")
     return stand
 
 

@@ -18,6 +18,8 @@ from truto_groups.cli import main
 from truto_groups.settings.dotenv import read_variables
 from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 Read = Callable[[], tuple[str, str]]

@@ -12,6 +12,8 @@ import pytest
 
 from truto_groups.cli.demo import describe_change
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 
 

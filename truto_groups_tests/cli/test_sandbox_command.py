@@ -20,6 +20,8 @@ from truto_groups.cli.sandbox_command import prepare_place
 from truto_groups.errors import SettingsError
 from truto_groups.sandbox import SETTINGS_PATH
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 SECONDS = 20
 

@@ -26,6 +26,7 @@ from truto_groups.cli import main
 from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.sandbox import Request, Response
+from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     GROUPS_PATH,
     A,
@@ -34,10 +35,14 @@ from truto_groups_tests.stand import (
     D,
     Stand,
     enter_project,
+    go_on_in_project,
     group,
     groups_of,
+    open_stand,
     serve_body,
 )
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -103,11 +108,36 @@ def provide_command(
 @pytest.fixture(name="three")
 def provide_three(command: Command) -> Command:
     """Three accounts that are well, and one that is not active between them."""
-    command.stand.put(A, groups_of(3), [*groups_of(2), group(7)], integration="okta")
-    command.stand.put(D, groups_of(1), integration="slack", status="needs_reauth")
-    command.stand.put(B, groups_of(2), integration="jira", tenant_id="acme")
-    command.stand.put(C, [], integration="gitlab")
+    connect_accounts(command.stand)
     return command
+
+
+@pytest.fixture(name="first", scope="module")
+def provide_first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
+    """A project whose first sync is over."""
+    folder = tmp_path_factory.mktemp("first")
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        project = enter_project(stand, folder, patch)
+        connect_accounts(stand)
+        assert main(["sync"]) == 0
+    return stand, project
+
+
+@pytest.fixture(name="synced")
+def provide_synced(command: Command, first: tuple[Stand, Path]) -> Command:
+    """The same accounts after their first sync; one has other groups since."""
+    other, other_project = first
+    go_on_in_project(command.stand, command.project, other=other, other_project=other_project)
+    connect_accounts(command.stand)
+    command.stand.put(A, [*groups_of(2), group(7)], integration="okta")
+    return command
+
+
+def connect_accounts(stand: Stand) -> None:
+    stand.put(A, groups_of(3), [*groups_of(2), group(7)], integration="okta")
+    stand.put(D, groups_of(1), integration="slack", status="needs_reauth")
+    stand.put(B, groups_of(2), integration="jira", tenant_id="acme")
+    stand.put(C, [], integration="gitlab")
 
 
 def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_due(
@@ -135,80 +165,72 @@ def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_d
     assert [run.status for run in three.runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
-def test_all_refreshes_what_is_not_due_and_tells_what_changed(three: Command) -> None:
-    three.sync()
-
-    assert three.sync("--all") == 0
-    assert "3 accounts: 1 published, 2 unchanged." in three.out
-    assert three.lines[A] == "published okta acme 3 groups +1 -1"
-    assert three.lines[B] == "unchanged jira acme 2 groups"
+def test_all_refreshes_what_is_not_due_and_tells_what_changed(synced: Command) -> None:
+    assert synced.sync("--all") == 0
+    assert "3 accounts: 1 published, 2 unchanged." in synced.out
+    assert synced.lines[A] == "published okta acme 3 groups +1 -1"
+    assert synced.lines[B] == "unchanged jira acme 2 groups"
 
 
-def test_the_events_land_in_the_instance_of_the_project(three: Command) -> None:
-    three.sync()
-
-    with open_instance(cwd=three.project) as instance:
+def test_the_events_land_in_the_instance_of_the_project(synced: Command) -> None:
+    with open_instance(cwd=synced.project) as instance:
         assert set(instance.get_dynamic_partitions(PARTITIONS)) == {A, B, C}
         assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
         assert instance.get_latest_materialization_event(dg.AssetKey(PARTITIONS)) is not None
-    assert list((three.project / ".dagster").rglob("*.db"))
+    assert list((synced.project / ".dagster").rglob("*.db"))
 
 
 def test_a_folder_below_the_project_uses_the_same_instance(
-    three: Command, monkeypatch: pytest.MonkeyPatch
+    synced: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster takes a relative base_dir from the working directory, not from its file."""
-    three.sync()
-    below = three.project / "below"
+    below = synced.project / "below"
     below.mkdir()
     monkeypatch.chdir(below)
 
-    assert three.sync() == 0
+    assert synced.sync() == 0
     assert list(below.iterdir()) == []
     with open_instance(cwd=below) as instance:
         assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
 
 
-def test_a_named_account_is_synced_alone(three: Command) -> None:
-    three.sync()
-    count = len(three.stand.server.requests)
+def test_a_named_account_is_synced_alone(synced: Command) -> None:
+    count = len(synced.stand.server.requests)
 
-    assert three.sync("--account", B) == 0
-    assert list(three.lines) == [B]
+    assert synced.sync("--account", B) == 0
+    assert list(synced.lines) == [B]
     asked = {
         request.integrated_account_id
-        for request in three.stand.server.requests[count:]
+        for request in synced.stand.server.requests[count:]
         if request.path == GROUPS_PATH
     }
     assert asked == {B}
 
 
-def test_named_accounts_that_do_not_touch_leave_the_one_between_alone(three: Command) -> None:
+def test_named_accounts_that_do_not_touch_leave_the_one_between_alone(synced: Command) -> None:
     """A healthy account in a range that fails would turn red without having been tried."""
-    three.sync()
-    with open_instance(cwd=three.project) as instance:
+    with open_instance(cwd=synced.project) as instance:
         first, between, last = instance.get_dynamic_partitions(PARTITIONS)
 
-    assert three.sync("--account", first[:8], last) == 0
-    assert set(three.lines) == {first, last}
-    assert re.findall("Syncing .*", three.out) == ["Syncing 2 accounts …"]
-    ranges = [run.tags["dagster/asset_partition_range_start"] for run in three.runs()[1:]]
+    assert synced.sync("--account", first[:8], last) == 0
+    assert set(synced.lines) == {first, last}
+    assert re.findall("Syncing .*", synced.out) == ["Syncing 2 accounts …"]
+    ranges = [run.tags["dagster/asset_partition_range_start"] for run in synced.runs()[1:]]
     assert sorted(ranges) == sorted([first, last])
     assert between not in ranges
 
 
 def test_an_account_that_cannot_be_synced_may_lie_between_and_is_passed_over(
-    three: Command,
+    synced: Command,
 ) -> None:
-    three.sync()
-    with open_instance(cwd=three.project) as instance:
+    with open_instance(cwd=synced.project) as instance:
         first, between, last = instance.get_dynamic_partitions(PARTITIONS)
-    three.stand.put(between, [], integration="jira", status="needs_reauth")
+    synced.stand.put(between, [], integration="jira", status="needs_reauth")
 
-    assert three.sync("--all") == 0
-    assert set(three.lines) == {first, last}
-    assert len(three.runs()) == 2
-    assert three.err == ""
+    assert synced.sync("--all") == 0
+    assert set(synced.lines) == {first, last}
+    assert len(synced.runs()) == 2
+    assert synced.err == ""
 
 
 def test_an_account_that_fails_is_named_with_its_reason_and_the_others_are_published(
@@ -270,13 +292,12 @@ def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
     assert three.lines == {A: "published okta acme 3 groups first sync"}
 
 
-def test_an_account_that_is_gone_is_told_so(three: Command) -> None:
-    three.sync()
-    three.stand.server.remove_account(B)
+def test_an_account_that_is_gone_is_told_so(synced: Command) -> None:
+    synced.stand.server.remove_account(B)
 
-    assert three.sync("--account", B) == 1
-    assert f"{B} cannot be synced. Truto no longer lists it." in three.err
-    assert "Nothing was synced." in three.out
+    assert synced.sync("--account", B) == 1
+    assert f"{B} cannot be synced. Truto no longer lists it." in synced.err
+    assert "Nothing was synced." in synced.out
 
 
 def cover_elsewhere(command: Command, key: str) -> None:
@@ -291,37 +312,34 @@ def cover_elsewhere(command: Command, key: str) -> None:
         )
 
 
-def test_accounts_in_flight_elsewhere_are_left_out_and_named(three: Command) -> None:
-    three.sync()
-    cover_elsewhere(three, B)
+def test_accounts_in_flight_elsewhere_are_left_out_and_named(synced: Command) -> None:
+    cover_elsewhere(synced, B)
 
-    assert three.sync("--all") == 0
-    assert set(three.lines) == {A, C}
-    assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in three.out
+    assert synced.sync("--all") == 0
+    assert set(synced.lines) == {A, C}
+    assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in synced.out
 
 
-def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(three: Command) -> None:
-    three.sync()
-    cover_elsewhere(three, B)
-    three.stand.write(
+def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(synced: Command) -> None:
+    cover_elsewhere(synced, B)
+    synced.stand.write(
         "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 25 HOURS"
     )
 
-    assert three.sync() == 1
-    assert f"jira of acme ({B[:8]}) is stale" in three.err
+    assert synced.sync() == 1
+    assert f"jira of acme ({B[:8]}) is stale" in synced.err
 
 
 def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
-    three: Command,
+    synced: Command,
 ) -> None:
     """`dagster asset materialize`, which knows nothing of how this command tells its own runs."""
-    three.sync()
-    three.stand.write("UPDATE integrated_accounts SET last_confirmed_at = '2026-01-01'")
+    synced.stand.write("UPDATE integrated_accounts SET last_confirmed_at = '2026-01-01'")
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "raw_groups"]
-    with groups_withheld(three) as asked:
+    with groups_withheld(synced) as asked:
         process = subprocess.Popen(
             [*command, "-m", "truto_groups.definitions", "--partition", B],
-            cwd=three.project,
+            cwd=synced.project,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -330,18 +348,17 @@ def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
         process.kill()
         process.wait()
 
-    assert three.sync() == 0
-    assert set(three.lines) == {A, B, C}
-    assert [run.status.value for run in three.runs()][-2:] == ["FAILURE", "SUCCESS"]
+    assert synced.sync() == 0
+    assert set(synced.lines) == {A, B, C}
+    assert [run.status.value for run in synced.runs()][-2:] == ["FAILURE", "SUCCESS"]
 
 
-def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(three: Command) -> None:
+def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(synced: Command) -> None:
     """The job's page asks by this tag, the timeline by the origin; both are of workspace.yaml."""
-    three.sync()
-    (location,) = yaml.safe_load((three.project / "workspace.yaml").read_text())["load_from"]
+    (location,) = yaml.safe_load((synced.project / "workspace.yaml").read_text())["load_from"]
     name = location["python_module"]["location_name"]
 
-    with open_instance(cwd=three.project) as instance:
+    with open_instance(cwd=synced.project) as instance:
         on_page = dg.RunsFilter(
             job_name="refresh_groups", tags={REPOSITORY_LABEL_TAG: f"__repository__@{name}"}
         )
@@ -505,37 +522,35 @@ def test_a_database_path_that_cannot_be_written_is_named(
     assert len(three.err.splitlines()) == 1
 
 
-def test_a_database_that_another_program_holds_is_told_with_the_program(three: Command) -> None:
-    three.sync()
+def test_a_database_that_another_program_holds_is_told_with_the_program(synced: Command) -> None:
     program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); "
     with subprocess.Popen(
-        [sys.executable, "-c", program + "sys.stdin.read()", three.stand.database.location],
+        [sys.executable, "-c", program + "sys.stdin.read()", synced.stand.database.location],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        code = three.sync("--all")
+        code = synced.sync("--all")
         holder.kill()
 
     assert code == 2
-    assert "is held by another program" in three.err
-    assert f"PID {holder.pid}" in three.err
-    assert three.sync("--all") == 0
+    assert "is held by another program" in synced.err
+    assert f"PID {holder.pid}" in synced.err
+    assert synced.sync("--all") == 0
 
 
 def test_a_database_of_another_truto_is_refused(
-    three: Command, monkeypatch: pytest.MonkeyPatch
+    synced: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    three.sync()
     monkeypatch.setenv("TRUTO_BASE_URL", "https://127.0.0.1:1")
     monkeypatch.setenv(
-        "TRUTO_BASE_URL", three.stand.server.base_url.replace("127.0.0.1", "localhost")
+        "TRUTO_BASE_URL", synced.stand.server.base_url.replace("127.0.0.1", "localhost")
     )
 
-    assert three.sync() == 2
-    assert "was filled from" in three.err
+    assert synced.sync() == 2
+    assert "was filled from" in synced.err
 
 
 def test_outside_of_a_project_the_missing_dagster_home_is_named(
@@ -571,14 +586,13 @@ def test_dagster_home_is_used_when_it_is_set(
     assert not (three.project / ".dagster").exists()
 
 
-def test_a_listing_that_lacks_most_accounts_ends_with_2(three: Command) -> None:
-    three.sync()
+def test_a_listing_that_lacks_most_accounts_ends_with_2(synced: Command) -> None:
     for key in (A, B, C):
-        three.stand.server.remove_account(key)
+        synced.stand.server.remove_account(key)
 
-    assert three.sync() == 2
-    assert re.search(r"truto-groups: .*account", three.err)
-    assert len(three.stand.table("groups")) == 5
+    assert synced.sync() == 2
+    assert re.search(r"truto-groups: .*account", synced.err)
+    assert len(synced.stand.table("groups")) == 5
 
 
 @contextlib.contextmanager

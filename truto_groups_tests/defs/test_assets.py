@@ -36,6 +36,8 @@ from truto_groups_tests.stand import (
     serve_body,
 )
 
+pytestmark = pytest.mark.long
+
 PARTITIONED = ("raw_groups", "groups", "group_type_breakdown")
 CHECKS = {
     "groups_match_contract",

@@ -38,6 +38,8 @@ from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
 from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D
 
+pytestmark = pytest.mark.long
+
 DISCOVER = "discover_integrated_accounts"
 LISTING = "/integrated-account"
 PARTITIONS = str(integrated_accounts.name)
@@ -705,6 +707,7 @@ def test_the_schedule_says_that_the_token_is_missing(
     assert "TRUTO_API_TOKEN" in str(caught.value.__cause__)
 
 
+@pytest.mark.slow
 def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_time(
     project: Project,
 ) -> None:

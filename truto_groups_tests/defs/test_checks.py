@@ -18,6 +18,8 @@ from truto_groups.errors import DatabaseError
 from truto_groups_tests.defs.project import shown_rows
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand
 
+pytestmark = pytest.mark.long
+
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
 

@@ -14,6 +14,8 @@ import pytest
 
 from truto_groups_tests.defs.project import Project, open_project, put, shown_rows
 
+pytestmark = pytest.mark.long
+
 A = "aaaaaaaa-0000-4000-8000-000000000001"
 B = "bbbbbbbb-0000-4000-8000-000000000002"
 C = "cccccccc-0000-4000-8000-000000000003"

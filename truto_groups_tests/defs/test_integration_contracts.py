@@ -20,6 +20,8 @@ from truto_groups_tests.defs.project import (
     shown_rows,
 )
 
+pytestmark = pytest.mark.long
+
 CHECK = "declared_contracts_are_stable"
 FIELDS = {"id": "string", "name": "string", "group_type": "string"}
 A = "aaaaaaaa-0000-4000-8000-000000000001"

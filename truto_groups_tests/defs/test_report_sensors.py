@@ -20,6 +20,8 @@ from truto_groups.report.delivery import MAX_TRIES
 from truto_groups.truto import post_json
 from truto_groups_tests.defs.project import Project, open_project, put
 
+pytestmark = pytest.mark.long
+
 A = "aaaaaaaa-0000-4000-8000-000000000001"
 B = "bbbbbbbb-0000-4000-8000-000000000002"
 C = "cccccccc-0000-4000-8000-000000000003"

@@ -7,6 +7,9 @@ import pytest
 from truto_groups_tests.drift_corpus import score
 from truto_groups_tests.drift_corpus.score import Case
 
+# The corpus is made once where all of these run in one process.
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("drift corpus")]
+
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:

@@ -21,6 +21,8 @@ from truto_groups.drift.verdict import LandedAccount
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups_tests.stand import A
 
+pytestmark = pytest.mark.long
+
 ODD_KEYS = [
     *(
         "",

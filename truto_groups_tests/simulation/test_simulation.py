@@ -16,6 +16,8 @@ from truto_groups_tests.simulation.history import play
 from truto_groups_tests.simulation.scheduling import Hang, Scheduler
 from truto_groups_tests.simulation.world import digest_trace
 
+pytestmark = pytest.mark.long
+
 _TOGETHER = 10
 _QUICK = 30
 _ALL = 60

@@ -14,6 +14,8 @@ from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of
 
+pytestmark = pytest.mark.long
+
 
 def accept_all(stand: Stand, *keys: str, run_id: str = "accept") -> list[AcceptedAccount]:
     session = stand.session()

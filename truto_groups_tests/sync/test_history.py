@@ -10,12 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.publish import ReplacedAccount, replace_rows
 from truto_groups.warehouse.database import Database
+
+pytestmark = pytest.mark.long
 
 ACCOUNT = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -37,6 +37,8 @@ from truto_groups_tests.stand import (
     groups_of,
 )
 
+pytestmark = pytest.mark.long
+
 WRITE = re.compile(r"^(?:--.*\n)*(INSERT INTO|DELETE FROM|UPDATE) (\w+)\b")
 PUBLISHED = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
 

@@ -51,6 +51,8 @@ from truto_groups_tests.stand import (
     serve_body,
 )
 
+pytestmark = pytest.mark.long
+
 ODD = "An odd name"
 UNLANDABLE = "[" * 600 + "]" * 600
 DEEP = "[" * 5000 + "]" * 5000

@@ -14,6 +14,8 @@ from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
 from truto_groups_tests.stand import START, A, B, Row, Stand, group, groups_of
 
+pytestmark = pytest.mark.long
+
 
 def sync_history(stand: Stand, *histories: Sequence[Any], key: str = A) -> list[AccountResult]:
     """Sync one answer after the other, a day apart; fields given as a mapping are settings."""

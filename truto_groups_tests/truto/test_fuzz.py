@@ -20,6 +20,8 @@ from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.test_client import ACCOUNT
 
+pytestmark = pytest.mark.long
+
 Call = Callable[[TrutoClient], Awaitable[object]]
 
 

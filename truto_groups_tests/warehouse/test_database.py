@@ -23,6 +23,8 @@ from truto_groups.warehouse.properties_table import claim_base_url
 from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows, use_ducklake
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(name="database")
 def provide_database(tmp_path: Path) -> Database:

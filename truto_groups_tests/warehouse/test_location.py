@@ -22,6 +22,8 @@ from truto_groups.warehouse.location import read_location
 from truto_groups_tests.processes import other_process
 from truto_groups_tests.stand import Stand, use_ducklake
 
+pytestmark = pytest.mark.long
+
 KILLED = """
 import os, sys
 from truto_groups.warehouse.database import Database

@@ -25,6 +25,8 @@ from truto_groups.warehouse.run_queries import read_failures, read_outcomes
 from truto_groups_tests.processes import python
 from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent
 OLDER = sorted(HERE.glob("schema_*.sql"))
 OPTIONS = "(ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
