@@ -6,8 +6,7 @@ the run's log in Dagster or a bar in a terminal. Runs of the same process can be
 
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,7 +32,7 @@ class RunProgress:
         account_count: Accounts that the run is to sync.
         heard: Called whenever something was counted, and every second while nothing comes.
         monotonic: Seconds since any moment, which never go back.
-        outcomes: Accounts by how they ended.
+        outcomes: How accounts ended, in that order.
         group_count: Groups of the accounts that ended well.
         page_count: Pages that have arrived, also of accounts that are under way.
     """
@@ -41,7 +40,7 @@ class RunProgress:
     account_count: int = 0
     heard: Callable[["RunProgress"], None] = _ignore
     monotonic: Callable[[], float] = time.monotonic
-    outcomes: Counter[str] = field(default_factory=Counter[str])
+    outcomes: list[str] = field(default_factory=list[str])
     group_count: int = 0
     page_count: int = 0
     _failed: int = 0
@@ -55,7 +54,7 @@ class RunProgress:
 
     def count_account(self, outcome: str, *, is_good: bool, group_count: int | None) -> None:
         """An account has ended."""
-        self.outcomes[outcome] += 1
+        self.outcomes.append(outcome)
         self._failed += not is_good
         self.group_count += (group_count or 0) if is_good else 0
         if self._together is not None:
@@ -89,7 +88,7 @@ class RunProgress:
     @property
     def ended(self) -> int:
         """Accounts that have ended, well or not."""
-        return self.outcomes.total()
+        return len(self.outcomes)
 
     @property
     def failed(self) -> int:
@@ -134,15 +133,14 @@ class RunProgress:
 
     def summarize(self) -> str:
         """Say in a line what was done, when it is over."""
-        told = ", ".join(f"{count:,} {kind}" for kind, count in sorted(self.outcomes.items()))
-        left = f", {self.to_go:,} not reached" if self.to_go else ""
-        parts = [
-            f"{told or 'nothing done'}{left}".replace("_", " "),
-            f"{say_count(self.group_count, 'group')}, {self._say_rate()}",
-            *self._say_throttling(),
-        ]
+        left = f" {self.to_go:,} were not reached." if self.to_go else ""
+        return f"{say_outcomes(self.outcomes)}.{left} {self.summarize_pace()}."
+
+    def summarize_pace(self) -> str:
+        """Say how many groups came in which time, and how long that was throttled."""
         took = say_duration(timedelta(seconds=self.seconds))
-        return f"{say_count(self.ended, 'account')} in {took}: {'; '.join(parts)}."
+        groups = f"{say_count(self.group_count, 'group')} in {took}, {self._say_rate()}"
+        return "; ".join([groups, *self._say_throttling()])
 
     def _say_rate(self) -> str:
         return f"{self.group_count / max(self.seconds, 1.0):,.0f} a second"
@@ -150,6 +148,14 @@ class RunProgress:
     def _say_throttling(self) -> list[str]:
         seconds = self.throttled_seconds
         return [f"throttled for {say_duration(timedelta(seconds=seconds))}"] if seconds >= 1 else []
+
+
+def say_outcomes(outcomes: Iterable[str]) -> str:
+    """Say how many accounts ended how: ``3 accounts: 1 failed, 2 published``."""
+    ended = sorted(outcomes)
+    told = [f"{ended.count(kind):,} {kind.replace('_', ' ')}" for kind in dict.fromkeys(ended)]
+    accounts = say_count(len(ended), "account")
+    return f"{accounts}: {', '.join(told)}" if told else accounts
 
 
 @contextlib.contextmanager

@@ -37,6 +37,6 @@ def test_a_run_says_how_far_it_has_come_while_it_waits_and_what_it_did_at_its_en
     assert result.success
     (line,) = [text for text in told if " to go; " in text]
     assert line.startswith("1 of 2 accounts done, 0 failed, 1 to go; 3 groups, 0 a second, ")
-    (summary,) = [text for text in told if text.startswith("2 accounts in ")]
-    assert summary.endswith(" s: 2 published; 5 groups, 0 a second.")
+    (summary,) = [text for text in told if text.startswith("2 accounts: ")]
+    assert summary.startswith("2 accounts: 2 published. 5 groups in ")
     assert told.index(line) < told.index(summary)

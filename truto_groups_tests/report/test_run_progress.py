@@ -37,8 +37,8 @@ def test_a_line_says_what_is_done_failed_to_go_how_fast_and_how_long_still() -> 
         "300 pages fetched; about 3 min left."
     )
     assert progress.summarize() == (
-        "300 accounts in 60 s: 2 failed, 1 held back, 297 published, 900 not reached; "
-        "2,970 groups, 50 a second."
+        "300 accounts: 2 failed, 1 held back, 297 published. 900 were not reached. "
+        "2,970 groups in 60 s, 50 a second."
     )
 
 
