@@ -32,7 +32,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test soak simulate check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast soak simulate check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,8 +53,11 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
-test: $(STAMP) ## Run all tests. PYTEST_ARGS="-n auto" uses every core, "-m 'not slow'" skips the long ones.
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(STAMP) ## Run all tests, on every core. PYTEST_ARGS="-m 'not slow'" skips the longest.
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+
+test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
 
 soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
 	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)

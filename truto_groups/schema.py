@@ -26,7 +26,11 @@ UNIFIED_GROUP_FIELDS = (
     "updated_at",
     "remote_data",
 )
-"""The fields of a unified group that Truto documents; anything else goes to ``other_fields``."""
+"""The fields of a unified group that Truto documents; anything else goes to ``other_fields``.
+
+One more goes into the table too, into sync/split.py, the statements staging, land, publish/compare,
+publish/replace and groups_as_of, and sandbox/meta.py; both versions rise.
+"""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from truto_groups.sandbox import SandboxServer
 from truto_groups.text import secrecy
-from truto_groups_tests.stand import Stand
+from truto_groups_tests.stand import Stand, open_stand
 
 OURS = ("TRUTO_", "DAGSTER_")
 
@@ -25,5 +24,5 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(name="stand")
 def provide_stand(tmp_path: Path) -> Iterator[Stand]:
     """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
-    with SandboxServer(accounts=()) as server:
-        yield Stand(server, tmp_path)
+    with open_stand(tmp_path) as stand:
+        yield stand

@@ -214,6 +214,17 @@ class Stand:
         with self.database.writing() as connection:
             connection.execute(sql, parameters or None).fetchall()
 
+    def go_on_from(self, other: "Stand") -> None:
+        """Begin with the tables, the settings and the instant at which another stand is."""
+        shutil.copy(other.database.location, self.database.location)
+        if other.settings_path.exists():
+            shutil.copy(other.settings_path, self.settings_path)
+        self.now = other.now
+        self.write(
+            "UPDATE database_properties SET value = $url WHERE name = 'truto_base_url'",
+            url=self.server.base_url,
+        )
+
     @property
     def keys(self) -> list[str]:
         """All accounts of the sandbox."""
@@ -223,6 +234,13 @@ class Stand:
         """The account's rows in the ledger, the oldest first."""
         rows = self.table("account_syncs", account=key)
         return sorted(rows, key=lambda row: row["started_at"])
+
+
+@contextmanager
+def open_stand(folder: Path) -> Iterator[Stand]:
+    """A sandbox without accounts yet, and a database, settings and a clock of its own."""
+    with SandboxServer(accounts=()) as server:
+        yield Stand(server, folder)
 
 
 def use_ducklake(stand: Stand) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from truto_groups.accounts.advice import advise_stale
 from truto_groups.accounts.model import KnownAccount
 
 
@@ -65,16 +66,5 @@ def find_stale_accounts(
             continue
         age = now - (account.last_confirmed_at or account.first_listed_at)
         if age > max_age:
-            stale.append(StaleAccount(account, age, max_age, _advise(account)))
+            stale.append(StaleAccount(account, age, max_age, advise_stale(account)))
     return sorted(stale, key=lambda found: found.max_age - found.age)
-
-
-def _advise(account: KnownAccount) -> str:
-    if not account.is_active:
-        told = f": {account.last_error}" if account.last_error else ""
-        return f"Truto says {account.status}{told}. Have the tenant reconnect the app."
-    if account.outcome == "held_back":
-        return "Its last sync was held back; see groups_match_contract and accept_drift."
-    if account.error:
-        return account.error
-    return "Look at its last runs; is the Dagster daemon running?"

@@ -59,20 +59,6 @@ def is_syncable(account: KnownAccount, *, skip: bool) -> bool:
     )
 
 
-def find_obstacle(account: KnownAccount, *, skip: bool) -> str | None:
-    """Say why an account cannot be synced at all; None when it can."""
-    if is_syncable(account, skip=skip):
-        return None
-    if account.gone_at is not None:
-        return "Truto no longer lists it."
-    if skip:
-        return "The settings file skips it."
-    if account.supports_groups is False:
-        return f"Its integration, {account.integration}, has no groups."
-    told = f" ({account.last_error})" if account.last_error else ""
-    return f"Its status is {account.status}{told}; have the tenant reconnect the app."
-
-
 def is_wanted(account: KnownAccount) -> bool:
     """Whether something happened to the account (it is new, or connected again) since it was tried.
 

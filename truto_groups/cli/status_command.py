@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from truto_groups.accounts.advice import AccountStatus
 from truto_groups.accounts.names import SHORT_ID, say_account
 from truto_groups.accounts.selection import AccountFilter
+from truto_groups.accounts.statuses import AccountStatus
 from truto_groups.cli.terminal import (
     Block,
     Cell,

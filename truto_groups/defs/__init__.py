@@ -16,6 +16,7 @@ in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked
 data_versions          what tells Dagster that a partition is up to date
 failures               how what goes wrong reaches Dagster: with advice, without a secret
+dagster_internals      Dagster's private and undocumented parts, and nowhere else
 home                   where Dagster keeps its history
 metadata               what the UI shows of a row, a table, a result
 """

@@ -1,17 +1,17 @@
-"""What Truto brings about: discovery."""
+"""The sensor that lists the accounts, keeps partitions in step and requests the first syncs."""
 
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false
 
 import dagster as dg
 
-from truto_groups.accounts.discovery import Discovery, discover_accounts
+from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.planning import plan_wanted_ranges
 from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.failures import keep_secrets
-from truto_groups.defs.in_flight import end_abandoned_runs, find_in_flight, range_tags
+from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.jobs import refresh_groups
-from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.partitions import discover_partitions, integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.text.words import say_count
 
@@ -34,20 +34,18 @@ def discover_integrated_accounts(
 ) -> dg.SensorResult:
     """Keep accounts, partitions and syncs in step with Truto."""
     session = open_session(truto, duckdb, retry_seconds=TRUTO_SECONDS / 2)
-    keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
-    end_abandoned_runs(context.instance, session.database)
-    in_flight = find_in_flight(context.instance, keys)
-    found = discover_accounts(
+    discovered = discover_partitions(
         session,
-        partition_keys=keys,
-        in_flight=in_flight,
+        context.instance,
         run_id="discover_integrated_accounts",
         within_seconds=TRUTO_SECONDS,
     )
-    removed = set(found.removed_keys)
-    keys_then = [*(key for key in keys if key not in removed), *found.added_keys]
+    found = discovered.found
     ranges = plan_wanted_ranges(
-        found.accounts, partition_keys=keys_then, in_flight=in_flight, pace_of=session.pace_of
+        found.accounts,
+        partition_keys=discovered.keys,
+        in_flight=discovered.in_flight,
+        pace_of=session.pace_of,
     )
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if found.added_keys:

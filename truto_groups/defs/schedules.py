@@ -11,7 +11,7 @@ from truto_groups.accounts.planning import plan_due_ranges
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.defs.jobs import check_freshness, refresh_contracts, refresh_groups
-from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
 
@@ -36,7 +36,7 @@ def refresh_groups_schedule(
     session.find_client()  # without a token every run would fail: say so once, here
     if not session.database.exists:
         return dg.SkipReason("No account is known yet: discover_integrated_accounts lists them.")
-    keys = context.instance.get_dynamic_partitions(str(integrated_accounts.name))
+    keys = read_partition_keys(context.instance)
     with session.database.reading() as connection:
         accounts = read_known_accounts(connection)
     ranges = plan_due_ranges(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+# Dagster plots numbers over time, rich draws for terminals; matplotlib is much for one picture.
 _WIDTH: Final = 760
 _LABEL_WIDTH: Final = 170
 _TOTAL_WIDTH: Final = 90

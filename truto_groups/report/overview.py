@@ -212,6 +212,7 @@ def _render_changes(changes: Sequence[ChangedAccount]) -> str:
     return _table(columns, rows)
 
 
+# tabulate, which Dagster brings, escapes no | and breaks a row at a line break in a cell.
 def _table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, most: int = _MAX_ROWS
 ) -> str:

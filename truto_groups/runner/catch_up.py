@@ -11,14 +11,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from truto_groups.accounts.discovery import Discovery, discover_accounts
+from truto_groups.accounts.advice import find_obstacle
+from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
     PartitionRange,
     Turn,
     find_due_at,
-    find_obstacle,
     is_due,
     is_syncable,
     plan_due_ranges,
@@ -28,7 +28,11 @@ from truto_groups.accounts.selection import find_states, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.in_flight import find_in_flight
-from truto_groups.defs.partitions import integrated_accounts
+from truto_groups.defs.partitions import (
+    apply_partitions,
+    discover_partitions,
+    read_partition_keys,
+)
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.schedules import REFRESH_TICK
 from truto_groups.report.run_progress import RunProgress, counting_together
@@ -43,8 +47,6 @@ from truto_groups.session import Session
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.run_queries import read_outcomes
-
-_PARTITIONS = str(integrated_accounts.name)
 
 
 def catch_up(
@@ -91,7 +93,7 @@ class _Sync:
         definitions = build_definitions()
         while True:
             known = self._read_known()
-            keys = self.instance.get_dynamic_partitions(_PARTITIONS)
+            keys = read_partition_keys(self.instance)
             busy = find_in_flight(self.instance, keys)
             self.report.in_flight = [
                 account
@@ -200,17 +202,10 @@ class _Sync:
 
 def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:
     """Keep table and partitions in step with Truto, as the sensor does."""
-    keys = instance.get_dynamic_partitions(_PARTITIONS)
-    found = discover_accounts(
-        session,
-        partition_keys=keys,
-        in_flight=find_in_flight(instance, keys),
-        run_id="truto-groups sync",
-    )
-    if found.added_keys:
-        instance.add_dynamic_partitions(_PARTITIONS, list(found.added_keys))
-    for key in found.removed_keys:
-        instance.delete_dynamic_partition(_PARTITIONS, key)
+    found = discover_partitions(
+        session, instance, run_id="truto-groups sync", within_seconds=None
+    ).found
+    apply_partitions(instance, found)
     instance.report_runless_asset_event(listing_event(found.accounts))
     return found
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from truto_groups.accounts.advice import AccountStatus, find_statuses
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import (
     AccountFilter,
@@ -20,6 +19,7 @@ from truto_groups.accounts.selection import (
     find_unknown_integrations,
     select_accounts,
 )
+from truto_groups.accounts.statuses import AccountStatus, find_statuses
 from truto_groups.errors import SettingsError
 from truto_groups.report.pending import PendingAcceptance, advise
 from truto_groups.session import Session, read_clock

@@ -12,15 +12,15 @@ reading of it, and the module that decides says so.
     admin            integrated accounts and their capabilities
     meta             what an integration declares to support
     formats          the records and the envelope of an answer, by response format
-    selection        which groups a query leaves, and in which order
+    selection        the parameters applied: which groups are left, and their order
     cursors          opaque cursors
     clock            time that passes with every completed walk
     ceilings         Truto's limits on requests
     error_bodies     Truto's error bodies
     wire             a request, a response, the query string
     served_accounts  an integrated account and its groups
-    integrations     the integrations of the samples
-    samples/         the accounts of the demo
+    integrations     what each app supports: fields, parameters, paging, quirks
+    samples/         the accounts of the demo, by kind of app
     settings.yaml    the settings file that goes with them
 """
 

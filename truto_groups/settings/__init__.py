@@ -6,11 +6,12 @@ is defs/'s; how a query is written into a URL is truto/'s.
     mistakes          a mistake, and several told at once
     durations         90s, 30m, 6h, 7d
     addresses         URLs that the token may go to
-    validators        what a single value may be
-    query_parameters  the documented parameters of List Groups, a table
-    query             whether a query can be sent, and what would be right
-    knobs             the resource's knobs, described once and resolved
-    sections          the settings file as a typed tree
+    validators        what a mapping and a value may be, where pydantic's types do not say it
+    pydantic_errors   pydantic's errors in our words, a table
+    query             what a value in a query of List Groups may be
+    query_parameters  the documented parameters of List Groups, a model
+    knobs             the resource's knobs, a model, and how they are resolved
+    sections          the settings file, a tree of models
     yaml_document     YAML with lines
     account_settings  what holds for one account
     unused            settings that apply to nobody

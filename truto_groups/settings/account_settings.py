@@ -7,7 +7,6 @@ integration, which no file can know, is judged here.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -114,11 +113,14 @@ class Settings:
         sections: Its sections as typed.
         path: The file; None when there is none.
         lines: Line of each key path, for errors.
+        partition_keys: Partition key of each account by its id. The file may name an account by
+            either; whoever knows the accounts fills this in.
     """
 
     sections: FileSections = field(default_factory=FileSections)
     path: Path | None = None
     lines: Mapping[KeyPath, int] = field(default_factory=dict[KeyPath, int], repr=False)
+    partition_keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def truto(self) -> TrutoKnobs:
@@ -161,7 +163,7 @@ class Settings:
         for _, section in layers:
             given.update((name, getattr(section, name)) for name in section.model_fields_set)
             volume.update(section.volume.model_dump(exclude_none=True))
-            query.update(deepcopy(section.query))
+            query.update(section.query.model_dump(exclude_none=True))
         given["volume"] = VolumeLimits(
             **{name: value for name, value in volume.items() if value != "auto"}
         )
@@ -223,9 +225,11 @@ class Settings:
         found = self._integrations.get((integration or "").casefold())
         if found:
             layers.append(found)
-        account = self.sections.accounts.get(integrated_account_id)
-        if account:
-            layers.append((("accounts", integrated_account_id), account))
+        partition_key = self.partition_keys.get(integrated_account_id, "")
+        for name in (partition_key, integrated_account_id):
+            account = self.sections.accounts.get(name)
+            if account:
+                layers.append((("accounts", name), account))
         return layers
 
 

@@ -1,11 +1,12 @@
 """Durations as people write them: ``90s``, ``30m``, ``6h``, ``7d``.
 
-Pure text to timedelta and back; which durations may be set, and where, is models.py's.
+Pure text to timedelta and back; which durations may be set, and where, is sections.py's.
 """
 
 import re
 from datetime import timedelta
 
+# pydantic reads "7d" and ISO 8601 ("PT6H"), but neither "90s" nor "6h".
 LONGEST = timedelta(days=3650)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

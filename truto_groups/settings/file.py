@@ -1,12 +1,10 @@
 """Read the settings file, and tell every mistake in it at once.
 
-Puts together what yaml_document.py, sections.py, query.py and account_settings.py each know; knows
+Puts together what yaml_document.py, sections.py and account_settings.py each know; knows
 nothing itself of YAML or of what a value may be.
 """
 
-import json
 from collections.abc import Iterator
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import cast
@@ -15,8 +13,8 @@ from pydantic import ValidationError
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings.account_settings import Settings
-from truto_groups.settings.mistakes import KeyPath, Mistake, make_error, shorten
-from truto_groups.settings.query import find_query_mistakes
+from truto_groups.settings.mistakes import KeyPath, Mistake, make_error
+from truto_groups.settings.pydantic_errors import Origin, find_mistakes
 from truto_groups.settings.sections import (
     KEY_HOMES,
     AccountSection,
@@ -24,7 +22,6 @@ from truto_groups.settings.sections import (
     find_model,
     may_be_empty,
 )
-from truto_groups.settings.validators import find_mistakes
 from truto_groups.settings.yaml_document import Document, read_document
 
 # A hundred thousand accounts fit; what never ends, such as a device, must not fill the memory.
@@ -73,7 +70,6 @@ def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mista
         *document.mistakes,
         *_find_empty_values(document, document.data, ()),
         *_find_slugs_given_twice(document),
-        *_find_in_queries(document),
     ]
     sections, found = _validate(document)
     if found:
@@ -98,13 +94,8 @@ def _validate(document: Document) -> tuple[FileSections, list[Mistake]]:
     try:
         return FileSections.model_validate(document.data), []
     except ValidationError as error:
-        return FileSections(), find_mistakes(
-            error,
-            models=find_model,
-            lines=document.lines,
-            written=document.written,
-            homes=KEY_HOMES,
-        )
+        origin = Origin(document.data, find_model, document.lines, document.written, KEY_HOMES)
+        return FileSections(), find_mistakes(error, origin)
 
 
 def _find_empty_values(
@@ -131,28 +122,6 @@ def _find_slugs_given_twice(document: Document) -> Iterator[Mistake]:
             line = document.lines["integrations", other]
             what = f"is the same integration as {other} on line {line}"
             yield Mistake(document.lines[path], path, what, "Keep one of the two")
-
-
-def _find_in_queries(document: Document) -> Iterator[Mistake]:
-    for path, section in _find_account_sections(document.data):
-        inside = (*path, "query")
-        written = partial(_spell_value, document, inside)
-        for found in find_query_mistakes(_as_mapping(section.get("query")), written=written):
-            full = (*inside, *found.path)
-            yield Mistake(document.lines[full], full, found.what, found.right)
-
-
-def _spell_value(document: Document, inside: KeyPath, path: KeyPath, value: object) -> str:
-    return shorten(document.written.get((*inside, *path)) or json.dumps(value))
-
-
-def _find_account_sections(
-    data: dict[str, object],
-) -> Iterator[tuple[KeyPath, dict[str, object]]]:
-    yield ("defaults",), _as_mapping(data.get("defaults"))
-    for name in ("integrations", "accounts"):
-        for key, section in _as_mapping(data.get(name)).items():
-            yield (name, key), _as_mapping(section)
 
 
 def _as_mapping(value: object) -> dict[str, object]:

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from truto_groups.settings.mistakes import make_error
-from truto_groups.settings.validators import (
+from truto_groups.settings.pydantic_errors import (
+    Origin,
     find_mistakes,
-    number,
-    truto_url,
-    variable_name,
-    whole_number,
+    find_schema,
+    list_choices,
 )
+from truto_groups.settings.validators import BaseUrl, Section, VariableName
 
 DEFAULT_BASE_URL = "https://api.truto.one"
 DEFAULT_TOKEN_VARIABLE = "TRUTO_API_TOKEN"  # noqa: S105  (a variable's name)
@@ -41,109 +41,69 @@ class EffectiveKnobs:
     max_pages: int = 10_000
 
 
-PageSize = Annotated[int, whole_number(1, 10_000)]
-RequestsAtOncePerAccount = Annotated[int, whole_number(0, 1_000)]
-RequestsPer10SecondsPerAccount = Annotated[int, whole_number(0, 100_000)]
-MaxPages = Annotated[int, whole_number(0, 100_000_000)]
+PageSize = Annotated[int, Field(ge=1, le=10_000)]
+RequestsAtOncePerAccount = Annotated[int, Field(ge=0, le=1_000)]
+RequestsPer10SecondsPerAccount = Annotated[int, Field(ge=0, le=100_000)]
+MaxPages = Annotated[int, Field(ge=0, le=100_000_000)]
 
 
-class TrutoKnobs(BaseModel):
-    """The knobs as someone set them: the fields of the resource, or ``truto:`` in the file.
+class TrutoKnobs(Section):
+    """The knobs as someone set them: the fields of the resource, or ``truto:`` in the file."""
 
-    ``TrutoKnobs.model_fields[name].description`` describes a knob, with its unit and default.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    base_url: Annotated[str, truto_url()] | None = Field(
+    base_url: BaseUrl | None = Field(
         default=None,
-        description=(
-            "Where Truto is: https, or http on this machine. Not set: the variable TRUTO_BASE_URL, "
-            f"then the settings file, then {EffectiveKnobs.base_url}."
-        ),
+        description="Where Truto is: https, or http on this machine. Not set: the variable "
+        "TRUTO_BASE_URL, then the settings file",
     )
-    token_variable: Annotated[str, variable_name()] | None = Field(
+    token_variable: VariableName | None = Field(
         default=None,
-        description=(
-            "Name of the environment variable that holds the API token; never the token itself. "
-            f"Default: {EffectiveKnobs.token_variable}."
-        ),
+        description="Name of the environment variable that holds the API token; never the token "
+        "itself",
     )
-    page_size: PageSize | None = Field(
-        default=None,
-        description=(
-            f"Groups asked for in one page, 1 to 10,000. Default: {EffectiveKnobs.page_size}."
-        ),
-    )
-    accounts_at_once: Annotated[int, whole_number(1, 1_000)] | None = Field(
-        default=None,
-        description=(
-            "Integrated accounts synced at the same time in one run, 1 to 1,000. "
-            f"Default: {EffectiveKnobs.accounts_at_once}."
-        ),
+    page_size: PageSize | None = Field(default=None, description="Groups asked for in one page")
+    accounts_at_once: Annotated[int, Field(ge=1, le=1_000)] | None = Field(
+        default=None, description="Integrated accounts synced at the same time in one run"
     )
     requests_at_once_per_account: RequestsAtOncePerAccount | None = Field(
         default=None,
-        description=(
-            "Requests open at the same time for one integrated account; 0: no ceiling. "
-            f"Default: {EffectiveKnobs.requests_at_once_per_account}."
-        ),
+        description="Requests open at the same time for one integrated account; 0: no ceiling",
     )
-    requests_per_10_seconds: Annotated[int, whole_number(0, 1_000_000)] | None = Field(
+    requests_per_10_seconds: Annotated[int, Field(ge=0, le=1_000_000)] | None = Field(
         default=None,
-        description=(
-            "Requests that may start in any 10 seconds with the token, over all runs on this "
-            "machine; 0: no ceiling. "
-            f"Default: {EffectiveKnobs.requests_per_10_seconds}, which Truto documents."
-        ),
+        description="Requests that may start in any 10 seconds with the token, over all runs on "
+        "this machine; Truto documents 500; 0: no ceiling",
     )
     requests_per_10_seconds_per_account: RequestsPer10SecondsPerAccount | None = Field(
         default=None,
-        description=(
-            "Requests that may start in any 10 seconds for one integrated account; 0: no ceiling. "
-            f"Default: {EffectiveKnobs.requests_per_10_seconds_per_account}."
-        ),
+        description="Requests that may start in any 10 seconds for one integrated account; 0: no "
+        "ceiling",
     )
-    connect_timeout_seconds: Annotated[float, number(0.1, 600)] | None = Field(
-        default=None,
-        description=(
-            "Seconds to wait for a connection, 0.1 to 600. "
-            f"Default: {EffectiveKnobs.connect_timeout_seconds:g}."
-        ),
+    connect_timeout_seconds: Annotated[float, Field(ge=0.1, le=600)] | None = Field(
+        default=None, description="Seconds to wait for a connection"
     )
-    read_timeout_seconds: Annotated[float, number(0.1, 3_600)] | None = Field(
-        default=None,
-        description=(
-            "Seconds to wait for the next bytes of an answer, 0.1 to 3,600. "
-            f"Default: {EffectiveKnobs.read_timeout_seconds:g}."
-        ),
+    read_timeout_seconds: Annotated[float, Field(ge=0.1, le=3_600)] | None = Field(
+        default=None, description="Seconds to wait for the next bytes of an answer"
     )
-    retry_attempts: Annotated[int, whole_number(1, 100)] | None = Field(
-        default=None,
-        description=(
-            "Attempts at one request, the first one included, 1 to 100. "
-            f"Default: {EffectiveKnobs.retry_attempts}."
-        ),
+    retry_attempts: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None, description="Attempts at one request, the first one included"
     )
-    retry_seconds: Annotated[float, number(0, 86_400)] | None = Field(
-        default=None,
-        description=(
-            "Seconds within which one request may be tried again, 0 to 86,400. "
-            f"Default: {EffectiveKnobs.retry_seconds:g}."
-        ),
+    retry_seconds: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
+        default=None, description="Seconds within which one request may be tried again"
     )
     max_pages: MaxPages | None = Field(
         default=None,
-        description=(
-            "Pages after which the sync of an account fails, as a guard against a list that never "
-            f"ends; 0: no ceiling. Default: {EffectiveKnobs.max_pages:,}."
-        ),
+        description="Pages after which the sync of an account fails, as a guard against a list "
+        "that never ends; 0: no ceiling",
     )
 
 
 def describe_knob(name: str) -> str:
-    """Give a knob's description, with its unit and default."""
-    return TrutoKnobs.model_fields[name].description or ""
+    """Describe a knob, with its unit, its bounds and its default."""
+    bounds = list_choices(find_schema(TrutoKnobs, name))
+    default = getattr(EffectiveKnobs, name)
+    shown = default if isinstance(default, str) else f"{default:,}"
+    sentences = [TrutoKnobs.model_fields[name].description or "", *bounds, f"Default: {shown}"]
+    return " ".join(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences)
 
 
 def resolve_knobs(
@@ -169,9 +129,8 @@ def resolve_knobs(
     try:
         from_resource = TrutoKnobs.model_validate(dict(resource_fields))
     except ValidationError as error:
-        raise make_error(
-            find_mistakes(error, models=lambda path: TrutoKnobs), source="The Truto resource"
-        ) from None
+        origin = Origin(resource_fields, lambda path: TrutoKnobs)
+        raise make_error(find_mistakes(error, origin), source="The Truto resource") from None
     values: dict[str, Any] = {}
     for layer in (section, TrutoKnobs(base_url=base_url), from_resource):
         if layer is not None:

@@ -4,10 +4,11 @@ Every key is optional and None when it is not given; what holds for an account i
 account_settings.py's.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from truto_groups.settings.knobs import (
     MaxPages,
@@ -17,32 +18,23 @@ from truto_groups.settings.knobs import (
     TrutoKnobs,
 )
 from truto_groups.settings.mistakes import KeyPath
+from truto_groups.settings.query_parameters import Conditions, ListGroupsQuery
 from truto_groups.settings.validators import (
-    account_id,
-    duration,
-    flag,
-    integration_slug,
-    number,
-    number_or_auto,
-    one_of,
-    remote_data_paths,
+    AccountId,
+    Duration,
+    RemoteDataSetting,
+    Section,
+    Slug,
 )
 
-Complete = Literal["auto", "always", "never"]
-RemoteData = Literal["all", "nothing"] | tuple[tuple[str, ...], ...]
+Complete: TypeAlias = Literal["auto", "always", "never"]
+RemoteData: TypeAlias = Literal["all", "nothing"] | tuple[tuple[str, ...], ...]
 """What of ``remote_data`` is kept: everything, nothing, or what these paths of keys lead to."""
 
-Duration = Annotated[timedelta, duration()]
-Flag = Annotated[bool, flag()]
-AccountId = Annotated[str, account_id()]
-Slug = Annotated[str, integration_slug()]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DiscoverySettings(_Section):
+class DiscoverySettings(Section):
     """How accounts that are no longer listed are treated.
 
     Attributes:
@@ -52,42 +44,42 @@ class DiscoverySettings(_Section):
     """
 
     grace_period: Duration = timedelta(days=7)
-    max_missing_share: Annotated[float, number(0, 1)] = 0.5
+    max_missing_share: Share = 0.5
 
 
-class VolumeSection(_Section):
+class VolumeSection(Section):
     """How far the number of an account's groups may move from one sync to the next."""
 
-    max_fall: Annotated[float | Literal["auto"], number_or_auto(0, 1)] | None = None
-    max_rise: Annotated[float | Literal["auto"], number_or_auto(0, 1_000_000)] | None = None
-    hold_back: Flag | None = None
+    max_fall: Literal["auto"] | Share | None = None
+    max_rise: Literal["auto"] | Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    hold_back: bool | None = None
 
 
-class AccountSection(_Section):
+class AccountSection(Section):
     """What may stand under ``defaults``, an integration and an account alike."""
 
     refresh_every: Duration | None = None
     max_age: Duration | None = None
-    skip: Flag | None = None
+    skip: bool | None = None
     page_size: PageSize | None = None
     requests_at_once_per_account: RequestsAtOncePerAccount | None = None
     requests_per_10_seconds_per_account: RequestsPer10SecondsPerAccount | None = None
     max_pages: MaxPages | None = None
-    remote_data: Annotated[RemoteData, remote_data_paths()] | None = None
-    private_values: Flag | None = None
-    complete: Annotated[Complete, one_of("auto", "always", "never")] | None = None
-    volume: VolumeSection = VolumeSection()
-    record_initial_sync: Flag | None = None
-    unmapped_limit: Annotated[float, number(0, 1)] | None = None
-    query: dict[str, object] = Field(default_factory=dict)
+    remote_data: RemoteDataSetting | None = None
+    private_values: bool | None = None
+    complete: Complete | None = None
+    volume: VolumeSection = Field(default_factory=VolumeSection)
+    record_initial_sync: bool | None = None
+    unmapped_limit: Share | None = None
+    query: ListGroupsQuery = Field(default_factory=ListGroupsQuery)
 
 
-class FileSections(_Section):
+class FileSections(Section):
     """The whole settings file."""
 
-    truto: TrutoKnobs = TrutoKnobs()
-    discovery: DiscoverySettings = DiscoverySettings()
-    defaults: AccountSection = AccountSection()
+    truto: TrutoKnobs = Field(default_factory=TrutoKnobs)
+    discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
+    defaults: AccountSection = Field(default_factory=AccountSection)
     integrations: dict[Slug, AccountSection] = Field(default_factory=dict)
     accounts: dict[AccountId, AccountSection] = Field(default_factory=dict)
 
@@ -101,27 +93,30 @@ KEY_HOMES = {
 """Where a key belongs, for one that stands in the wrong place."""
 
 
-def find_model(path: KeyPath) -> type[BaseModel] | None:
+def find_model(path: KeyPath) -> type[Section] | None:
     """Find which model describes the mapping at a path; None when its keys are free."""
-    match path:
+    match tuple(key for key in path if isinstance(key, str)):
         case ():
             return FileSections
         case ("truto",):
             return TrutoKnobs
         case ("discovery",):
             return DiscoverySettings
-        case ("defaults",) | ("integrations" | "accounts", _):
-            return AccountSection
-        case ("defaults", "volume") | ("integrations" | "accounts", _, "volume"):
-            return VolumeSection
+        case ("defaults", *inner) | ("integrations" | "accounts", _, *inner):
+            return _ACCOUNT_MODELS.get(tuple(inner))
         case _:
             return None
 
 
+_ACCOUNT_MODELS: Mapping[KeyPath, type[Section]] = {
+    (): AccountSection,
+    ("volume",): VolumeSection,
+    ("query",): ListGroupsQuery,
+    ("query", "created_at"): Conditions,
+    ("query", "updated_at"): Conditions,
+}
+
+
 def may_be_empty(path: KeyPath) -> bool:
     """Whether a key without a value is fine: a section whose lines are all commented out."""
-    return (
-        path in {("integrations",), ("accounts",)}
-        or find_model(path) is not None
-        or path[-1:] == ("query",)
-    )
+    return path in {("integrations",), ("accounts",)} or find_model(path) is not None

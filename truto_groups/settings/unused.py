@@ -29,8 +29,9 @@ def find_unused_settings(
         One sentence per stray key, with its line and the known key that may be meant; of very many
         the first ones.
     """
+    known = {*account_ids, *settings.partition_keys.values()}
     return [
-        *islice(_find_accounts(settings, account_ids), _MOST_TOLD),
+        *islice(_find_accounts(settings, known), _MOST_TOLD),
         *islice(_find_integrations(settings, integrations), _MOST_TOLD),
     ]
 

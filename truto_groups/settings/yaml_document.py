@@ -21,7 +21,9 @@ _TRUE = {"true", "yes", "on", "y"}
 _DEEPEST = 40
 _LONGEST_WORDED = 1 << 18
 _TOO_DEEP = "exceeded maximum nesting depth"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _UNREADABLE = object()
+_HALF = "Write the whole character instead of its \\u escape"
 _MARK = "remove the & and * marks and write it out; defaults and integrations share settings"
 
 
@@ -147,6 +149,9 @@ class _Reader:
                 self._add(line, path, "has a key that is not text", "Write key: value")
                 continue
             key = str(key_node.value)
+            if _HALF_CHARACTER.search(key):
+                self._add(line, path, "has a key with half a character", _HALF)
+                continue
             inner = (*path, key)
             if key_node.tag == f"{_TAG}merge":
                 self._add(line, inner, "is a merge key, which is not read", _MARK.capitalize())
@@ -163,6 +168,9 @@ class _Reader:
         text = str(node.value)
         kind = node.tag.removeprefix(_TAG)
         is_plain = not node.style
+        if _HALF_CHARACTER.search(text):
+            self._add(self.document.lines[path], path, "holds half a character", _HALF)
+            return _UNREADABLE
         self.document.written[path] = text if is_plain else f'"{text}"'
         if kind == "null":
             return None

@@ -9,6 +9,7 @@ here knows Dagster.
     fetch     pages, fetched in a thread of its own
     split     a page taken apart into records, letter by letter
     land      the run's private room: pages landed, counted, profiled
+    judge     what was landed: did it change, and may it be published
     settle    what becomes of accounts: unchanged, published, held back, failed
     publish   one transaction that replaces the rows of accounts
     replay    the same from raw records, without a request

@@ -17,10 +17,10 @@ from truto_groups.drift.findings import findings_to_json
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.settings import AccountSettings
+from truto_groups.sync.judge import digest_answer
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_held_back
 from truto_groups.sync.publish import ReplacedAccount, Replacement, release_held_back, replace_rows
-from truto_groups.sync.settle import digest_answer
 from truto_groups.sync.waiting import digest_of, read_pending
 from truto_groups.text.secrecy import redact
 from truto_groups.warehouse.database import (
@@ -169,15 +169,15 @@ def _land(staging: Staging, one: PendingAcceptance, settings: AccountSettings) -
     Raises:
         AcceptanceRefusedError: Some of it is missing, or it is too long.
     """
-    key = one.integrated_account_id
+    account_id = one.integrated_account_id
     with _blaming([one]):
-        land_held_back(staging, key, settings=settings)
-        landed = staging.inspect([key])[key]
+        land_held_back(staging, account_id, settings=settings)
+        landed = staging.inspect([account_id])[account_id]
     if landed.group_count != one.group_count:
         raise AcceptanceRefusedError(
-            f"Of integrated account {key} {landed.group_count:,} groups wait in held_back_groups, "
-            f"and it had {one.group_count:,} when it was held back: something else has changed "
-            "them.",
+            f"Of integrated account {account_id} {landed.group_count:,} groups wait in "
+            f"held_back_groups, and it had {one.group_count:,} when it was held back: something "
+            "else has changed them.",
             advice="Nothing was accepted. Sync the account again.",
         )
     return digest_answer(
@@ -196,7 +196,7 @@ def _blaming(accounts: Sequence[PendingAcceptance]) -> Generator[None]:
         yield
     except _BLAMABLE as error:
         raise_interruption(error)
-        keys = ", ".join(one.integrated_account_id for one in accounts)
+        account_ids = ", ".join(one.integrated_account_id for one in accounts)
         is_too_long = isinstance(error, duckdb.OutOfMemoryException)
         reason = (
             "need more memory at once than a run takes"
@@ -204,7 +204,7 @@ def _blaming(accounts: Sequence[PendingAcceptance]) -> Generator[None]:
             else f"cannot be published: {redact(first_line(error))}"
         )
         raise AcceptanceRefusedError(
-            f"The groups of integrated account {keys} {reason}.",
+            f"The groups of integrated account {account_ids} {reason}.",
             advice="Nothing was accepted. Accept the other accounts without it; of this one leave "
             "out what is long, `query: {truto_exclude_fields: [remote_data]}` in the settings "
             "file, and sync it again.",

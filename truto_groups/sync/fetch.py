@@ -16,7 +16,7 @@ from typing import Protocol
 
 from truto_groups.errors import DatabaseError, TokenRejectedError, TrutoGroupsError, tell_unforeseen
 from truto_groups.truto import GroupsRequest, TrutoClient
-from truto_groups.truto.pages import CompleteWalk, Page, SyncStats
+from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats
 
 _WAITING_BYTES = 48 << 20
 _STOP_SECONDS = 5.0

@@ -78,6 +78,7 @@ class Staging:
         self._execute("ATTACH ':memory:' AS staging")
         self._execute("SET preserve_insertion_order = false")
         self._is_within = False
+        self._with_copies: dict[str, LandedCounts] = {}
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self._execute(text)
@@ -151,28 +152,28 @@ class Staging:
         return unreadable
 
     def inspect(self, integrated_account_ids: Sequence[str]) -> dict[str, LandedAccount]:
-        """Count what was landed for accounts, and keep of each id the later copy only."""
-        keys = {"ids": list(integrated_account_ids)}
-        copies = self._count_copies(keys)
+        """Count what was landed for accounts, and keep of each id the later copy only.
+
+        Copies that were dropped are counted again when it is asked again.
+        """
+        ids = {"ids": list(integrated_account_ids)}
+        copies = self._count_copies(ids)
         if copies:
-            before = self._count(keys, copies)
+            before = self._count(ids, copies)
             self._ask("drop_duplicates", ids=list(copies))
-            after = self._count(keys, copies)
-            landed = {
-                key: replace(after[key], counts=before[key].counts)
-                for key in integrated_account_ids
-            }
-        else:
-            landed = self._count(keys, copies)
-        return landed
+            self._with_copies |= {account_id: before[account_id].counts for account_id in copies}
+        return {
+            account_id: replace(landed, counts=self._with_copies.get(account_id, landed.counts))
+            for account_id, landed in self._count(ids, copies).items()
+        }
 
     def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
         found: dict[str, list[tuple[str, int]]] = {}
         if integrated_account_ids:
             rows = self._ask("profile", ids=list(integrated_account_ids))
-            for key, structure, count in rows:
-                found.setdefault(key, []).append((structure, count))
+            for account_id, structure, count in rows:
+                found.setdefault(account_id, []).append((structure, count))
         return found
 
     def preview(self, integrated_account_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -213,31 +214,33 @@ class Staging:
                 "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
                 {"ids": list(integrated_account_ids)},
             )
+            for account_id in integrated_account_ids:
+                self._with_copies.pop(account_id, None)
 
-    def _count_copies(self, keys: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-        rows = self._ask("count_duplicates", **keys)
+    def _count_copies(self, ids: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
+        rows = self._ask("count_duplicates", **ids)
         return {row[0]: (row[1], row[2]) for row in rows}
 
     def _count(
-        self, keys: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
+        self, ids: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
     ) -> dict[str, LandedAccount]:
         values: dict[str, dict[str, dict[str, int]]] = {}
-        for key, what, value, count in self._ask("profile_values", **keys):
-            values.setdefault(key, {}).setdefault(what, {})[value] = count
-        landed = {key: _NOTHING for key in keys["ids"]}
-        for row in self._ask("count_landed", **keys):
-            key = row[0]
+        for account_id, what, value, count in self._ask("profile_values", **ids):
+            values.setdefault(account_id, {}).setdefault(what, {})[value] = count
+        landed = {account_id: _NOTHING for account_id in ids["ids"]}
+        for row in self._ask("count_landed", **ids):
+            account_id = row[0]
             counts = LandedCounts(
                 record_count=row[1],
                 missing_id_count=row[3],
                 unreadable_instants={"created_at": row[4], "updated_at": row[5]},
                 unmapped_count=row[6],
-                group_types=values.get(key, {}).get("group_type", {}),
-                id_forms=values.get(key, {}).get("id_form", {}),
-                duplicate_id_count=copies.get(key, (0, 0))[0],
-                differing_id_count=copies.get(key, (0, 0))[1],
+                group_types=values.get(account_id, {}).get("group_type", {}),
+                id_forms=values.get(account_id, {}).get("id_form", {}),
+                duplicate_id_count=copies.get(account_id, (0, 0))[0],
+                differing_id_count=copies.get(account_id, (0, 0))[1],
             )
-            landed[key] = LandedAccount(
+            landed[account_id] = LandedAccount(
                 counts, group_count=row[2], records_digest=row[8], repeated_field_count=row[7]
             )
         return landed

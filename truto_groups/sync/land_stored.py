@@ -31,9 +31,9 @@ def land_raw_records(
         staging,
         integrated_account_id,
         settings,
-        places="SELECT id FROM raw_groups WHERE integrated_account_id = $key ORDER BY id",
+        places="SELECT id FROM raw_groups WHERE integrated_account_id = $account_id ORDER BY id",
         records="SELECT record::VARCHAR FROM raw_groups "
-        "WHERE integrated_account_id = $key AND id BETWEEN $first AND $last",
+        "WHERE integrated_account_id = $account_id AND id BETWEEN $first AND $last",
     )
 
 
@@ -51,28 +51,30 @@ def land_held_back(
         integrated_account_id,
         settings,
         places="SELECT position FROM held_back_groups "
-        "WHERE integrated_account_id = $key ORDER BY position",
+        "WHERE integrated_account_id = $account_id ORDER BY position",
         records="SELECT record::VARCHAR FROM held_back_groups "
-        "WHERE integrated_account_id = $key AND position BETWEEN $first AND $last "
+        "WHERE integrated_account_id = $account_id AND position BETWEEN $first AND $last "
         "ORDER BY position",
     )
 
 
 def _land(
-    staging: Staging, key: str, settings: AccountSettings, *, places: str, records: str
+    staging: Staging, account_id: str, settings: AccountSettings, *, places: str, records: str
 ) -> None:
-    found = [row[0] for row in staging.connection.execute(places, {"key": key}).fetchall()]
+    found = [
+        row[0] for row in staging.connection.execute(places, {"account_id": account_id}).fetchall()
+    ]
     size = _RECORDS_AT_FIRST
     for number in count(1):
         chosen, found = found[:size], found[size:]
         if not chosen:
             return
-        texts = _read(staging, records, key=key, first=chosen[0], last=chosen[-1])
-        page = StagedPage(key, number, f"[{','.join(texts)}]", settings.remote_data)
+        texts = _read(staging, records, account_id=account_id, first=chosen[0], last=chosen[-1])
+        page = StagedPage(account_id, number, f"[{','.join(texts)}]", settings.remote_data)
         if unreadable := staging.land([page]):
             raise RawRecordsError(
-                f"The records kept of integrated account {key} cannot be read back: "
-                f"{unreadable[key]}.",
+                f"The records kept of integrated account {account_id} cannot be read back: "
+                f"{unreadable[account_id]}.",
                 advice="Sync the account again: materialize raw_groups for it.",
             )
         mean = max(1, len(page.records) // len(texts))

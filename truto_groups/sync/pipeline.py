@@ -30,11 +30,12 @@ from truto_groups.sync.fetch import (
     StartedOver,
     Throttled,
 )
+from truto_groups.sync.judge import LandedSync
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
-from truto_groups.sync.settle import AccountResult, LandedSync, settle
+from truto_groups.sync.settle import AccountResult, settle
 from truto_groups.text.logs import get_logger
-from truto_groups.truto.pages import SyncStats
+from truto_groups.truto.walk_results import SyncStats
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.interruption import find_interruption, raise_interruption
 from truto_groups.warehouse.ledger_table import Attempt, Start, interrupt_attempts, start_attempts
@@ -239,9 +240,11 @@ class _Run:
             for arrived in wanted:
                 if arrived.sync.id not in unreadable:
                     self.progress.land(arrived)
-            for key, reason in unreadable.items():
-                self.fetches.give_up(key)
-                self._fail(self.progress.find(key), _unreadable(key, reason), SyncStats())
+            for account_id, reason in unreadable.items():
+                self.fetches.give_up(account_id)
+                self._fail(
+                    self.progress.find(account_id), _unreadable(account_id, reason), SyncStats()
+                )
 
     def _is_time_to_land(self) -> bool:
         """Whether enough pages wait for a statement of their own, which costs some milliseconds."""
@@ -349,17 +352,17 @@ def _as_landed(sync: AccountSync) -> LandedSync | None:
     )
 
 
-def _unreadable(key: str, reason: str) -> EnvelopeError:
+def _unreadable(account_id: str, reason: str) -> EnvelopeError:
     return EnvelopeError(
-        f"The groups of integrated account {key} cannot be read, {reason}.",
+        f"The groups of integrated account {account_id} cannot be read, {reason}.",
         advice="Nothing was published. Ask Truto's support, naming the account; the next "
         "sync tries again.",
-        integrated_account_id=key,
+        integrated_account_id=account_id,
     )
 
 
-def _incomplete(key: str) -> UnforeseenError:
+def _incomplete(account_id: str) -> UnforeseenError:
     return UnforeseenError(
-        f"Not every page of integrated account {key} could be landed.",
+        f"Not every page of integrated account {account_id} could be landed.",
         advice="Nothing was published; the next sync tries again. Please report it.",
     )

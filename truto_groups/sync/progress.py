@@ -12,7 +12,7 @@ from enum import Enum
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.settings import AccountSettings
 from truto_groups.truto import GroupsRequest
-from truto_groups.truto.pages import CompleteLanding, CompleteWalk, Page, prove_landed
+from truto_groups.truto.walk_results import CompleteLanding, CompleteWalk, Page, prove_landed
 
 
 class Stage(Enum):

@@ -1,7 +1,7 @@
 """Replace the rows of accounts by what was landed: all of it in one transaction, or nothing.
 
 What may be published was decided before (see settle.py); what differs is worked out in
-``sql/publish.sql``. An account's raw records, groups, breakdown, changes and ledger row always
+``sql/publish/``. An account's raw records, groups, breakdown, changes and ledger row always
 change together.
 """
 
@@ -12,6 +12,9 @@ from datetime import datetime
 from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.statements import statement, statements
+
+# The files of sql/publish/, in the order in which they run.
+_STEPS = ("repair", "compare", "explain", "replace", "record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,14 @@ def replace_rows(
         run_id=run_id,
         normalization_version=NORMALIZATION_VERSION,
         compared_ids=sorted(compared),
-        landed_ids=sorted(compared & {key for (key,) in landed}),
+        landed_ids=sorted(compared & {account_id for (account_id,) in landed}),
     )
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
     connection.execute(statement("batch"), columns).fetchall()
-    for text in statements("publish"):
-        connection.execute(text).fetchall()
+    for step in _STEPS:
+        for text in statements(f"publish/{step}"):
+            connection.execute(text).fetchall()
     rows = connection.execute(
         "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
     ).fetchall()
@@ -105,11 +109,11 @@ def replace_rows(
     for integrated_account_id, change, count in rows:
         counts[integrated_account_id][change] = count
     initial = [account.integrated_account_id for account in accounts if account.is_initial]
-    differing = [key for key, changes in counts.items() if changes]
+    differing = [account_id for account_id, changes in counts.items() if changes]
     rebuild_breakdown(connection, [*initial, *differing])
     return {
-        key: Replacement(**changes, remote_changes=remote.get(key, {}))
-        for key, changes in counts.items()
+        account_id: Replacement(**changes, remote_changes=remote.get(account_id, {}))
+        for account_id, changes in counts.items()
     }
 
 

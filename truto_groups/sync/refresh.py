@@ -1,7 +1,7 @@
 """Refresh the accounts of a run: fetched from Truto, replayed from raw records, or rebuilt.
 
-Takes partition keys and yields what became of each account. Which keys there are, and what a
-result looks like in the UI, is defs/'s.
+Takes ids of accounts and yields what became of each. Which there are, and what a result looks like
+in the UI, is defs/'s.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
+from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.model import KnownAccount, ListedAccount
-from truto_groups.accounts.planning import find_obstacle
 from truto_groups.errors import (
     NotFoundError,
     RawRecordsError,
@@ -62,7 +62,7 @@ class PassedOver:
 
 def refresh_accounts(
     session: Session,
-    keys: Sequence[str],
+    account_ids: Sequence[str],
     *,
     run_id: str,
     open_fetcher: OpenFetcher = Fetcher,
@@ -72,7 +72,7 @@ def refresh_accounts(
 
     Args:
         session: What the run works with.
-        keys: Integrated account ids; those not known yet are looked up.
+        account_ids: Integrated account ids; those not known yet are looked up.
         run_id: The Dagster run.
         open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
         counted: Where pages, throttling and waiting are counted; results are for the receiver to.
@@ -88,25 +88,31 @@ def refresh_accounts(
     """
     open_client = session.find_client()
     with mark_alive(session.database, run_id):
-        known = _prepare(session, keys)
-        missing = [key for key in keys if key not in known]
+        known = _prepare(session, account_ids)
+        missing = [account_id for account_id in account_ids if account_id not in known]
         # A person who picks one account that was not active may have just had it reconnected.
-        doubtful = [key for key in keys if len(keys) == 1 and key in known]
-        doubtful = [key for key in doubtful if not known[key].is_active]
+        doubtful = [
+            account_id
+            for account_id in account_ids
+            if len(account_ids) == 1 and account_id in known
+        ]
+        doubtful = [account_id for account_id in doubtful if not known[account_id].is_active]
         yield from _look_up(session, [*missing, *doubtful], known, run_id=run_id)
         planned: list[PlannedSync] = []
-        for key in keys:
-            account = known.get(key)
+        for account_id in account_ids:
+            account = known.get(account_id)
             if account is None:
                 continue
             settings = session.settings_for(account)
             reason = find_obstacle(account, skip=settings.skip)
             mistake = session.settings.find_mistake(account.id, account.integration)
             if reason is not None:
-                yield PassedOver(key, reason)
+                yield PassedOver(account_id, reason)
             elif mistake is not None:
                 conditions = account.conditions(settings.digest)
-                yield _record_failure(session, key, mistake, conditions=conditions, run_id=run_id)
+                yield _record_failure(
+                    session, account_id, mistake, conditions=conditions, run_id=run_id
+                )
             else:
                 planned.append(plan_sync(session, account))
         count_order = partial(count_first_request, session.database)
@@ -130,7 +136,7 @@ def refresh_accounts(
 
 
 def replay_accounts(
-    session: Session, keys: Sequence[str], *, run_id: str
+    session: Session, account_ids: Sequence[str], *, run_id: str
 ) -> Iterator[AccountResult | PassedOver]:
     """Rebuild groups and what lies below from raw_groups, without a request.
 
@@ -140,26 +146,26 @@ def replay_accounts(
     Raises:
         DatabaseError: Nothing can be written.
     """
-    known = _read_synced(session, keys)
-    for key in keys:
-        if key in known:
-            yield _replay(session, known[key], run_id=run_id)
+    known = _read_synced(session, account_ids)
+    for account_id in account_ids:
+        if account_id in known:
+            yield _replay(session, known[account_id], run_id=run_id)
         else:
-            yield PassedOver(key, "It was never synced: materialize raw_groups for it.")
+            yield PassedOver(account_id, "It was never synced: materialize raw_groups for it.")
 
 
-def rebuild_account_breakdowns(session: Session, keys: Sequence[str]) -> list[KnownAccount]:
+def rebuild_account_breakdowns(session: Session, account_ids: Sequence[str]) -> list[KnownAccount]:
     """Count the groups of accounts anew by type, without a request.
 
     Returns:
         The accounts concerned; those that were never synced are left out.
     """
-    synced = _read_synced(session, keys)
+    synced = _read_synced(session, account_ids)
     rebuild_breakdowns(session.database, list(synced))
     return list(synced.values())
 
 
-def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+def _prepare(session: Session, account_ids: Sequence[str]) -> dict[str, KnownAccount]:
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
         end_killed_attempts(
@@ -168,14 +174,14 @@ def _prepare(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
             now=session.clock(),
         )
         resume_count(session.database, connection)
-        wanted = set(keys)
+        wanted = set(account_ids)
         return {a.id: a for a in read_known_accounts(connection) if a.id in wanted}
 
 
-def _read_synced(session: Session, keys: Sequence[str]) -> dict[str, KnownAccount]:
+def _read_synced(session: Session, account_ids: Sequence[str]) -> dict[str, KnownAccount]:
     """Read those of the accounts that were ever published."""
     with session.database.reading() as connection:
-        synced = find_replayable(connection, keys)
+        synced = find_replayable(connection, account_ids)
         return {a.id: a for a in read_known_accounts(connection) if a.id in synced}
 
 
@@ -201,14 +207,14 @@ def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountR
 
 
 def _look_up(
-    session: Session, keys: Sequence[str], known: dict[str, KnownAccount], *, run_id: str
+    session: Session, account_ids: Sequence[str], known: dict[str, KnownAccount], *, run_id: str
 ) -> Iterator[AccountResult]:
     """Ask Truto for accounts that no listing told of, or that may be active by now."""
-    if not keys:
+    if not account_ids:
         return
     open_client = session.find_client()
     turn = begin_listing(session.database)
-    answers = look_up_accounts(open_client, keys)
+    answers = look_up_accounts(open_client, account_ids)
     found = [answer for answer in answers.values() if isinstance(answer, ListedAccount)]
     if found:
         with session.database.writing() as connection:
@@ -219,19 +225,19 @@ def _look_up(
                 remember_look_up(connection, [account.id for account in newest], turn)
             ids = {account.id for account in found}
             known |= {a.id: a for a in read_known_accounts(connection) if a.id in ids}
-    for key, answer in answers.items():
-        if key in known:
+    for account_id, answer in answers.items():
+        if account_id in known:
             continue
-        error = answer if isinstance(answer, TrutoError) else _not_listed(key)
-        yield _record_failure(session, key, error, run_id=run_id)
+        error = answer if isinstance(answer, TrutoError) else _not_listed(account_id)
+        yield _record_failure(session, account_id, error, run_id=run_id)
 
 
-def _not_listed(key: str) -> NotFoundError:
+def _not_listed(account_id: str) -> NotFoundError:
     return NotFoundError(
-        f"Integrated account {key} was there when it was looked up, and a listing that was asked "
-        "for later does not hold it.",
+        f"Integrated account {account_id} was there when it was looked up, and a listing that was "
+        "asked for later does not hold it.",
         advice="It was removed meanwhile. If it was not, the next listing adds it.",
-        integrated_account_id=key,
+        integrated_account_id=account_id,
     )
 
 
@@ -253,17 +259,19 @@ def plan_sync(session: Session, account: KnownAccount) -> PlannedSync:
 
 def _record_failure(
     session: Session,
-    key: str,
+    account_id: str,
     error: TrutoGroupsError,
     *,
     run_id: str,
     conditions: str | None = None,
 ) -> AccountResult:
     """Write an attempt that failed before anything could be fetched."""
-    attempt = Attempt(key, "failed", error_kind=error.kind, error=str(error), conditions=conditions)
+    attempt = Attempt(
+        account_id, "failed", error_kind=error.kind, error=str(error), conditions=conditions
+    )
     now = session.clock()
     with session.database.writing() as connection:
-        start = Start(key, count_first_request(session.database), now)
+        start = Start(account_id, count_first_request(session.database), now)
         start_attempts(connection, [start], run_id=run_id)
         finish_attempts(connection, [attempt], run_id=run_id, now=now)
     return AccountResult(attempt)

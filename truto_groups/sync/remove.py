@@ -61,14 +61,14 @@ def _remove(
     run_id: str,
     clock: Callable[[], datetime],
 ) -> list[str]:
-    keys = [account.id for account in accounts]
+    account_ids = [account.id for account in accounts]
 
     def write() -> None:
         with database.writing(staging.connection) as connection:
             replaced = [ReplacedAccount(a.id, a.integration, a.tenant_id) for a in accounts]
             now = take_instant(connection, clock)
             replace_rows(connection, replaced, run_id=run_id, now=now)
-            forget_accounts(connection, keys)
+            forget_accounts(connection, account_ids)
 
     try:
         staging.with_room(write)
@@ -81,13 +81,13 @@ def _remove(
                 _remove(staging, database, [account], run_id=run_id, clock=clock)
                 for account in accounts
             ]
-            return [key for found in alone for key in found]
+            return [account_id for found in alone for account_id in found]
         logger.warning(
             "Integrated account %s, whose grace period is over, could not be removed (%s: %s). "
             "Its rows stay; the next tick tries again.",
-            keys[0],
+            account_ids[0],
             type(error).__name__,
             redact(first_line(error)),
         )
         return []
-    return keys
+    return account_ids

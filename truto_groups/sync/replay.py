@@ -89,9 +89,9 @@ def find_replayable(
 
     Those that have rows are among them, whatever the ledger knows.
     """
-    keys = list(integrated_account_ids)
-    rows = connection.execute(statement("count_rows"), {"ids": keys}).fetchall()
-    return frozenset(row[0] for row in rows) | read_confirmations(connection, keys).keys()
+    account_ids = list(integrated_account_ids)
+    rows = connection.execute(statement("count_rows"), {"ids": account_ids}).fetchall()
+    return frozenset(row[0] for row in rows) | read_confirmations(connection, account_ids).keys()
 
 
 def _guard_raw_records(connection: Connection, integrated_account_id: str) -> None:

@@ -7,6 +7,7 @@ errors and logs of libraries that quote it can be told.
 import json
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+# pydantic's SecretStr hides a secret where we show it, not where a library or a server quotes it.
 # Shorter ones would be found in words that have nothing to do with them.
 _SHORTEST = 4
 _SHORTEST_BARE_PATH = 12
@@ -21,7 +22,9 @@ def hide(secret: str, *, name: str = "secret") -> None:
         name: What it is, which is told in its place.
     """
     if len(secret) >= _SHORTEST:
-        forms = (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
+        # Of a variable that is not UTF-8, Python makes half characters, which quote() refuses.
+        plain = secret.encode(errors="surrogatepass")
+        forms = (secret, quote(plain, safe=""), quote(plain), quote_plus(plain))
         _hidden.update(dict.fromkeys((*forms, json.dumps(secret)[1:-1]), f"[{name}]"))
 
 

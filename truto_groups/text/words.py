@@ -5,6 +5,7 @@ How a duration is written in the settings file is settings/durations.py's.
 
 from datetime import datetime, timedelta
 
+# humanize writes "2 days" alone or "2 days and 3 hours" in full, and is one more to install.
 _MINUTE = timedelta(minutes=1)
 
 

@@ -26,10 +26,10 @@ from truto_groups.truto.envelope import MalformedError, read_object, read_spoile
 from truto_groups.truto.exchange import Exchange
 from truto_groups.truto.limits import RequestLimits
 from truto_groups.truto.options import ClientOptions, GroupsRequest
-from truto_groups.truto.pages import CompleteWalk, SyncStats
 from truto_groups.truto.redaction import guard_logs
 from truto_groups.truto.refusals import Subject
 from truto_groups.truto.walk import GROUPS_PATH, GroupsWalk, Land, Restart
+from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 
 T = TypeVar("T")
 

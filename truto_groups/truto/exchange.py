@@ -32,7 +32,6 @@ from truto_groups.truto.limits import (
     RequestLimits,
 )
 from truto_groups.truto.options import ClientOptions
-from truto_groups.truto.pages import SyncStats
 from truto_groups.truto.redaction import build_redactor
 from truto_groups.truto.refusals import (
     UNAUTHORIZED,
@@ -52,6 +51,7 @@ from truto_groups.truto.retry import (
     tell_of_rate_limit,
 )
 from truto_groups.truto.setbacks import SHARED_KEY, Setback, build_give_up
+from truto_groups.truto.walk_results import SyncStats
 
 T = TypeVar("T")
 MAX_REDIRECTS: Final = 5

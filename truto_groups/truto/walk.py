@@ -35,8 +35,8 @@ from truto_groups.truto.envelope import (
 from truto_groups.truto.exchange import Answer, Exchange
 from truto_groups.truto.limits import Ceiling
 from truto_groups.truto.options import GroupsRequest
-from truto_groups.truto.pages import CompleteWalk, Page, SyncStats, seal_walk
 from truto_groups.truto.refusals import Subject, shorten
+from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats, seal_walk
 
 GROUPS_PATH: Final = "/unified/user-directory/groups"
 PARTIAL_INTEGRATIONS: Final = frozenset({"15five", "jfrog"})

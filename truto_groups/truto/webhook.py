@@ -17,6 +17,7 @@ from truto_groups.truto.network import check_network
 from truto_groups.truto.redaction import guard_logs
 
 
+# Dagster's own go to Slack, Teams or mail; none to an address that is a secret itself.
 def post_json(
     url: str, payload: Mapping[str, object], *, within_seconds: float = 10.0
 ) -> str | None:

@@ -92,7 +92,7 @@ def remember_look_up(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str], turn: ListingTurn
 ) -> None:
     """Remember that accounts were looked up, until a newer complete listing is written."""
-    names = [f"{_LOOKED_UP}{key}" for key in integrated_account_ids]
+    names = [f"{_LOOKED_UP}{account_id}" for account_id in integrated_account_ids]
     connection.execute(
         "DELETE FROM database_properties WHERE name IN (SELECT unnest($names))", {"names": names}
     ).fetchall()

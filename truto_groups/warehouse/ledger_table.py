@@ -152,10 +152,10 @@ def read_confirmations(
     connection: duckdb.DuckDBPyConnection, integrated_account_ids: Sequence[str]
 ) -> Mapping[str, str | None]:
     """Read which accounts were ever confirmed, with the digest of what their rows were made of."""
-    keys = list(integrated_account_ids)
-    rows = connection.execute(statement("read_confirmations"), {"ids": keys}).fetchall()
+    account_ids = list(integrated_account_ids)
+    rows = connection.execute(statement("read_confirmations"), {"ids": account_ids}).fetchall()
     # One that was removed and is listed again is confirmed in the ledger alone, which is long.
-    missing = sorted(set(keys) - {row[0] for row in rows})
+    missing = sorted(set(account_ids) - {row[0] for row in rows})
     if missing:
         rows += connection.execute(
             statement("read_earlier_confirmations"), {"ids": missing}

@@ -30,8 +30,8 @@ def read_shape_rows(
         statement("read_shapes"), {"ids": list(integrated_account_ids)}
     ).fetchall()
     found: dict[str, list[ShapeRow]] = {}
-    for key, is_baseline, shape, findings in rows:
-        found.setdefault(key, []).append((is_baseline, shape, findings))
+    for account_id, is_baseline, shape, findings in rows:
+        found.setdefault(account_id, []).append((is_baseline, shape, findings))
     return found
 
 
@@ -85,20 +85,22 @@ def write_shapes(
     """Keep what attempts looked like; an account's first published one is its baseline."""
     if not audited:
         return
-    keys = list(audited)
-    verdicts = {key: one.verdict for key, one in audited.items()}
+    account_ids = list(audited)
+    verdicts = {account_id: one.verdict for account_id, one in audited.items()}
     having = {
         row[0]
         for row in connection.execute(
             "SELECT integrated_account_id FROM account_shapes "
             "WHERE is_baseline AND integrated_account_id IN (SELECT unnest($ids))",
-            {"ids": keys},
+            {"ids": account_ids},
         ).fetchall()
     }
     parameters = {
-        "integrated_account_id": keys,
-        "is_published": [key in published for key in keys],
-        "is_baseline": [key in published and key not in having for key in keys],
+        "integrated_account_id": account_ids,
+        "is_published": [account_id in published for account_id in account_ids],
+        "is_baseline": [
+            account_id in published and account_id not in having for account_id in account_ids
+        ],
         "group_count": [verdict.volume.observed for verdict in verdicts.values()],
         "digest": [verdict.shape.digest for verdict in verdicts.values()],
         "shape": [verdict.shape.to_json() for verdict in verdicts.values()],
@@ -115,4 +117,4 @@ def write_shapes(
     connection.execute(
         statement("write_shapes"), {**parameters, "run_id": run_id, "now": now}
     ).fetchall()
-    connection.execute(statement("prune_shapes"), {"ids": keys}).fetchall()
+    connection.execute(statement("prune_shapes"), {"ids": account_ids}).fetchall()

@@ -1,4 +1,4 @@
-"""Read the SQL files of ``truto_groups/sql``. What they say is theirs alone."""
+"""Read the SQL files of ``truto_groups/warehouse/sql``. What they say is theirs alone."""
 
 from functools import cache
 from importlib import resources

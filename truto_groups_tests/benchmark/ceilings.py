@@ -16,7 +16,7 @@ from pathlib import Path
 from truto_groups.sandbox import GeneratedGroups, Request, Response, SandboxServer, make_account
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.benchmark.measure import PACKAGE, describe_machine
 from truto_groups_tests.benchmark.server import GROUPS_PATH, TOKEN, account_id, make_group
 

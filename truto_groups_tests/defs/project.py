@@ -17,8 +17,10 @@ import pytest
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.partitions import integrated_accounts
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
+from truto_groups.sync.refresh import refresh_accounts
+from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database
 
 META = "meta"
@@ -75,6 +77,13 @@ class Project:
         """Refresh all accounts in one run."""
         keys = self.instance.get_dynamic_partitions(str(integrated_accounts.name))
         return self.run("refresh_groups", tags=range_tags(keys[0], keys[-1]))
+
+    def publish(self, *keys: str) -> None:
+        """Publish accounts without a run; nothing of it is in Dagster's history."""
+        session = open_session(self.resources["truto"], self.resources["duckdb"])
+        for result in refresh_accounts(session, keys, run_id="before"):
+            assert isinstance(result, AccountResult)
+            assert result.attempt.outcome == "published"
 
     def create(self, job: str, *, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
         """Create a run that nobody executes, as one whose process was killed."""

@@ -16,7 +16,7 @@ from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
 from truto_groups_tests.defs.project import shown_rows
-from truto_groups_tests.stand import A, B, C, Stand, group, groups_of
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand
 
 ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
@@ -45,15 +45,27 @@ def rows_of(result: dg.AssetCheckResult) -> Sequence[Any]:
     return shown_rows(result.metadata["what_to_do"].value)
 
 
-@pytest.fixture(autouse=True)
-def three_accounts(stand: Stand) -> None:
-    """A and B have twenty groups, C has none; all are published."""
+def connect_three_accounts(stand: Stand) -> None:
     stand.put(A, groups_of(20))
     stand.put(B, groups_of(20))
     stand.put(C, [])
-    stand.discover()
-    assert set(stand.outcomes(run_id="r0").values()) == {"published"}
-    stand.pass_time(hours=1)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    with open_stand(tmp_path_factory.mktemp("published")) as stand:
+        connect_three_accounts(stand)
+        stand.discover()
+        assert set(stand.outcomes(run_id="r0").values()) == {"published"}
+        stand.pass_time(hours=1)
+    return stand
+
+
+@pytest.fixture(autouse=True)
+def three_accounts(stand: Stand, published: Stand) -> None:
+    """A and B have twenty groups, C has none; all are published."""
+    connect_three_accounts(stand)
+    stand.go_on_from(published)
 
 
 def test_all_checks_pass_on_good_data_with_an_account_that_has_no_groups(stand: Stand) -> None:

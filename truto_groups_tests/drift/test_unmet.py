@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from truto_groups.drift.shape import Shape
 from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.sync.refresh import plan_sync
-from truto_groups_tests.stand import A, Stand, group
+from truto_groups_tests.stand import A, Stand, group, open_stand
 
 REMOTE: dict[str, Any] = {
     "profile": {"name": "x", "nothing": None},
@@ -14,6 +15,16 @@ REMOTE: dict[str, Any] = {
     "urn:ietf:params:scim:schemas:core:2.0:Group": {"kind": "team"},
     "empty": {},
 }
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory: pytest.TempPathFactory) -> Shape:
+    """What an account with such groups looks like."""
+    with open_stand(tmp_path_factory.mktemp("unmet")) as stand:
+        stand.put(A, [group(n, remote_data=REMOTE) for n in range(3)])
+        stand.discover()
+        result: Any = stand.sync(A)[A]
+    return result.verdict.shape
 
 
 @pytest.mark.parametrize(
@@ -29,12 +40,8 @@ REMOTE: dict[str, Any] = {
         (["urn:ietf:params:scim:schemas:core:2", "0:Group", "kind"], False),
     ],
 )
-def test_a_path_that_no_group_has_is_found(stand: Stand, path: list[str], is_met: bool) -> None:
-    stand.put(A, [group(n, remote_data=REMOTE) for n in range(3)])
-    stand.discover()
-    shape: Any = stand.sync(A)[A]
-
-    assert (find_unmet_paths((tuple(path),), shape.verdict.shape) == []) is is_met
+def test_a_path_that_no_group_has_is_found(shape: Shape, path: list[str], is_met: bool) -> None:
+    assert (find_unmet_paths((tuple(path),), shape) == []) is is_met
 
 
 def test_an_account_without_groups_tells_nothing_of_its_paths(stand: Stand) -> None:

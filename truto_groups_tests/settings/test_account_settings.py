@@ -1,5 +1,6 @@
 """What holds for one account once defaults, integration and account are laid over each other."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from truto_groups.settings import (
     AccountSettings,
     Settings,
     VolumeLimits,
+    find_unused_settings,
     read_settings,
     resolve_knobs,
 )
@@ -80,6 +82,18 @@ def test_the_narrower_wins_key_by_key_down_into_query_and_volume(tmp_path: Path)
 
     assert settings.for_account("other", "okta").query == {"name": "a", "user_id": "u"}
     assert settings.for_account(A, None).remote_data == "all"
+
+
+def test_the_file_may_name_an_account_by_its_partition_key(tmp_path: Path) -> None:
+    text = (
+        f"accounts:\n  acme.okta.aaaaaaaa: {{skip: true, max_pages: 5}}\n  {A}: {{max_pages: 6}}\n"
+    )
+    settings = replace(read(tmp_path, text), partition_keys={A: "acme.okta.aaaaaaaa"})
+
+    one = settings.for_account(A, "okta")
+    assert (one.skip, one.max_pages) == (True, 6)
+    assert settings.for_account("other", "okta").skip is False
+    assert find_unused_settings(settings, account_ids={A}, integrations=()) == []
 
 
 def test_an_integration_is_found_in_whatever_case(tmp_path: Path) -> None:

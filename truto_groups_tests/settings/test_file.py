@@ -105,6 +105,7 @@ def test_no_file_gives_the_defaults() -> None:
     ("text", "line", "what", "right"),
     [
         ("a: 1", 1, "a: is not known", "The keys here are truto, discovery, defaults"),
+        ('"[key]": 1', 1, "[key]: is not known", "The keys here are truto, discovery, defaults"),
         ("default:\n  skip: true", 1, "default: is not known", "Did you mean defaults?"),
         ("defaults:\n  max-age: 1d", 2, "defaults.max-age: is not known", "mean max_age?"),
         (
@@ -138,6 +139,7 @@ def test_no_file_gives_the_defaults() -> None:
         ("defaults:\n  max_age: yes", 2, "(which YAML reads as true) is not a dur", "6h or 7d"),
         ("defaults:\n  max_age: 1:30", 2, "1:30 is a number to YAML", '"1:30"'),
         ("defaults:\n  complete: allways", 2, "allways is no such value", "Did you mean always?"),
+        ("defaults:\n  complete: [auto]", 2, '["auto"] is no such value', "Did you mean auto?"),
         ("defaults:\n  complete: no", 2, "no (which YAML reads as false) is no", "auto, always"),
         ("defaults:\n  remote_data: some", 2, "some is neither all, nothing nor", "[profile"),
         ("defaults:\n  remote_data: []", 2, "is an empty list", "Write nothing"),
@@ -149,6 +151,12 @@ def test_no_file_gives_the_defaults() -> None:
         ("defaults:\n  page_size: 0", 2, "page_size: 0 is not a whole", "from 1 to 10,000"),
         ("defaults:\n  remote_data: ['a[0]']", 2, '"a[0]" is no dotted', "arrays are whole"),
         ("defaults:\n  volume: {max_fall: 2}", 2, "volume.max_fall: 2 is neither auto", "0 to 1"),
+        (
+            "defaults:\n  volume: {max_rise: -1}",
+            2,
+            "-1 is neither auto",
+            "auto or a number from 0 to 1,0",
+        ),
         ("defaults:\n  volume: {max_raise: 2}", 2, "volume.max_raise: is not", "max_rise?"),
         ("defaults:\n  unmapped_limit: 5%", 2, "5% is not a number from 0 to 1", "Write a num"),
         ("discovery:\n  max_missing_share: 50", 2, "50 is not a number from 0 to 1", "Write"),
@@ -198,6 +206,9 @@ def test_a_mistake_is_told_with_file_line_key_and_what_would_be_right(
         ("defaults: !!python/name:os.system x", 1, "defaults: has a tag", "starts with !"),
         ("defaults: !mine {skip: true}", 1, "defaults: has a tag", "starts with !"),
         ("defaults: {remote_data: !mine [a]}", 1, "remote_data: has a tag", "starts with !"),
+        ('defaults:\n  "\\ud800": 1', 2, "defaults: has a key with half a character", "the whole"),
+        ('"\\udc00": 1', 1, "has a key with half a character", "the whole"),
+        ('defaults: {query: {name: "a\\ud800"}}', 1, "name: holds half a character", "the whole"),
         ("? [a, b]\n: 1", 1, "has a key that is not text", "Write key: value"),
         (
             "truto:\n  page_size: 1\n  page_size: 2",

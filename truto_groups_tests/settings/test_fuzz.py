@@ -184,6 +184,7 @@ def test_every_text_is_a_duration_or_refused(text: str) -> None:
 @example("~")
 @example("x" * 5000)
 @example("https://h:²")
+@example("half\ud800")
 @example("https://[v1.x]/")
 @pytest.mark.parametrize(
     "variable",

@@ -1,10 +1,30 @@
 """What List Groups can be asked, and what is refused before anything is sent. Pure; no fakes."""
 
 import pytest
+from pydantic import ValidationError
 
-from truto_groups.errors import SettingsError
-from truto_groups.settings.query import find_query_mistakes, validate_query
-from truto_groups.settings.query_parameters import ARRAY_PARAMETERS, PARAMETERS, REFUSED_PARAMETERS
+from truto_groups.settings.mistakes import Mistake, spell_path
+from truto_groups.settings.pydantic_errors import Origin, find_mistakes
+from truto_groups.settings.query_parameters import (
+    ARRAY_PARAMETERS,
+    PARAMETERS,
+    REFUSED_PARAMETERS,
+    ListGroupsQuery,
+)
+from truto_groups.settings.sections import find_model
+
+
+def validate_query(query: dict[str, object]) -> dict[str, object]:
+    return ListGroupsQuery.model_validate(query).model_dump(exclude_none=True)
+
+
+def find_query_mistakes(query: dict[str, object]) -> list[Mistake]:
+    with pytest.raises(ValidationError) as caught:
+        validate_query(query)
+    return find_mistakes(caught.value, Origin(query, lambda path: find_model((*IN_FILE, *path))))
+
+
+IN_FILE = ("defaults", "query")
 
 
 def test_every_documented_parameter_is_offered_or_refused_with_a_reason() -> None:
@@ -96,6 +116,11 @@ def test_what_would_break_the_sync_is_refused_with_what_to_do_instead(name: str)
         ({"group_type": ["team", "x"]}, ("group_type", 1), '"x" is no', "department, group, pro"),
         ({"sort_by": ["id", "name"]}, ("sort_by",), "takes one value", "Write the one value"),
         ({"sort_by": "updated_at"}, ("sort_by",), "is no such value", "created_at, id, name"),
+        ({"sortOrder": "asc"}, ("sortOrder",), '"asc" is neither ascending', "or descending"),
+        ({"sortOrder": ["ascending"]}, ("sortOrder",), "takes one value", "Write the one value"),
+        ({"name": [["a"]]}, ("name", 0), '["a"] is not text', "Write a text"),
+        ({"created_at": [{"gt": 5}]}, ("created_at", 0, "gt"), "5 is not an ISO", "like 2025"),
+        ({"or": [{"a": 1}, {"a": 1}]}, ("or", 1), '{"a": 1} stands twice', "Give each value once"),
         ({"created_at": "31.1.2025"}, ("created_at",), "is not an ISO 8601", "like 2025-01-31"),
         ({"created_at": 1738310400}, ("created_at",), "is not an ISO 8601", "like 2025-01-31"),
         ({"created_at": {}}, ("created_at",), "is an empty mapping", "{gte: 2025-01-31}"),
@@ -137,9 +162,9 @@ def test_a_list_of_fields_in_one_text_cannot_smuggle_the_id_out() -> None:
 
 
 def test_validating_names_every_mistake_of_a_query() -> None:
-    with pytest.raises(SettingsError) as caught:
-        validate_query({"limit": 5, "organization_id": ["a", 7], "name": "ok"})
+    mistakes = find_query_mistakes({"limit": 5, "organization_id": ["a", 7], "name": "ok"})
+    told = " ".join(f"query.{spell_path(mistake.path)}: {mistake.what}" for mistake in mistakes)
 
-    assert "query.limit: would break the sync" in str(caught.value)
-    assert "query.organization_id[1]: 7 is a number" in str(caught.value)
-    assert "name" not in str(caught.value)
+    assert "query.limit: would break the sync" in told
+    assert "query.organization_id[1]: 7 is a number" in told
+    assert "name" not in told

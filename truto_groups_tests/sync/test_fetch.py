@@ -27,7 +27,7 @@ from truto_groups.sync.fetch import (
     Walked,
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.truto.pages import CompleteWalk, Page, SyncStats, seal_walk
+from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats, seal_walk
 from truto_groups_tests.stand import A, B, C, Stand, counting_requests, groups_of
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

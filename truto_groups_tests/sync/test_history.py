@@ -112,7 +112,7 @@ def comparable(rows: dict[str, Row]) -> dict[str, Row]:
     return shown
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories)
 def test_changes_replayed_from_empty_give_exactly_todays_groups(
     history: list[tuple[list[Row], str]],
@@ -127,7 +127,7 @@ def test_changes_replayed_from_empty_give_exactly_todays_groups(
         assert set(today) == {str(group["id"]) for group in history[-1][0]}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, st.booleans())
 def test_groups_as_of_gives_every_past_state_exactly_as_it_was(
     history: list[tuple[list[Row], str]], records_initial: bool
@@ -146,7 +146,7 @@ def test_groups_as_of_gives_every_past_state_exactly_as_it_was(
         assert read_as_of(database, START - timedelta(seconds=1)) == {}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(states)
 def test_publishing_the_same_state_again_changes_no_table(state: list[Row]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,6 @@ Real: msgspec and DuckDB; a record is JSON text, as the wire brings it. Nothing 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from truto_groups.settings import RemoteData
 from truto_groups.sync.land import StagedPage, Staging
+from truto_groups_tests.processes import python
 from truto_groups_tests.stand import A, B, C, land_record, land_records
 
 ROOT = Path(__file__).parents[2]
@@ -509,7 +509,7 @@ def test_runs_that_spill_at_the_same_time_never_see_the_records_of_each_other(
     spill.mkdir()
     runs = [
         subprocess.Popen(
-            [sys.executable, "-c", SPILL, key],
+            python(SPILL, key),
             cwd=place,
             env={**os.environ, "TMPDIR": str(spill), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,

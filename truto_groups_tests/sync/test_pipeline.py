@@ -22,16 +22,17 @@ import pytest
 from truto_groups.accounts.planning import is_due
 from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
 from truto_groups.sandbox import Request, Response, Verbatim
+from truto_groups.sync import judge as judge_module
 from truto_groups.sync import land as staging_module
 from truto_groups.sync import pipeline as pipeline_module
-from truto_groups.sync import settle as settling_module
+from truto_groups.sync import settle as settle_module
 from truto_groups.sync.fetch import Fetcher
 from truto_groups.sync.land import Staging
 from truto_groups.sync.publish import ReplacedAccount
 from truto_groups.sync.refresh import PassedOver, refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.truto import GroupsRequest, TrutoClient
-from truto_groups.truto.pages import CompleteWalk, SyncStats
+from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups_tests.stand import (
     DATA_TABLES,
@@ -46,6 +47,7 @@ from truto_groups_tests.stand import (
     Stand,
     group,
     groups_of,
+    open_stand,
     serve_body,
 )
 
@@ -278,17 +280,26 @@ FAULTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """One account that is published, and sends other groups on four pages now."""
+    with open_stand(tmp_path_factory.mktemp("changed")) as stand:
+        stand.put(A, groups_of(8))
+        published(stand, A)
+        stand.put(A, [group(number, "Changed") for number in range(8)])
+        stand.knobs = {"page_size": 2, "retry_attempts": 1}
+        yield stand
+
+
 @pytest.mark.parametrize("page", [1, 2, 4], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_broken_page_leaves_the_previous_rows_as_they_were(
-    stand: Stand, fault: str, page: int
+    changed: Stand, fault: str, page: int
 ) -> None:
     """Behaviours 1 and 3: what is unknown is not empty."""
-    stand.put(A, groups_of(8))
-    published(stand, A)
+    stand = changed
+    stand.pass_time(minutes=1)
     before = stand.data()
-    stand.put(A, [group(number, "Changed") for number in range(8)])
-    stand.knobs = {"page_size": 2, "retry_attempts": 1}
     stand.server.intercept = fail_page(stand, A, page=page, answer=FAULTS[fault])
     result = stand.sync(A, run_id="r2")[A]
     assert isinstance(result, AccountResult)
@@ -460,7 +471,7 @@ def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.Monk
     stand.put(A, groups_of(3))
     stand.discover()
     has_turn, is_judged = threading.Event(), threading.Event()
-    judge = settling_module.judge
+    judge = judge_module.judge
 
     def write() -> None:
         with stand.database.writing():
@@ -475,7 +486,7 @@ def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.Monk
         is_judged.set()
         return verdict
 
-    monkeypatch.setattr(settling_module, "judge", judge_meanwhile)
+    monkeypatch.setattr(judge_module, "judge", judge_meanwhile)
     assert stand.outcomes(run_id="r1") == {A: "published"}
 
 
@@ -485,7 +496,7 @@ def test_a_verdict_is_given_anew_when_another_run_came_between(
     """One group is plausible after three, and not after three hundred."""
     stand.put(A, groups_of(3))
     published(stand, A)
-    judge = settling_module.judge
+    judge = judge_module.judge
     seen: list[Sequence[int]] = []
     stand.put(A, groups_of(100))
     with older_run(stand, A) as finish:
@@ -496,7 +507,7 @@ def test_a_verdict_is_given_anew_when_another_run_came_between(
                 assert finish() == {A: "published"}
             return judge(*arguments, **options)
 
-        monkeypatch.setattr(settling_module, "judge", judge_between)
+        monkeypatch.setattr(judge_module, "judge", judge_between)
         stand.put(A, groups_of(1))
         assert stand.outcomes(A, run_id="newer") == {A: "held_back"}
     assert seen == [[3], [3], [3, 100]]
@@ -529,14 +540,14 @@ def break_splitting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_judging(monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = settling_module.judge
+    judge = judge_module.judge
 
     def judge_oddly(landed: Any, structures: Any, **options: Any) -> Any:
         if landed.group_count == 4:
             raise ZeroDivisionError("odd")
         return judge(landed, structures, **options)
 
-    monkeypatch.setattr(settling_module, "judge", judge_oddly)
+    monkeypatch.setattr(judge_module, "judge", judge_oddly)
 
 
 def break_profiling(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -551,7 +562,7 @@ def break_profiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_rows = settling_module.replace_rows
+    replace_rows = settle_module.replace_rows
 
     def replace_oddly(connection: Any, accounts: Sequence[ReplacedAccount], **options: Any) -> Any:
         replaced = replace_rows(connection, accounts, **options)
@@ -559,7 +570,7 @@ def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
             raise duckdb.ConversionException("odd")
         return replaced
 
-    monkeypatch.setattr(settling_module, "replace_rows", replace_oddly)
+    monkeypatch.setattr(settle_module, "replace_rows", replace_oddly)
 
 
 @pytest.mark.parametrize(
@@ -592,6 +603,25 @@ def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
     assert B in row["error"]
     assert "foreseen" in row["error"]
     assert stand.table("groups", account=B) == before
+
+
+@pytest.mark.parametrize(
+    "break_seam", [break_profiling, break_writing], ids=["profiling", "writing"]
+)
+def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Each is settled by itself then, when the copies of an id are dropped already."""
+    stand.put(A, [group(1), group(2), group(2, "Later")])
+    stand.put(B, groups_of(3))
+    stand.discover()
+    break_seam(monkeypatch)
+    results: dict[str, Any] = dict(stand.sync(A, B, run_id="r1"))
+    assert results[B].attempt.outcome == "failed"
+    assert results[A].attempt.outcome == "published"
+    verdict = results[A].verdict
+    assert verdict is not None
+    assert "duplicate_ids_differ" in {finding.kind for finding in verdict.findings}
 
 
 @pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
@@ -1248,7 +1278,7 @@ def test_a_signal_that_another_error_hides_ends_the_run_and_is_no_accounts_failu
     if place == "landing":
         monkeypatch.setattr(staging_module.Staging, "_insert", interrupted)
     else:
-        monkeypatch.setattr(settling_module, "judge", interrupted)
+        monkeypatch.setattr(judge_module, "judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stand.sync(A, B, run_id="r1")
     rows = stand.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")

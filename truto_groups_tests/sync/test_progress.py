@@ -9,7 +9,7 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.truto import GroupsRequest
-from truto_groups.truto.pages import (
+from truto_groups.truto.walk_results import (
     CompleteLanding,
     CompleteWalk,
     Page,

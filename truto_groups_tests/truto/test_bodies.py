@@ -25,7 +25,7 @@ from truto_groups.errors import (
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, MOST_OF_A_REFUSAL
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,
@@ -217,7 +217,7 @@ import asyncio, sys
 from pathlib import Path
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.errors import TrutoError
-from truto_groups.truto.pages import SyncStats
+from truto_groups.truto.walk_results import SyncStats
 
 def read_peak_megabytes():
     lines = Path("/proc/self/status").read_text().splitlines()

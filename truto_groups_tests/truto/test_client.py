@@ -44,9 +44,9 @@ from truto_groups.truto import (
 )
 from truto_groups.truto.account_answers import find_groups_support
 from truto_groups.truto.limits import Ceiling, RequestLimits
-from truto_groups.truto.pages import CompleteWalk, Page, SyncStats
 from truto_groups.truto.retry import RetryPolicy, Wish, read_wish, tell_of_rate_limit
 from truto_groups.truto.walk import is_completed
+from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats
 
 T = TypeVar("T")
 ACCOUNT = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"

@@ -15,7 +15,7 @@ import pytest
 from truto_groups.errors import NotFoundError, RedirectRefusedError, RetriesExhaustedError
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,
@@ -195,7 +195,7 @@ def test_throttling_slows_the_account_or_the_token_and_nobody_else(
             others.append(time.monotonic())
         elif not throttled:
             throttled.append(time.monotonic())
-            return reply_json(told, status=429, retry_after="1")
+            return reply_json(told, status=429, retry_after="2")
         return EMPTY
 
     server.answer = answer
@@ -212,7 +212,8 @@ def test_throttling_slows_the_account_or_the_token_and_nobody_else(
     first, other = asyncio.run(run())
     assert (first.request_count, first.retry_count) == (2, 1)
     assert first.throttled_seconds > 0.5
-    assert (others[0] - throttled[0] < 0.9) is is_of_account
+    # Another account that is not slowed comes when it comes, on a busy machine late.
+    assert is_of_account or others[0] - throttled[0] >= 2
     assert (other.throttled_seconds == 0.0) is is_of_account
 
 
@@ -226,12 +227,17 @@ def test_the_ceilings_hold_on_the_wire_over_two_clients_of_one_file(
         return EMPTY
 
     server.answer = answer
-    window = 0.5
+    window = 1.0
+    instants: list[float] = []
+
+    def clock() -> float:
+        instants.append(time.monotonic())
+        return instants[-1]
 
     async def run() -> None:
         options = ClientOptions(server.base_url, requests_per_10_seconds=8)
-        first = RequestLimits(tmp_path / "limits", window_seconds=window)
-        second = RequestLimits(tmp_path / "limits", window_seconds=window)
+        first = RequestLimits(tmp_path / "limits", window_seconds=window, clock=clock)
+        second = RequestLimits(tmp_path / "limits", window_seconds=window, clock=clock)
         async with (
             TrutoClient(options, token="a-token", limits=first) as one,
             TrutoClient(options, token="a-token", limits=second) as other,
@@ -243,10 +249,10 @@ def test_the_ceilings_hold_on_the_wire_over_two_clients_of_one_file(
         second.close()
 
     asyncio.run(run())
-    # Arrivals jitter by more than a shortened window's margin, hence the narrower one here.
-    busiest = max(sum(at <= other < at + 0.8 * window for other in arrivals) for at in arrivals)
     assert len(arrivals) == 20
-    assert busiest <= 8
+    # How long requests are under way differs, but none arrives before its window has begun.
+    early = [at for n, at in enumerate(sorted(arrivals)) if at - instants[0] < n // 8 * window]
+    assert early == []
 
 
 def test_a_redirect_to_another_server_never_shows_it_the_token(server: ScriptedServer) -> None:

@@ -11,7 +11,7 @@ import pytest
 from truto_groups.accounts.model import ListedAccount
 from truto_groups.errors import SettingsError, TrutoError
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,

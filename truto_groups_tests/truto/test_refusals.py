@@ -25,7 +25,7 @@ from truto_groups.errors import (
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.test_client import (
     ACCOUNT,
     BASE_URL,

@@ -19,7 +19,7 @@ from truto_groups.errors import (
     find_permanent_kinds,
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.truto.pages import CompleteWalk, Page, SyncStats
+from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,

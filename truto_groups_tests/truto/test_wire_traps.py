@@ -25,7 +25,7 @@ from truto_groups.errors import (
     UnexpectedAnswerError,
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
-from truto_groups.truto.pages import Page, SyncStats
+from truto_groups.truto.walk_results import Page, SyncStats
 from truto_groups_tests.truto.scripted_server import (
     Asked,
     Reply,

@@ -21,7 +21,7 @@ from truto_groups import read
 from truto_groups.cli import main
 from truto_groups.errors import DatabaseError
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.processes import as_another_user, other_process
+from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import read_rows
 
 PUT = "INSERT INTO account_syncs BY NAME SELECT 'a' AS integrated_account_id, $run AS run_id, "
@@ -150,7 +150,7 @@ def test_what_was_committed_once_is_read_also_while_the_next_one_writes(
 def test_a_reader_leaves_no_lock_and_takes_none_away(database: Database) -> None:
     """Closing any descriptor of a file takes away the locks of its process on it."""
     probe = "import duckdb, sys; duckdb.connect(sys.argv[1]); print('opened')"
-    command = [sys.executable, "-c", probe, database.location]
+    command = python(probe, database.location)
 
     def can_open() -> bool:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -6,7 +6,6 @@ Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 import fcntl
 import json
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -21,7 +20,7 @@ from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.live_runs import is_alive, mark_alive
 from truto_groups.warehouse.properties_table import claim_base_url
-from truto_groups_tests.processes import as_another_user, other_process
+from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows, use_ducklake
 
 
@@ -337,7 +336,7 @@ except DatabaseError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, stand.database.location, str(size), str(count)],
+        python(code, stand.database.location, size, count),
         capture_output=True,
         text=True,
         timeout=60,

@@ -6,7 +6,6 @@ kept in schema_<version>.sql.
 
 import logging
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from truto_groups.warehouse.check_queries import read_last_audits, read_since
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.run_queries import read_failures, read_outcomes
+from truto_groups_tests.processes import python
 from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
 
 HERE = Path(__file__).parent
@@ -199,7 +199,7 @@ with database.writing():
     print("done")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, database.location, str(limit)],
+        python(code, database.location, limit),
         capture_output=True,
         text=True,
         timeout=60,
@@ -237,17 +237,17 @@ def test_an_upgrade_that_is_killed_leaves_the_earlier_version(database: Database
     before = read_all(database.location)
     code = """
 import os, signal, sys
-from truto_groups.warehouse import database as module, schema
+from truto_groups.warehouse import upgrades
 from truto_groups.warehouse.database import Database
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
-schema.DERIVED["groups_as_of"] = "FROM nothing"
-made = schema.statements
-schema.statements = lambda name: die() if name == "groups_as_of" else made(name)
+upgrades.DERIVED["groups_as_of"] = "FROM nothing"
+made = upgrades.statements
+upgrades.statements = lambda name: die() if name == "groups_as_of" else made(name)
 with Database(sys.argv[1]).writing():
     pass
 """
-    done = subprocess.run([sys.executable, "-c", code, database.location], timeout=60, check=False)
+    done = subprocess.run(python(code, database.location), timeout=60, check=False)
     assert done.returncode == -9
     assert read_all(database.location) == before
 
@@ -378,7 +378,7 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
     database = Database(str(tmp_path / "folder" / "groups.duckdb"))
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", FIRST, database.location, str(number)],
+            python(FIRST, database.location, number),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -400,7 +400,9 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
 
 
 def test_every_upgrade_has_the_layout_that_it_starts_from_beside_the_tests() -> None:
-    upgrades = sorted((HERE.parent / "truto_groups" / "sql" / "upgrades").glob("*.sql"))
+    upgrades = sorted(
+        (HERE.parents[1] / "truto_groups" / "warehouse" / "sql" / "upgrades").glob("*.sql")
+    )
     versions = [int(path.stem) for path in upgrades]
     assert versions == list(range(2, SCHEMA_VERSION + 1))
     assert [path.stem for path in OLDER] == [f"schema_{version - 1}" for version in versions]
