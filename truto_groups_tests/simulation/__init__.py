@@ -10,4 +10,5 @@ order in which things happen, Truto, and the faults of the disk. The same seed i
     invariants  what must hold after whatever has happened
     history     a history out of a seed
     enumeration every single fault of a few scenarios, one after the other
+    share       what a process of its own plays of all these
 """

@@ -4,25 +4,24 @@ Prints the seed of a history in which a promise was broken, and how to play it a
 """
 
 import argparse
-import gc
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
 from truto_groups_tests.simulation.disk import make_folder
 from truto_groups_tests.simulation.enumeration import CASES, play_case
-from truto_groups_tests.simulation.history import History, play
+from truto_groups_tests.simulation.history import History
 from truto_groups_tests.simulation.invariants import BrokenPromiseError
 from truto_groups_tests.simulation.scheduling import Hang
+from truto_groups_tests.simulation.share import leave_modules, play_faults, play_seeds
 from truto_groups_tests.simulation.world import digest_trace
 
 _TOGETHER = 25
 _MOST_FAILURES = 10
-_COMMAND = "python -m truto_groups_tests.simulation"
 # A statement on a dozen rows is planned and forgotten: half of its time is allocating.
 _ALLOCATION = ":".join(
     f"glibc.malloc.{name}"
@@ -82,7 +81,7 @@ def play_all(first: int, count: int, *, cases: Sequence[str], jobs: int) -> int:
     failures: list[str] = []
     played = 0
     os.environ.setdefault("GLIBC_TUNABLES", _ALLOCATION)  # read by processes that are spawned
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_leave_modules) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=leave_modules) as pool:
         work = [pool.submit(play_faults, name) for name in cases]
         work += [
             pool.submit(play_seeds, start, min(_TOGETHER, first + count - start))
@@ -104,36 +103,6 @@ def play_all(first: int, count: int, *, cases: Sequence[str], jobs: int) -> int:
         f"in {len(failures)} of them a promise was broken."
     )
     return 1 if failures else 0
-
-
-def _leave_modules() -> None:
-    """Let the garbage collector look at what a history makes, and at no module."""
-    gc.freeze()
-    gc.set_threshold(20_000)
-
-
-def play_seeds(first: int, count: int) -> tuple[int, list[str]]:
-    """Play a few histories; how many, and what was wrong with which."""
-    broken: list[str] = []
-    for seed in range(first, first + count):
-        broken += _try(lambda seed=seed: play(seed), f"seed {seed}", f"{_COMMAND} --seed {seed}")
-    return count, broken
-
-
-def play_faults(name: str) -> tuple[int, list[str]]:
-    """Play all single faults of a case; how many, and what was wrong."""
-    numbers: list[int] = []
-    broken = [*_try(lambda: numbers.append(play_case(name)), name, f'{_COMMAND} --case "{name}"')]
-    return sum(numbers), broken
-
-
-def _try(play_one: Callable[[], object], what: str, command: str) -> Iterator[str]:
-    try:
-        play_one()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the seed is to be told
-        yield f"{what}: {type(error).__name__}: {error}\n    alone: {command}"
-    except Hang as error:
-        yield f"{what}: {error}\n    alone: {command}"
 
 
 if __name__ == "__main__":

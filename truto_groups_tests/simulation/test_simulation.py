@@ -69,6 +69,19 @@ def test_the_same_seed_is_the_same_history() -> None:
     assert f"all this: {digest_trace(here[0])}" in elsewhere.stdout
 
 
+@pytest.mark.slow
+def test_make_simulate_plays_in_processes_of_their_own() -> None:
+    call = [sys.executable, "-m", "truto_groups_tests.simulation", "--no-cases"]
+    ended = subprocess.run(
+        [*call, "--seeds", "2", "--first", "7", "--jobs", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stdout.startswith("2 histories and single faults in ")
+    assert ended.stdout.endswith("in 0 of them a promise was broken.\n")
+
+
 def test_who_waits_for_what_never_comes_is_a_failure() -> None:
     scheduler = Scheduler(Random(1))
     never = scheduler.loop.create_future()
