@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
-from truto_groups.truto import TrutoClient
 from truto_groups.warehouse.database import Database
+
+if TYPE_CHECKING:
+    # HTTP takes 0.3 s to import, and `truto-groups status` sends nothing.
+    from truto_groups.truto import TrutoClient
 
 
 def read_clock() -> datetime:
@@ -38,7 +42,7 @@ class Session:
     settings: Settings
     knobs: EffectiveKnobs
     database: Database
-    find_client: Callable[[], Callable[[], TrutoClient]]
+    find_client: "Callable[[], Callable[[], TrutoClient]]"
     clock: Callable[[], datetime] = read_clock
     monotonic: Callable[[], float] = time.monotonic
     _settings_of: dict[str, AccountSettings] = field(

@@ -7,6 +7,7 @@ All but discovery are rules: plain values and a clock reading in, plain values o
     listing    what a listing means: who is gone, who expired, whom to ask
     planning   when an account is due, and in which range of partitions
     freshness  whose groups are older than allowed
+    selection  whom a person means: by name, tenant, integration and state
     advice     why an account is not synced, or stale, and what to do: the words
     statuses   how each account stands, put together for those who show it
     discovery  a listing fetched and kept: table, partitions to add and drop

@@ -1,36 +1,30 @@
 """``truto-groups accept``: the job accept_drift from the shell.
 
-Without a reason it only shows what accepting would do. What accepting does is
-sync/accept.py's; it runs as the same Dagster job that the UI launches.
+Without a reason it only shows what accepting would do, and what to type to have it done.
 """
 
-import getpass
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import SHORT_ID, find_account, say_account
-from truto_groups.cli.terminal import complain, format_table, say
-from truto_groups.definitions import build_definitions
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.accounts.names import SHORT_ID, say_account
+from truto_groups.cli.terminal import complain, is_interactive, say, say_as_typed, show_table
 from truto_groups.report.pending import (
     PendingAcceptance,
     accept_command,
+    advise,
     find_reasons,
     is_acceptable,
 )
-from truto_groups.runner.local_runs import accept_here, in_this_process, open_instance
-from truto_groups.sync.accept import digest_of, read_pending
-from truto_groups.text.visible import show_in_cell
+from truto_groups.runner.reading import WaitingReport, read_waiting
+from truto_groups.sync.waiting import digest_of
+from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_count
-from truto_groups.warehouse.accounts_table import read_known_accounts
 
 _HEADER = ("account", "integration", "state", "groups", "add", "remove", "change")
+_NUMBERS = (3, 4, 5, 6)
 _ACCEPTED, _REFUSED = 0, 1
 _MOST_OF_MANY = 3
-_SEE_ALL = "`truto-groups status` shows all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,124 +32,72 @@ class Wanted:
     """What a person wants accepted.
 
     Attributes:
-        integrated_account_ids: These accounts, and
+        names: These accounts, as people name them, and
         integrations: all waiting accounts of these integrations; all that wait when none are named.
         reason: Why; empty only shows.
         accepted_by: Who; empty takes the system's user.
         digest: Of what was shown.
     """
 
-    integrated_account_ids: Sequence[str]
+    names: Sequence[str]
     integrations: Sequence[str]
     reason: str = ""
     accepted_by: str = ""
     digest: str = ""
 
+    @property
+    def is_named(self) -> bool:
+        """Whether it says which accounts are meant."""
+        return bool(self.names or self.integrations)
+
 
 def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
-    """Show what accepting would do, and do it when there is a reason.
-
-    Raises:
-        SettingsError: A variable or the settings file is wrong.
-        DatabaseError: The database cannot be used.
-    """
-    session = open_session(TrutoResource(), GroupsDatabase())
-    with session.database.reading() as connection:
-        known = read_known_accounts(connection)
-        unknown = _find_unknown(wanted, known)
-        wanted = _resolve(wanted, known)
-        pending = read_pending(
-            connection,
-            integrated_account_ids=wanted.integrated_account_ids,
-            integrations=wanted.integrations,
-        )
-    if unknown:
+    """Show what accepting would do, and do it when there is a reason; 1 when it is refused."""
+    found = read_waiting(wanted.names, wanted.integrations, cwd=Path.cwd())
+    if found.unknown:
         # Half of what was named is not what was meant; nothing is accepted.
-        for text in unknown:
-            complain(f"truto-groups: {text}")
+        for one in found.unknown:
+            complain(f"truto-groups: {show(one.name)}: {one.what}; {one.hint}")
         return _REFUSED
-    if not pending:
+    if not found.pending:
         say("None of these accounts drifted or is held back: there is nothing to accept.")
+        _tell_others(found)
         return _ACCEPTED if not wanted.reason else _REFUSED
-    for text in _tell_settled(wanted, known, pending):
-        say(text)
-    is_named = bool(wanted.integrated_account_ids or wanted.integrations)
-    for line in _describe(pending, most=None if is_named else _MOST_OF_MANY):
-        say(line)
+    for one in found.idle:
+        say(f"{say_account(one.id, one.integration, one.tenant_id)} has nothing to accept.")
+    _show(found.pending, most=None if wanted.is_named else _MOST_OF_MANY)
     if not wanted.reason:
-        acceptable = [one for one in pending if is_acceptable(one)]
-        if acceptable:
-            digest = digest_of(acceptable)
-            say(f"\nIf this is right: {accept_command(acceptable)} --digest {digest}")
+        _tell_next(found)
         return _ACCEPTED
-    if not is_named:
+    if not wanted.is_named:
         complain("Name what to accept: --account ID or --integration SLUG.")
         return _REFUSED
-    config = {
-        "integrated_account_ids": list(wanted.integrated_account_ids),
-        "integrations": list(wanted.integrations),
-        "reason": wanted.reason,
-        "accepted_by": wanted.accepted_by or _find_user(),
-        "digest": wanted.digest,
-    }
-    with (
-        open_instance(cwd=Path.cwd()) as instance,
-        in_this_process(instance, session.database) as tags,
-    ):
-        run = accept_here(build_definitions(), instance, config, tags=tags, is_verbose=is_verbose)
+    return _accept(wanted, found, is_verbose=is_verbose)
+
+
+def _accept(wanted: Wanted, found: WaitingReport, *, is_verbose: bool) -> int:
+    # Dagster takes two seconds to import, which who only looks must not wait for.
+    from truto_groups.runner.acceptance import AcceptRequest, accept_waiting
+
+    request = AcceptRequest(
+        found.ids, wanted.integrations, wanted.reason, wanted.accepted_by, wanted.digest
+    )
+    run = accept_waiting(request, cwd=Path.cwd(), is_verbose=is_verbose)
     if not run.is_success:
         complain(f"truto-groups: {run.problem}")
         return _REFUSED
-    say(
-        f"Accepted {say_count(len(pending), 'account')}: what they sent last is their baseline now."
-    )
+    accounts = say_count(len(found.pending), "account")
+    say(f"Accepted {accounts}: what they sent last is their baseline now.")
+    _tell_others(found)
     return _ACCEPTED
 
 
-def _find_user() -> str:
-    """The system's user; a container may run as one that has no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
-
-
-def _find_unknown(wanted: Wanted, known: Sequence[KnownAccount]) -> list[str]:
-    """One sentence for each name that is nobody's."""
-    ids = [account.id for account in known]
-    slugs = {account.integration for account in known}
-    accounts = [name for name in wanted.integrated_account_ids if find_account(name, ids) is None]
-    integrations = [name for name in wanted.integrations if name not in slugs]
-    return [
-        *(f"{name}: no such account; {_SEE_ALL}" for name in accounts),
-        *(f"{name}: no account of such an integration; {_SEE_ALL}" for name in integrations),
-    ]
-
-
-def _resolve(wanted: Wanted, known: Sequence[KnownAccount]) -> Wanted:
-    """Put whole ids for the beginnings that people type."""
-    ids = [account.id for account in known]
-    named = [find_account(name, ids) or name for name in wanted.integrated_account_ids]
-    return replace(wanted, integrated_account_ids=list(dict.fromkeys(named)))
-
-
-def _tell_settled(
-    wanted: Wanted, known: Sequence[KnownAccount], pending: Sequence[PendingAcceptance]
-) -> list[str]:
-    """Say which of the named accounts do not wait, where others do."""
-    named = set(wanted.integrated_account_ids) - {one.integrated_account_id for one in pending}
-    return [
-        f"{say_account(one.id, one.integration, one.tenant_id)} has nothing to accept."
-        for one in known
-        if one.id in named
-    ]
-
-
-def _describe(pending: Sequence[PendingAcceptance], *, most: int | None) -> list[str]:
+def _show(pending: Sequence[PendingAcceptance], *, most: int | None) -> None:
     """A table of what accepting would do, then why each account waits, ``most`` reasons of each."""
+    length = SHORT_ID if is_interactive() else None
     rows = [
         (
-            one.integrated_account_id,
+            one.integrated_account_id[:length],
             one.integration,
             "published" if one.is_published else "held back",
             one.group_count,
@@ -165,16 +107,38 @@ def _describe(pending: Sequence[PendingAcceptance], *, most: int | None) -> list
         )
         for one in pending
     ]
-    right = ("groups", "add", "remove", "change")
-    lines = format_table(rows, header=_HEADER, right=right)
+    show_table(rows, header=_HEADER, right=_NUMBERS)
     for one in pending:
         key = one.integrated_account_id
-        lines += ["", f"{say_account(key, one.integration, one.tenant_id)}:"]
+        say(f"\n{say_account(key, one.integration, one.tenant_id)}:")
         if one.obstacle is not None:
-            lines.append("  It cannot be accepted, because no rows can be made of what it sent.")
+            say("It cannot be accepted, because no rows can be made of what it sent.", indent=2)
         reasons = find_reasons(one)
-        lines += [f"  {show_in_cell(reason)}" for reason in reasons[:most]]
+        for reason in reasons[:most]:
+            say(show_in_cell(reason), indent=2)
         if len(reasons[:most]) < len(reasons):
             more = f"And {len(reasons) - len(reasons[:most])} more"
-            lines.append(f"  {more}; `truto-groups accept --account {key[:SHORT_ID]}` shows all.")
-    return lines
+            say(f"{more}; `truto-groups accept --account {key[:SHORT_ID]}` shows all.", indent=2)
+
+
+def _tell_next(found: WaitingReport) -> None:
+    """What to type to accept what was shown; where accepting does not help, what does."""
+    acceptable = [one for one in found.pending if is_acceptable(one)]
+    for one in found.pending:
+        if one not in acceptable and (advice := advise(one)):
+            who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+            say(f"\nAccepting does not help {who}: {show_in_cell(advice)}")
+    if acceptable:
+        say_as_typed("\nIf this is right, say why and type:")
+        say_as_typed(f"  {accept_command(acceptable)} --digest {digest_of(acceptable)}")
+    else:
+        _tell_others(found)
+
+
+def _tell_others(found: WaitingReport) -> None:
+    """What to type next, when nothing is left to do for what was named."""
+    if found.other_count:
+        verb = "waits" if found.other_count == 1 else "wait"
+        say(f"{say_count(found.other_count, 'other account')} {verb}: truto-groups accept")
+    else:
+        say("Nothing else waits. How every account stands: truto-groups status")

@@ -14,8 +14,17 @@ from typing import Any
 
 from truto_groups import read
 from truto_groups.accounts.names import say_accounts
+from truto_groups.cli.progress_bar import ProgressBar
 from truto_groups.cli.sync_command import describe_census, describe_troubles, summarize
-from truto_groups.cli.terminal import complain, find_width, format_table, say, write_anything
+from truto_groups.cli.terminal import (
+    Cell,
+    Styled,
+    complain,
+    say,
+    say_as_typed,
+    show_table,
+    write_anything,
+)
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.runner.catch_up import catch_up
 from truto_groups.runner.sync_report import Census, Listener, SyncReport, SyncRequest
@@ -68,21 +77,23 @@ _CHANGES = """
 def main() -> int:
     """Discover, sync, show; 0 when every active account was published."""
     write_anything()
-    width = min(find_width(), 160)
     try:
-        report = catch_up(
-            SyncRequest(is_all=True),
-            listener=Listener(discovered=_tell_discovery, begun=_tell_begin),
-            cwd=Path.cwd(),
-        )
+        with ProgressBar() as bar:
+            listener = Listener(
+                discovered=_tell_discovery,
+                begun=_tell_begin,
+                progressed=bar.show,
+                settled=lambda outcomes: bar.pause(),
+            )
+            report = catch_up(SyncRequest(is_all=True), listener=listener, cwd=Path.cwd())
         say(summarize(report))
         with read.connect() as connection:
             (missing,) = connection.execute(_UNPUBLISHED).fetchone() or (0,)
-            show_tables(connection, report, width=width)
+            show_tables(connection, report)
     except TrutoGroupsError as error:
         complain(f"The demo could not be run. {error}")
         return 2
-    show_verdicts(report, width=width)
+    show_verdicts(report)
     for text in describe_troubles(report):
         complain(text)
     if missing:
@@ -96,21 +107,19 @@ def main() -> int:
     return code
 
 
-def show_tables(connection: Connection, report: SyncReport, *, width: int) -> None:
+def show_tables(connection: Connection, report: SyncReport) -> None:
     """Print excerpts of the tables."""
     (total,) = connection.execute("SELECT count(*) FROM groups").fetchone() or (0,)
     _show(
         f"groups: {total:,} rows, one of each integration",
         connection.execute(_EXCERPT).fetchall(),
         header=("integration", "tenant_id", "id", "name", "group_type", "changed_at"),
-        width=width,
     )
     _show(
         "group_type_breakdown, over all accounts",
         connection.execute(_BREAKDOWN).fetchall(),
         header=("group_type", "groups", "accounts", "integrations"),
-        right=("groups", "accounts"),
-        width=width,
+        right=(1, 2),
     )
     run_ids = list(report.run_ids)
     changes = connection.execute(_CHANGES, {"run_ids": run_ids}).fetchall()
@@ -120,23 +129,27 @@ def show_tables(connection: Connection, report: SyncReport, *, width: int) -> No
             f"group_changes: {say_count(made, 'change')} since the last time, some of them",
             [(*row[:3], describe_change(row[1], row[4], hint=row[3])) for row in changes],
             header=("integration", "change", "name", "what"),
-            width=width,
         )
 
 
-def show_verdicts(report: SyncReport, *, width: int) -> None:
+def show_verdicts(report: SyncReport) -> None:
     """Print what the checks said."""
     rows = [
         (
-            "passed" if one.is_passed else "FAILED" if one.is_error else "warns",
+            Styled("passed", "green")
+            if one.is_passed
+            else Styled("FAILED", "red")
+            if one.is_error
+            else Styled("warns", "yellow"),
             one.name,
             say_accounts(one.description, report.accounts),
         )
         for one in report.verdicts
     ]
-    _show("checks", rows, header=("verdict", "check", "in words"), width=width)
+    _show("checks", rows, header=("verdict", "check", "in words"))
     if any(not one.is_passed for one in report.verdicts):
-        say(f"\n  {_WARNINGS_ARE_MEANT}")
+        say("")
+        say(_WARNINGS_ARE_MEANT, indent=2)
 
 
 def describe_change(change: str, changed_fields: str, *, hint: str | None) -> str:
@@ -152,15 +165,13 @@ def describe_change(change: str, changed_fields: str, *, hint: str | None) -> st
 
 def _show(
     title: str,
-    rows: Sequence[Sequence[object]],
+    rows: Sequence[Sequence[Cell]],
     *,
     header: Sequence[str],
-    width: int,
-    right: Sequence[str] = (),
+    right: Sequence[int] = (),
 ) -> None:
     say(f"\n{title}\n")
-    for line in format_table(rows, header=header, right=right, width=width - 2):
-        say(f"  {line}")
+    show_table(rows, header=header, right=right, indent=2)
 
 
 def _tell_discovery(census: Census) -> None:
@@ -186,7 +197,7 @@ def _tell_next(report: SyncReport) -> None:
         else "nothing more happens in the sandbox; it begins anew after\n"
         f"                      rm -r {home} {database}*"
     )
-    say(
+    say_as_typed(
         f"\nThe tables are in {database}. In pandas:\n\n"
         f"  TRUTO_GROUPS_DATABASE={database} {programs}/python -c \\\n"
         "    'from truto_groups import read; print(read.groups())'\n"

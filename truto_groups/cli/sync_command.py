@@ -6,30 +6,40 @@ from pathlib import Path
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import say_account, say_accounts
-from truto_groups.cli.terminal import complain, say
+from truto_groups.cli.progress_bar import ProgressBar
+from truto_groups.cli.terminal import Styled, complain, say, say_as_typed, show_table
 from truto_groups.report.pending import accept_command, is_acceptable
+from truto_groups.report.run_progress import say_outcomes
 from truto_groups.runner.catch_up import catch_up
 from truto_groups.runner.sync_report import Census, Listener, SyncReport, SyncRequest
-from truto_groups.text.visible import pad, show, show_in_cell
+from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_count
 from truto_groups.warehouse.run_queries import AccountOutcome
 
 _NAMED = 20
 _NAMED_WHY = 3
-_COLUMN = 16
+_GROUPS = 3
+_STYLES = {"failed": "red", "held_back": "yellow", "interrupted": "yellow", "published": "green"}
 
 
 def run_sync(request: SyncRequest, *, is_verbose: bool = False) -> int:
     """Refresh, print one line per account and a summary, and return the exit code."""
-    listener = Listener(discovered=_tell_discovery, begun=_tell_begin, settled=tell_outcomes)
-    report = catch_up(request, listener=listener, cwd=Path.cwd(), is_verbose=is_verbose)
+    with ProgressBar(is_plain=is_verbose) as bar:
+
+        def settle(outcomes: Sequence[AccountOutcome]) -> None:
+            bar.pause()
+            tell_outcomes(outcomes)
+
+        listener = Listener(
+            discovered=_tell_discovery, begun=_tell_begin, progressed=bar.show, settled=settle
+        )
+        report = catch_up(request, listener=listener, cwd=Path.cwd(), is_verbose=is_verbose)
     say(summarize(report))
     for account in report.in_flight[:_NAMED]:
         say(f"Left to a run that covers it already: {_name(account)}.")
     if len(report.in_flight) > _NAMED:
         say(f"And to such runs {len(report.in_flight) - _NAMED:,} more.")
-    for text in describe_checks(report):
-        say(text)
+    _tell_checks(report)
     for text in describe_troubles(report):
         complain(text)
     return report.exit_code
@@ -37,12 +47,19 @@ def run_sync(request: SyncRequest, *, is_verbose: bool = False) -> int:
 
 def tell_outcomes(outcomes: Sequence[AccountOutcome]) -> None:
     """Print one line per account: outcome, who, groups, what changed, id."""
-    for one in outcomes:
-        groups = "" if one.group_count is None else say_count(one.group_count, "group")
-        say(
-            f"  {one.outcome:<10} {_fill(one.integration)} {_fill(one.tenant_id or '—')} "
-            f"{groups:>12}  {describe_changes(one):<18} {one.integrated_account_id}"
+    rows = [
+        (
+            Styled(one.outcome, _STYLES.get(one.outcome, "")),
+            one.integration,
+            one.tenant_id or None,
+            "" if one.group_count is None else say_count(one.group_count, "group"),
+            describe_changes(one),
+            one.integrated_account_id,
         )
+        for one in outcomes
+    ]
+    if rows:
+        show_table(rows, right=(_GROUPS,), indent=2)
 
 
 def describe_changes(one: AccountOutcome) -> str:
@@ -57,36 +74,26 @@ def describe_changes(one: AccountOutcome) -> str:
 
 
 def summarize(report: SyncReport) -> str:
-    """Say in one line how many accounts ended how."""
-    if not report.outcomes:
-        if report.exit_code != 0:
-            return "Nothing was synced."
-        due = f" before {report.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if report.due_at else ""
-        return f"Nothing is due{due}."
-    outcomes = [one.outcome for one in report.outcomes]
-    parts = [f"{outcomes.count(kind):,} {kind}" for kind in dict.fromkeys(sorted(outcomes))]
-    return f"{say_count(len(outcomes), 'account')}: {', '.join(parts).replace('_', ' ')}."
-
-
-def describe_checks(report: SyncReport) -> list[str]:
-    """One line for each check that failed, and then what to do about them."""
-    failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
-    told = [
-        f"Check {one.name}: {show_in_cell(say_accounts(one.description, report.accounts))}"
-        for one in failed
-    ]
-    if failed:
-        told.append("What to do about each account: truto-groups status")
-    acceptable = [one for one in report.pending if is_acceptable(one)]
-    if acceptable:
-        told.append(f"If what they send is right: {accept_command(acceptable)}")
-    return told
+    """Say in a line or two how many accounts ended how, and at which pace."""
+    if report.outcomes:
+        pace = f" {report.progress.summarize_pace()}." if report.progress is not None else ""
+        return f"{say_outcomes(one.outcome for one in report.outcomes)}.{pace}"
+    if report.exit_code != 0 or report.in_flight:
+        return "Nothing was synced."
+    if report.is_choice:
+        return "No account is all of that: nothing was synced."
+    due = f" before {report.due_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if report.due_at else ""
+    return f"Nothing is due{due}. With --all, all are refreshed all the same."
 
 
 def describe_troubles(report: SyncReport) -> list[str]:
     """One paragraph for each account that failed, and for what no account tells."""
     told = [
-        f"{show(one.name)} cannot be synced. {show_in_cell(one.reason)}" for one in report.refusals
+        f"{show(one.name)} cannot be synced. Truto lists {one.what} with this token; {one.hint}"
+        for one in report.unknown
+    ]
+    told += [
+        f"{one.account.id} cannot be synced. {show_in_cell(one.reason)}" for one in report.refusals
     ]
     for one in report.failures:
         verb = "was held back" if one.outcome == "held_back" else "failed"
@@ -114,6 +121,19 @@ def describe_census(census: Census) -> str:
     return ", ".join(parts)
 
 
+def _tell_checks(report: SyncReport) -> None:
+    """One line for each check that failed, and then what to do about them."""
+    failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
+    for one in failed:
+        told = show_in_cell(say_accounts(one.description, report.accounts))
+        say(f"Check {one.name}: {told}")
+    if failed:
+        say("What to do about each account: truto-groups status")
+    acceptable = [one for one in report.pending if is_acceptable(one)]
+    if acceptable:
+        say_as_typed(f"If what they send is right: {accept_command(acceptable)}")
+
+
 def _tell_discovery(census: Census) -> None:
     found = census.found
     new = f", {len(found.added_keys):,} new" if found.added_keys else ""
@@ -124,10 +144,6 @@ def _tell_discovery(census: Census) -> None:
 
 def _tell_begin(account_count: int) -> None:
     say(f"Syncing {say_count(account_count, 'account')} …")
-
-
-def _fill(text: str) -> str:
-    return pad(show_in_cell(text), _COLUMN)
 
 
 def _name(account: KnownAccount) -> str:

@@ -1,54 +1,70 @@
-"""Text for a terminal: tables, paragraphs, and the only way out to it.
+"""The only way out to the terminal: sentences, tables and what is drawn anew.
 
-What is told is the commands' business. Nothing that somebody else wrote is obeyed by the terminal,
-and nothing that it cannot write ends a command.
+Rich lays out what a person looks at: it wraps, and colours where that is wanted. Where the output
+goes elsewhere it is plain: one line for one thing, for grep and mails. Nothing that somebody else
+wrote is obeyed by the terminal, and nothing that it cannot write ends a command.
 """
 
-import io
-import shutil
-import sys
-from collections.abc import Sequence
+# Rich takes 0.15 s to import, which who prints into a pipe or wants help must not wait for.
 
-from truto_groups.text.visible import cut, measure, pad, show_in_cell, show_lines
+import io
+import logging
+import os
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from truto_groups.text.visible import show_in_cell, show_lines
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
 _GAP = "  "
-_UNLIMITED = 10_000
+# Laying out a row takes rich the better part of a millisecond.
+_MOST_ROWS_TO_WRAP = 2000
 
 
-def find_width() -> int:
-    """The columns of the terminal; no limit where the output goes elsewhere."""
-    if not sys.stdout.isatty():
-        return _UNLIMITED
-    return shutil.get_terminal_size().columns
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A cell in a style of rich's, such as ``red``."""
+
+    text: str
+    style: str
 
 
-def format_table(
-    rows: Sequence[Sequence[object]],
-    *,
-    header: Sequence[str],
-    right: Sequence[str] = (),
-    width: int = _UNLIMITED,
-) -> list[str]:
-    """Lay out rows under a header.
+Cell = str | int | Styled | None
+"""What stands in a table: None as a dash, numbers with their thousands apart."""
 
-    Args:
-        rows: Cells; None is shown as a dash.
-        header: The columns' names.
-        right: The columns that are aligned to the right.
-        width: Columns of the terminal; longer lines are cut.
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header.
+
+    Attributes:
+        rows: Cells; all rows have as many.
+        header: The columns' names; none are shown when it is empty.
+        right: The indexes of columns that are aligned to the right.
+        indent: Blanks before each line.
     """
-    cells = [[_show(cell) for cell in row] for row in rows]
-    table = [list(header), *cells]
-    widths = [max(measure(row[index]) for row in table) for index in range(len(header))]
-    rule = ["─" * one for one in widths]
-    lines: list[str] = []
-    for row in [table[0], rule, *table[1:]]:
-        padded = [
-            pad(cell, one, is_right=name in right)
-            for cell, one, name in zip(row, widths, header, strict=True)
-        ]
-        lines.append(cut(_GAP.join(padded).rstrip(), width))
-    return lines
+
+    rows: Sequence[Sequence[Cell]]
+    header: Sequence[str] = ()
+    right: Sequence[int] = ()
+    indent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A sentence or more; in a terminal, its lines are all indented."""
+
+    text: str
+    indent: int = 0
+
+
+Block = Table | Paragraph
 
 
 def write_anything() -> None:
@@ -61,20 +77,169 @@ def write_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def say(text: str) -> None:
+def say(text: str, *, indent: int = 0) -> None:
     """Say something on stdout, at once."""
+    show_blocks([Paragraph(text, indent)])
+
+
+def say_as_typed(text: str) -> None:
+    """Say something that is to be pasted: the terminal alone breaks its lines."""
     print(show_lines(text), flush=True)
 
 
 def complain(text: str) -> None:
     """Say something on stderr, after all that was said before."""
-    sys.stdout.flush()
-    print(show_lines(text), file=sys.stderr, flush=True)
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - None when closed
+        sys.stdout.flush()
+    _write([Paragraph(text)], sys.stderr)
 
 
-def _show(cell: object) -> str:
+class Complaints(logging.Handler):
+    """Writes what is logged to stderr, whatever that is just then: above a bar that is drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        print(show_lines(self.format(record)), file=sys.stderr, flush=True)
+
+
+def show_table(
+    rows: Sequence[Sequence[Cell]],
+    *,
+    header: Sequence[str] = (),
+    right: Sequence[int] = (),
+    indent: int = 0,
+) -> None:
+    """Show a table on stdout."""
+    show_blocks([Table(rows, header, right, indent)])
+
+
+def show_blocks(blocks: Sequence[Block]) -> None:
+    """Show several things on stdout, one below the other."""
+    _write(blocks, sys.stdout)
+
+
+def is_interactive() -> bool:
+    """Whether stdout is a terminal in which something can be drawn anew."""
+    console = find_console(sys.stdout)
+    return console is not None and console.is_interactive
+
+
+@contextmanager
+def redrawing() -> Generator[Callable[[Sequence[Block]], None]]:
+    """Give what shows blocks in the place of those before; below them where nobody draws anew.
+
+    What does not fit into the terminal is left out, and how much that is stands in the last line.
+    """
+    console = find_console(sys.stdout)
+    if console is None or not console.is_interactive:
+        yield show_blocks
+        return
+    from rich.live import Live
+
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda blocks: live.update(_fit(console, blocks), refresh=True)
+
+
+def find_console(stream: TextIO | None) -> "Console | None":
+    """Rich's console for a stream; None where it is no terminal."""
+    if stream is None or not stream.isatty():
+        return None
+    from rich.console import Console
+
+    return Console(
+        file=stream,
+        force_terminal=True,
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def _write(blocks: Sequence[Block], stream: TextIO | None) -> None:
+    console = find_console(stream)
+    for block in blocks:
+        if console is None or (isinstance(block, Table) and len(block.rows) > _MOST_ROWS_TO_WRAP):
+            for line in _format(block):
+                print(line, file=stream)
+        else:
+            console.print(_render(block))
+    if stream is not None:
+        stream.flush()
+
+
+def _format(block: Block) -> list[str]:
+    """Lay out without a width, and without colours."""
+    blanks = " " * block.indent
+    if isinstance(block, Paragraph):
+        return [f"{blanks}{line}" for line in show_lines(block.text).split("\n")]
+    from rich.cells import cell_len
+
+    cells = [[_show(cell) for cell in row] for row in block.rows]
+    lines = [list(block.header), *cells] if block.header else cells
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if block.header:
+        lines.insert(1, ["─" * width for width in widths])
+    padded: list[str] = []
+    for line in lines:
+        parts: list[str] = []
+        for index, (text, width) in enumerate(zip(line, widths, strict=True)):
+            fill = " " * (width - cell_len(text))
+            parts.append(f"{fill}{text}" if index in block.right else f"{text}{fill}")
+        padded.append(f"{blanks}{_GAP.join(parts)}".rstrip())
+    return padded
+
+
+def _render(block: Block) -> "RenderableType":
+    """Lay out for the width of a terminal."""
+    from rich import box
+    from rich.padding import Padding
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    if isinstance(block, Paragraph):
+        return Padding(Text(show_lines(block.text)), (0, 0, 0, block.indent), expand=False)
+    table = RichTable(
+        box=box.SIMPLE_HEAD if block.header else None,
+        show_header=bool(block.header),
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if block.header else (0, 2, 0, 0),
+    )
+    for index in range(len(block.header or block.rows[0])):
+        table.add_column(
+            block.header[index] if block.header else "",
+            justify="right" if index in block.right else "left",
+            overflow="fold",
+        )
+    for row in block.rows:
+        table.add_row(*map(_style, row))
+    return Padding(table, (0, 0, 0, block.indent), expand=False)
+
+
+def _fit(console: "Console", blocks: Sequence[Block]) -> "RenderableType":
+    from rich.console import Group
+    from rich.segment import Segment, Segments
+    from rich.text import Text
+
+    lines = console.render_lines(Group(*map(_render, blocks)), pad=False)
+    room = max(1, console.height - 2)
+    shown = lines if len(lines) <= room else lines[: room - 1]
+    left_out = len(lines) - len(shown)
+    told = [Text(f"… and {left_out:,} lines more than fit here.")] if left_out else []
+    segments = [segment for line in shown for segment in (*line, Segment.line())]
+    return Group(Segments(segments), *told)
+
+
+def _style(cell: Cell) -> "Text":
+    from rich.text import Text
+
+    return Text(_show(cell), style=cell.style if isinstance(cell, Styled) else "")
+
+
+def _show(cell: Cell) -> str:
     if cell is None:
         return "—"
-    if isinstance(cell, int) and not isinstance(cell, bool):
+    if isinstance(cell, int):
         return f"{cell:,}"
-    return show_in_cell(str(cell))
+    return show_in_cell(cell.text if isinstance(cell, Styled) else cell)

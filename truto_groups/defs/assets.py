@@ -32,6 +32,7 @@ from truto_groups.defs.partitions import integrated_accounts as accounts_partiti
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
+from truto_groups.report.run_progress import HumanPace, RunProgress
 from truto_groups.session import Session
 from truto_groups.sync.refresh import (
     PassedOver,
@@ -119,8 +120,9 @@ SPECS = [
 
 @dataclass
 class _Tally:
-    """What a step did, for its last event and its verdict."""
+    """What a step did, for its log, its last event and its verdict."""
 
+    progress: RunProgress
     failures: dict[str, str] = field(default_factory=dict[str, str])
     published: int = 0
     unchanged: int = 0
@@ -131,6 +133,9 @@ class _Tally:
     def count(self, result: AccountResult) -> None:
         """Count what became of one account."""
         attempt = result.attempt
+        self.progress.count_account(
+            attempt.outcome, is_good=result.is_good, group_count=attempt.group_count
+        )
         if not result.is_good:
             self.failures[attempt.integrated_account_id] = attempt.error or attempt.outcome
         self.published += attempt.outcome == "published"
@@ -152,7 +157,7 @@ def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
     """Fetch, replay or rebuild what was selected, then evaluate the selected checks."""
-    tally = _Tally()
+    tally = _Tally(RunProgress(heard=HumanPace(context.log.info)))
     problem: TrutoGroupsError | None = None
     session: Session | None = None
     try:
@@ -160,6 +165,8 @@ def refreshed_groups(
         yield from _materialize(context, session, tally)
     except TrutoGroupsError as error:
         problem = error
+    if tally.progress.account_count:
+        context.log.info(tally.progress.summarize())
     is_readable = session is not None and session.database.exists
     checks = _find_checks(context)
     if checks and session is not None and (is_readable or problem is None):
@@ -213,6 +220,8 @@ def _materialize(
             advice="Launch it with the partition of an account or with a range of them; "
             "refresh_groups_schedule and `truto-groups sync` do so for what is due.",
         )
+    if {RAW_GROUPS, GROUPS} & selected:
+        tally.progress.account_count = len(keys)
     if RAW_GROUPS in selected:
         yield from _fetch(context, session, keys, tally)
         yield _changes_event(tally)
@@ -234,8 +243,9 @@ def _materialize(
 def _fetch(
     context: dg.AssetExecutionContext, session: Session, keys: Sequence[str], tally: _Tally
 ) -> Iterator[dg.AssetMaterialization]:
-    results = refresh_accounts(session, keys, run_id=context.run.run_id)
-    provenance = provenance_tags(context.instance, run_id=context.run.run_id)
+    run_id = context.run.run_id
+    results = refresh_accounts(session, keys, run_id=run_id, counted=tally.progress)
+    provenance = provenance_tags(context.instance, run_id=run_id)
     for result in _tell(context, results, tally):
         if result.attempt.outcome == "skipped":
             for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
@@ -272,6 +282,7 @@ def _tell(
     """Count and log what became of accounts, and hand on those that are materialized."""
     for result in results:
         if isinstance(result, PassedOver):
+            tally.progress.account_count -= 1
             context.log.warning(
                 "Passed over integrated account %s. %s",
                 show(result.integrated_account_id),

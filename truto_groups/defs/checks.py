@@ -21,7 +21,7 @@ from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import Finding
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
-from truto_groups.sync.accept import digest_of, read_pending
+from truto_groups.sync.waiting import digest_of, read_pending
 from truto_groups.text.visible import show, show_in_markdown
 from truto_groups.text.words import say_count, say_duration
 from truto_groups.warehouse.accounts_table import read_known_accounts

@@ -5,6 +5,7 @@ is said is text/'s.
 
     messages  a failed run, a check that turned: text and JSON
     delivery  messages that are not delivered yet, kept for the next tick
+    run_progress  how far a run has come, counted and said at a human pace
     pending   what waits for a person to accept it, and with which command
     overview  the picture over all accounts, as Markdown
     charts    stacked bars as SVG

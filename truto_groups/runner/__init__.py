@@ -1,8 +1,11 @@
-"""Dagster without a daemon: discovery and the job in this process, for cron and scripts.
+"""What the command does without a daemon: for people, cron and scripts.
 
 What is printed of it is cli/'s.
 
     local_runs   the project's instance, and a job run in this process
     catch_up     discovery, then all that is due or wished for
     sync_report  what was asked for, what came of it, and who is told meanwhile
+    acceptance   the job accept_drift in this process
+    sandbox_place  the Truto double, served with data of its own
+    reading      how accounts stand and what waits, without Dagster
 """

@@ -15,7 +15,6 @@ from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import find_account
 from truto_groups.accounts.planning import (
     PartitionRange,
     Turn,
@@ -25,6 +24,7 @@ from truto_groups.accounts.planning import (
     plan_due_ranges,
     plan_ranges,
 )
+from truto_groups.accounts.selection import find_states, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.in_flight import find_in_flight
@@ -35,6 +35,7 @@ from truto_groups.defs.partitions import (
 )
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.schedules import REFRESH_TICK
+from truto_groups.report.run_progress import RunProgress, counting_together
 from truto_groups.runner.local_runs import (
     FinishedRun,
     in_this_process,
@@ -43,13 +44,9 @@ from truto_groups.runner.local_runs import (
 )
 from truto_groups.runner.sync_report import Census, Listener, Refusal, SyncReport, SyncRequest
 from truto_groups.session import Session
-from truto_groups.sync.accept import read_pending
+from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.run_queries import read_outcomes
-
-_UNKNOWN = (
-    "Truto lists no such account with this token. Check the id: `truto-groups status` shows all."
-)
 
 
 def catch_up(
@@ -120,14 +117,22 @@ class _Sync:
                 ]
                 for one in ranges
             ]
-            self.listener.begun(sum(len(covered) for covered in covers))
+            progress = self._begin(sum(len(covered) for covered in covers))
             for one, covered in zip(ranges, covers, strict=True):
                 self.tried |= {account.id for account in covered}
-                finished = refresh_range(
-                    definitions, self.instance, one, tags=self.tags, is_verbose=self.is_verbose
-                )
+                with counting_together(progress):
+                    finished = refresh_range(
+                        definitions, self.instance, one, tags=self.tags, is_verbose=self.is_verbose
+                    )
                 if not self._settle(finished, covered):
                     return
+
+    def _begin(self, account_count: int) -> RunProgress:
+        if self.report.progress is None:
+            self.report.progress = RunProgress(heard=self.listener.progressed)
+        self.report.progress.account_count += account_count
+        self.listener.begun(account_count)
+        return self.report.progress
 
     def _plan(
         self,
@@ -222,27 +227,25 @@ def _choose(
     session: Session, accounts: Sequence[KnownAccount], request: SyncRequest, *, report: SyncReport
 ) -> frozenset[str] | None:
     """Say which accounts are wanted, None for what is due; refuse names that cannot be synced."""
-    syncable: set[str] = set()
-    obstacles: dict[str, str] = {}
-    for account in accounts:
-        reason = find_obstacle(account, skip=session.pace_of(account).skip)
-        if reason is None:
-            syncable.add(account.id)
-        else:
-            obstacles[account.id] = reason
-    if request.is_all:
-        return frozenset(syncable)
-    if not request.names:
+    if request.wanted.is_empty and not request.is_all:
         return None
-    chosen: set[str] = set()
-    for name in dict.fromkeys(request.names):
-        key = find_account(name, [account.id for account in accounts])
-        reason = _UNKNOWN if key is None else obstacles.get(key)
-        if reason is not None:
-            report.refusals.append(Refusal(key or name, reason))
-        elif key is not None:
-            chosen.add(key)
-    return frozenset(chosen)
+    states_of = find_states(accounts, max_age_of=session.max_age_of, now=session.clock())
+    selection = select_accounts(accounts, request.wanted, states_of=states_of)
+    reasons = {
+        account.id: find_obstacle(account, skip=session.pace_of(account).skip)
+        for account in selection.accounts
+    }
+    chosen = frozenset(key for key, reason in reasons.items() if reason is None)
+    report.is_choice = not request.wanted.is_empty
+    report.unknown = selection.unknown
+    if request.wanted.names or (report.is_choice and not chosen):
+        # Of all accounts of a tenant, those that cannot be synced are told with the listing.
+        report.refusals += [
+            Refusal(account, reason)
+            for account in selection.accounts
+            if (reason := reasons[account.id]) is not None
+        ]
+    return chosen
 
 
 def _cut(keys: Sequence[str], found: PartitionRange) -> Sequence[str]:

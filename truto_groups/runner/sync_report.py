@@ -10,24 +10,26 @@ from datetime import datetime
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.selection import AccountFilter, Unknown
 from truto_groups.report.pending import PendingAcceptance
+from truto_groups.report.run_progress import RunProgress
 from truto_groups.runner.local_runs import CheckVerdict
 from truto_groups.warehouse.run_queries import AccountOutcome
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What to refresh: the named accounts, all, or (neither) what is due."""
+    """What to refresh: the accounts that are wanted, all, or (neither) what is due."""
 
-    names: Sequence[str] = ()
+    wanted: AccountFilter = field(default_factory=AccountFilter)
     is_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An account that was named and cannot be synced, and why."""
+    """An account that is wanted and cannot be synced, and why."""
 
-    name: str
+    account: KnownAccount
     reason: str
 
 
@@ -36,6 +38,9 @@ class SyncReport:
     """What a sync did.
 
     Attributes:
+        progress: How far it came; None when there was nothing to sync.
+        is_choice: Whether accounts were named, by whatever; else what is due was synced, or all.
+        unknown: What was named and is nobody's.
         refusals: Named accounts that cannot be synced.
         in_flight: Accounts left to a run that covers them already.
         overdue: Those of them that are stale.
@@ -49,6 +54,9 @@ class SyncReport:
         due_at: When the next account is due, where nothing was; None when none ever is.
     """
 
+    progress: RunProgress | None = None
+    is_choice: bool = False
+    unknown: Sequence[Unknown] = ()
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     in_flight: list[KnownAccount] = field(default_factory=list[KnownAccount])
     overdue: list[StaleAccount] = field(default_factory=list[StaleAccount])
@@ -71,8 +79,8 @@ class SyncReport:
         """0 when all went well, 2 when nothing could be done, else 1."""
         if self.problems and not self.outcomes:
             return 2
-        bad = (self.refusals, self.unreached, self.failures, self.problems, self.overdue)
-        return int(any(bad))
+        named = (self.unknown, self.refusals)
+        return int(any((*named, self.unreached, self.failures, self.problems, self.overdue)))
 
 
 @dataclass(frozen=True)
@@ -96,4 +104,5 @@ class Listener:
 
     discovered: Callable[[Census], None] = lambda census: None
     begun: Callable[[int], None] = lambda account_count: None
+    progressed: Callable[[RunProgress], None] = lambda progress: None
     settled: Callable[[Sequence[AccountOutcome]], None] = lambda outcomes: None

@@ -6,17 +6,14 @@ since, accepting refuses.
 """
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
-import msgspec
 
 from truto_groups.drift.audit import audit
-from truto_groups.drift.findings import findings_from_json, findings_to_json
-from truto_groups.drift.shape import Shape
+from truto_groups.drift.findings import findings_to_json
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.settings import AccountSettings
@@ -24,6 +21,7 @@ from truto_groups.sync.judge import digest_answer
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_held_back
 from truto_groups.sync.publish import ReplacedAccount, Replacement, release_held_back, replace_rows
+from truto_groups.sync.waiting import digest_of, read_pending
 from truto_groups.text.secrecy import redact
 from truto_groups.warehouse.database import (
     Connection,
@@ -35,7 +33,7 @@ from truto_groups.warehouse.database import (
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import read_confirmations
 from truto_groups.warehouse.properties_table import take_instant
-from truto_groups.warehouse.statements import statement, statements
+from truto_groups.warehouse.statements import statements
 
 # What an account's own records do; a full disk is nobody's.
 _BLAMABLE = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
@@ -66,44 +64,6 @@ class AcceptedAccount:
 
     pending: PendingAcceptance
     replacement: Replacement
-
-
-def read_pending(
-    connection: Connection,
-    *,
-    integrated_account_ids: Sequence[str] = (),
-    integrations: Sequence[str] = (),
-) -> list[PendingAcceptance]:
-    """Read the accounts that drifted or are held back; all of them when none are named."""
-    rows = connection.execute(
-        statement("read_waiting"),
-        {"ids": list(integrated_account_ids), "integrations": list(integrations)},
-    ).fetchall()
-    pending = [
-        PendingAcceptance(
-            integrated_account_id=row[0],
-            integration=row[1],
-            tenant_id=row[2],
-            run_id=row[3],
-            is_published=row[4],
-            group_count=row[5],
-            shape=Shape.from_json(row[6]),
-            findings=findings_from_json(row[7]),
-            volume=row[8],
-            volume_reason=row[9],
-            would_add=row[10],
-            would_remove=row[11],
-            would_change=row[12],
-        )
-        for row in rows
-    ]
-    return [one for one in pending if _waits(one)]
-
-
-def digest_of(pending: Sequence[PendingAcceptance]) -> str:
-    """Digest of what is shown: these accounts, and what each of them sent last."""
-    parts = sorted((one.integrated_account_id, one.run_id, one.shape.digest) for one in pending)
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
 
 
 def accept(
@@ -167,11 +127,6 @@ def accept(
         AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
         for one in pending
     ]
-
-
-def _waits(one: PendingAcceptance) -> bool:
-    has_drifted = any(finding.severity != "information" for finding in one.findings)
-    return not one.is_published or has_drifted or one.volume != "ok"
 
 
 def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAcceptance]:

@@ -55,6 +55,14 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttled:
+    """Truto or an app asks for an account to slow down."""
+
+    integrated_account_id: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Walked:
     """An account of which every page has arrived."""
 
@@ -78,7 +86,7 @@ class Broken:
     error: BaseException
 
 
-Event = Began | StartedOver | Arrived | Walked | Failed | Broken
+Event = Began | StartedOver | Arrived | Throttled | Walked | Failed | Broken
 
 
 class Fetches(Protocol):
@@ -202,7 +210,10 @@ class AccountFetcher:
         async def restart() -> None:
             self._tell(StartedOver(account_id))
 
-        stats = SyncStats(on_first_request=begin)
+        def tell_throttled(seconds: float) -> None:
+            self._tell(Throttled(account_id, seconds))
+
+        stats = SyncStats(on_first_request=begin, on_throttled=tell_throttled)
         try:
             walk = await client.walk_groups(request, land=land, stats=stats, restart=restart)
         except _GaveUpError:

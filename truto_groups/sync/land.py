@@ -78,6 +78,7 @@ class Staging:
         self._execute("ATTACH ':memory:' AS staging")
         self._execute("SET preserve_insertion_order = false")
         self._is_within = False
+        self._with_copies: dict[str, LandedCounts] = {}
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self._execute(text)
@@ -151,20 +152,20 @@ class Staging:
         return unreadable
 
     def inspect(self, integrated_account_ids: Sequence[str]) -> dict[str, LandedAccount]:
-        """Count what was landed for accounts, and keep of each id the later copy only."""
+        """Count what was landed for accounts, and keep of each id the later copy only.
+
+        Copies that were dropped are counted again when it is asked again.
+        """
         ids = {"ids": list(integrated_account_ids)}
         copies = self._count_copies(ids)
         if copies:
             before = self._count(ids, copies)
             self._ask("drop_duplicates", ids=list(copies))
-            after = self._count(ids, copies)
-            landed = {
-                account_id: replace(after[account_id], counts=before[account_id].counts)
-                for account_id in integrated_account_ids
-            }
-        else:
-            landed = self._count(ids, copies)
-        return landed
+            self._with_copies |= {account_id: before[account_id].counts for account_id in copies}
+        return {
+            account_id: replace(landed, counts=self._with_copies.get(account_id, landed.counts))
+            for account_id, landed in self._count(ids, copies).items()
+        }
 
     def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
@@ -213,6 +214,8 @@ class Staging:
                 "DELETE FROM staging.landed WHERE integrated_account_id IN (SELECT unnest($ids))",
                 {"ids": list(integrated_account_ids)},
             )
+            for account_id in integrated_account_ids:
+                self._with_copies.pop(account_id, None)
 
     def _count_copies(self, ids: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
         rows = self._ask("count_duplicates", **ids)

@@ -19,7 +19,17 @@ from truto_groups.errors import (
     TrutoGroupsError,
     UnforeseenError,
 )
-from truto_groups.sync.fetch import Arrived, Began, Broken, Event, Failed, Fetches, StartedOver
+from truto_groups.report.run_progress import RunProgress
+from truto_groups.sync.fetch import (
+    Arrived,
+    Began,
+    Broken,
+    Event,
+    Failed,
+    Fetches,
+    StartedOver,
+    Throttled,
+)
 from truto_groups.sync.judge import LandedSync
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
@@ -53,6 +63,7 @@ def sync_accounts(
     run_id: str,
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
+    counted: RunProgress | None = None,
 ) -> Generator[AccountResult]:
     """Sync accounts and publish each as soon as it is whole.
 
@@ -64,6 +75,7 @@ def sync_accounts(
         run_id: The Dagster run, for the ledger.
         clock: Gives the present as an aware UTC instant.
         monotonic: Seconds since any moment, which never go back.
+        counted: Where pages, throttling and waiting are counted; results are for the receiver to.
 
     Yields:
         One result per account, when what it says is committed.
@@ -83,6 +95,7 @@ def sync_accounts(
             run_id=run_id,
             clock=clock,
             monotonic=monotonic,
+            counted=counted,
         )
         try:
             yield from run.results()
@@ -106,6 +119,7 @@ class _Run:
     run_id: str = field(kw_only=True)
     clock: Callable[[], datetime] = field(kw_only=True)
     monotonic: Callable[[], float] = field(kw_only=True)
+    counted: RunProgress | None = field(kw_only=True)
     pages: list[ArrivedPage] = field(default_factory=list[ArrivedPage])
     unrecorded: list[AccountSync] = field(default_factory=list[AccountSync])
     failures: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
@@ -149,7 +163,10 @@ class _Run:
     def _drain(self) -> Iterator[Event]:
         """Wait for one event, then take what else has come, up to what is landed together."""
         is_open = self.unrecorded or self.progress.count(Stage.WALKED, Stage.LANDED)
-        event = self.fetches.next_event(timeout=_SECONDS_TO_WAIT if is_open else None)
+        is_patient = not is_open and self.counted is None
+        event = self.fetches.next_event(timeout=None if is_patient else _SECONDS_TO_WAIT)
+        if event is None and self.counted is not None:
+            self.counted.wait()
         byte_count = 0
         for _ in range(16 * _PAGES_LANDED_TOGETHER):
             if event is None:
@@ -164,6 +181,10 @@ class _Run:
     def _take(self, event: Event) -> None:
         if isinstance(event, Broken):
             self.broken = event.error
+            return
+        if self.counted is not None:
+            _count(event, self.counted)
+        if isinstance(event, Throttled):
             return
         sync = self.progress.find(event.integrated_account_id)
         if isinstance(event, Arrived):
@@ -304,6 +325,13 @@ class _Run:
             error=str(error),
             conditions=account.conditions(settings.digest),
         )
+
+
+def _count(event: Event, counted: RunProgress) -> None:
+    if isinstance(event, Arrived):
+        counted.count_page()
+    elif isinstance(event, Throttled):
+        counted.count_throttling(event.seconds)
 
 
 def _stage(arrived: ArrivedPage) -> StagedPage:

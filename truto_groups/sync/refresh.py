@@ -19,6 +19,7 @@ from truto_groups.errors import (
     TrutoGroupsError,
     tell_unforeseen,
 )
+from truto_groups.report.run_progress import RunProgress
 from truto_groups.session import Session
 from truto_groups.sync.fetch import Fetcher, OpenFetcher
 from truto_groups.sync.pipeline import sync_accounts
@@ -65,6 +66,7 @@ def refresh_accounts(
     *,
     run_id: str,
     open_fetcher: OpenFetcher = Fetcher,
+    counted: RunProgress | None = None,
 ) -> Iterator[AccountResult | PassedOver]:
     """Fetch accounts and publish each as soon as it is whole.
 
@@ -73,6 +75,7 @@ def refresh_accounts(
         account_ids: Integrated account ids; those not known yet are looked up.
         run_id: The Dagster run.
         open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
+        counted: Where pages, throttling and waiting are counted; results are for the receiver to.
 
     Yields:
         One result per account that was tried, when what it says is committed; and the accounts
@@ -126,6 +129,7 @@ def refresh_accounts(
             run_id=run_id,
             clock=session.clock,
             monotonic=session.monotonic,
+            counted=counted,
         )
         with closing(results):
             yield from results

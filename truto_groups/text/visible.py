@@ -39,32 +39,6 @@ def show_in_markdown(text: str) -> str:
     return show_in_cell(text).translate(_MARKDOWN)
 
 
-def measure(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_measure_character, text))
-
-
-def pad(text: str, width: int, *, is_right: bool = False) -> str:
-    """Fill a text up to a width with blanks, as columns of a terminal count."""
-    blanks = " " * (width - measure(text))
-    return f"{blanks}{text}" if is_right else f"{text}{blanks}"
-
-
-def cut(text: str, width: int) -> str:
-    """Cut a line that takes more columns than that, with an ellipsis."""
-    if measure(text) <= width:
-        return text
-    room, kept = width - 1, ""
-    for character in text:
-        room -= _measure_character(character)
-        if room < 0:
-            break
-        kept += character
-    return f"{kept}…" if width > 0 else ""
-
-
 def _show_character(character: str) -> str:
     if unicodedata.category(character) not in _INVISIBLE:
         return character
@@ -72,9 +46,3 @@ def _show_character(character: str) -> str:
     if code < 0x100:
         return _NAMED.get(character, f"\\x{code:02x}")
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _measure_character(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

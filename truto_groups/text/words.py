@@ -15,7 +15,9 @@ def say_count(number: int, noun: str) -> str:
 
 
 def say_duration(duration: timedelta) -> str:
-    """A duration: ``2 d 3 h``, ``45 min``."""
+    """A duration: ``2 d 3 h``, ``45 min``, ``98 s``; in seconds below two minutes."""
+    if duration < 2 * _MINUTE:
+        return f"{duration.total_seconds():.0f} s"
     days, minutes = divmod(duration // _MINUTE, 24 * 60)
     hours, minutes = divmod(minutes, 60)
     if days:

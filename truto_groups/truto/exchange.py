@@ -25,7 +25,12 @@ from truto_groups.errors import (
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, Load, Scales
 from truto_groups.truto.connection import SUCCESS, Connection, Lost, Received
 from truto_groups.truto.envelope import MalformedError, ToldError
-from truto_groups.truto.limits import Ceiling, PausedTooLongError, RequestLimits
+from truto_groups.truto.limits import (
+    LONGEST_PAUSE_SECONDS,
+    Ceiling,
+    PausedTooLongError,
+    RequestLimits,
+)
 from truto_groups.truto.options import ClientOptions
 from truto_groups.truto.redaction import build_redactor
 from truto_groups.truto.refusals import (
@@ -141,6 +146,7 @@ class Exchange:
                 self._limits.slow_down(
                     answer.limit, seconds=answer.wish.seconds, told=answer.wish.header
                 )
+                stats.tell_throttled(min(answer.wish.seconds, LONGEST_PAUSE_SECONDS))
             if wait is None:
                 spent = time.monotonic() - started
                 raise self._give_up(subject, answer, attempt=attempt, spent=spent)

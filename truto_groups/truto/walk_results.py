@@ -20,6 +20,7 @@ class SyncStats:
         throttled_seconds: Waited because Truto or an app had asked to slow down.
         byte_count: Bytes of all bodies, after decompression.
         on_first_request: Called once, right before the first request leaves.
+        on_throttled: Called with the seconds for which Truto or an app asks to slow down.
     """
 
     request_count: int = 0
@@ -27,12 +28,18 @@ class SyncStats:
     throttled_seconds: float = 0.0
     byte_count: int = 0
     on_first_request: Callable[[], None] | None = None
+    on_throttled: Callable[[float], None] | None = None
 
     def count_request(self) -> None:
         """Count a request that leaves now."""
         self.request_count += 1
         if self.request_count == 1 and self.on_first_request is not None:
             self.on_first_request()
+
+    def tell_throttled(self, seconds: float) -> None:
+        """Tell that Truto or an app asks to slow down for so many seconds."""
+        if self.on_throttled is not None:
+            self.on_throttled(seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,10 +169,11 @@ def _read_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, frozenset[
         "SELECT table_name, list(column_name) FROM duckdb_columns() "
         "JOIN duckdb_tables() USING (database_name, schema_name, table_name) "
         "WHERE database_name = current_database() AND schema_name = current_schema() "
-        "AND list_contains($names, table_name) GROUP BY table_name",
-        {"names": [table.name for table in TABLES]},
+        "GROUP BY table_name"
     ).fetchall()
-    return {name: frozenset(columns) for name, columns in rows}
+    # Sorted out here: to bind a parameter, DuckDB imports pandas, for which readers have no time.
+    names = {table.name for table in TABLES}
+    return {name: frozenset(columns) for name, columns in rows if name in names}
 
 
 def _read_derived(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
@@ -192,7 +193,7 @@ def _read_version(
     if not {"name", "value"} <= columns.get(DATABASE_PROPERTIES.name, frozenset()):
         return None
     texts = connection.execute(
-        "SELECT value FROM database_properties WHERE name = $name", {"name": _VERSION}
+        f"SELECT value FROM database_properties WHERE name = '{_VERSION}'"  # noqa: S608
     ).fetchall()
     try:
         version = max((int(text) for (text,) in texts), default=None)

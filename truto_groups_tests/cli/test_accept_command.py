@@ -120,6 +120,45 @@ def test_a_named_account_that_does_not_wait_is_told_beside_one_that_does(
     assert main(["accept", "--account", B, C]) == 0
     assert "slack of acme (cccccccc) has nothing to accept." in capsys.readouterr().out
 
+    assert main(["accept", "--account", C]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith("\n2 other accounts wait: truto-groups accept\n")
+
+
+def test_what_to_type_next_is_told_after_looking_and_after_accepting(
+    waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["accept", "--integration", "okta"]) == 0
+    typed = capsys.readouterr().out.splitlines()[-1]
+    assert typed.startswith('  truto-groups accept --account aaaaaaaa --reason "…" --digest ')
+
+    arguments = shlex.split(typed.replace("…", "the vendor numbers its groups"))[1:]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith("\n1 other account waits: truto-groups accept\n")
+    assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "\nNothing else waits. How every account stands: truto-groups status\n"
+    )
+
+
+def test_where_accepting_does_not_help_what_does_is_told(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, [group(n, group_type="guild") for n in range(3)], tenant_id="acme")
+    assert main(["sync"]) == 0
+    capsys.readouterr()
+
+    assert main(["accept"]) == 0
+    told = capsys.readouterr().out
+    assert "Accepting does not help okta of acme (aaaaaaaa): " in told
+    assert "raise `unmapped_limit` in the settings" in told
+    assert "--reason" not in told
+
 
 def test_all_that_changed_is_shown_with_the_worst_first_and_the_command_to_paste(
     stand: Stand,

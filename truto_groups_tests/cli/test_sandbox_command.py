@@ -16,9 +16,11 @@ from threading import Thread
 import pytest
 import yaml
 
-from truto_groups.cli.sandbox_command import prepare_place
+from truto_groups.cli import main
 from truto_groups.errors import SettingsError
+from truto_groups.runner.sandbox_place import prepare_place
 from truto_groups.sandbox import SETTINGS_PATH
+from truto_groups.sandbox.server import DEFAULT_PORT
 
 pytestmark = pytest.mark.long
 
@@ -70,6 +72,13 @@ def started(port: int, *command: str, cwd: Path) -> Generator[subprocess.Popen[s
             yield process
         finally:
             process.kill()
+
+
+def test_the_port_that_the_help_names_is_the_sandbox_s_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["sandbox", "--help"]) == 0
+    assert f"default: {DEFAULT_PORT}." in capsys.readouterr().out
 
 
 def ping(port: int) -> int | None:

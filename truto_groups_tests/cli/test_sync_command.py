@@ -26,6 +26,7 @@ from truto_groups.cli import main
 from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.sandbox import Request, Response
+from truto_groups_tests.cli.pseudo_terminal import Terminal
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     GROUPS_PATH,
@@ -292,6 +293,50 @@ def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
     assert three.lines == {A: "published okta acme 3 groups first sync"}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "synced"),
+    [
+        (("--tenant", "acme"), {A, B}),
+        (("--tenant", "globex", "--integration", "gitlab", "jira"), {C}),
+        (("--state", "failed", "never_synced"), {B}),
+        (("--all", "--integration", "okta"), {A}),
+    ],
+    ids=["tenant", "tenant and integration", "state", "all of an integration"],
+)
+def test_accounts_are_named_by_tenant_integration_and_state_due_or_not(
+    three: Command, arguments: tuple[str, ...], synced: set[str]
+) -> None:
+    three.stand.put(C, [], integration="gitlab", tenant_id="globex")
+    three.stand.server.intercept = serve_body(B, "<html>", status=200)
+    three.sync()
+    three.stand.server.intercept = None
+
+    assert three.sync(*arguments) == 0
+    assert set(three.lines) == synced
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest_and_what_is_right_is_synced(
+    three: Command,
+) -> None:
+    assert three.sync("--tenant", "acme", "--integration", "okta", "jiro") == 1
+    assert three.err == (
+        "jiro cannot be synced. Truto lists no account of such an integration with this token; "
+        "did you mean jira?\n"
+    )
+    assert set(three.lines) == {A}
+
+    assert three.sync("--account", "aaaaaaab") == 1
+    assert "did you mean okta of acme (aaaaaaaa)?" in three.err
+    assert three.out.endswith("\nNothing was synced.\n")
+
+
+def test_that_no_account_is_all_of_what_was_named_is_no_failure(three: Command) -> None:
+    assert three.sync("--state", "stale", "--tenant", "acme") == 0
+    assert "No account is all of that: nothing was synced." in three.out
+    assert three.sync("--state", "needs_reauth") == 1
+    assert f"{D} cannot be synced. Its status is needs_reauth" in three.err
+
+
 def test_an_account_that_is_gone_is_told_so(synced: Command) -> None:
     synced.stand.server.remove_account(B)
 
@@ -428,6 +473,31 @@ def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.
     assert process.returncode == 130
     assert err == "Interrupted. What was published stays; the rest is tried the next time.\n"
     assert [run.is_finished for run in three.runs()] == [True]
+
+
+@pytest.mark.slow
+def test_in_a_pipe_lines_come_at_a_human_pace_and_in_a_terminal_a_bar_that_goes_away(
+    three: Command,
+) -> None:
+    with groups_withheld(three) as asked:
+        process = three.start()
+        assert asked.wait(SECONDS)
+        time.sleep(17)
+    out, _ = process.communicate(timeout=SECONDS)
+    (line,) = [line for line in out.splitlines() if " to go; " in line]
+    assert line.startswith("0 of 3 accounts done, 0 failed, 3 to go; 0 groups, 0 a second, ")
+    assert re.search(r"^3 accounts: 3 published\. 5 groups in \d+ s, 0 a second\.$", out, re.M)
+
+    with groups_withheld(three) as asked:
+        terminal = Terminal("sync", "--all", cwd=three.project, columns=70)
+        assert asked.wait(SECONDS)
+        terminal.read_until("0 of 3 accounts done, 0 failed, 3 to go; 0 groups", times=2)
+    assert terminal.end() == 0
+    assert "0%" in terminal.written
+    assert "\x1b[1A" in terminal.written  # the cursor goes up to where it began
+    assert terminal.written.endswith(
+        "2 unchanged. 5 groups in " + terminal.written.rpartition(" groups in ")[2]
+    )
 
 
 def test_dagsters_log_stays_away_unless_it_is_asked_for(three: Command) -> None:

@@ -1,8 +1,8 @@
 """Let a Dagster daemon run over a flapping sandbox for minutes, and find what must not grow.
 
-``python -m truto_groups_tests.faults.soak --minutes 20`` prints a line a minute, and at the end
-what grew. Everything is real but Truto: the daemon with its schedules and sensors, runs in
-processes of their own, `truto-groups sync` beside them. A tenth of all answers is a fault.
+``python -m truto_groups_tests.faults.soak --minutes 20`` prints every 20 seconds what is held,
+and at the end what grew. Everything is real but Truto: the daemon with its schedules and sensors,
+runs in processes of their own, `truto-groups sync` beside them. A tenth of all answers is a fault.
 """
 
 import argparse
@@ -35,6 +35,7 @@ FAULTS = (
 )
 # Of the later half over the earlier one; a process settles in its first minutes.
 MAX_GROWTH = 1.15
+SECONDS_BETWEEN_SAMPLES = 20
 SLACK_MEGABYTES = 30
 SLACK_HANDLES = 20
 
@@ -77,6 +78,33 @@ def daemon(folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Pop
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def syncing(command: Sequence[str], environment: dict[str, str]) -> Iterator[Callable[[], None]]:
+    """Something to call now and then: it syncs again when the sync before has ended."""
+    running: subprocess.Popen[bytes] | None = None
+
+    def go_on() -> None:
+        nonlocal running
+        if running is None or running.poll() is not None:
+            running = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+
+    try:
+        yield go_on
+    finally:
+        if running is not None:
+            running.send_signal(signal.SIGINT)
+            try:
+                running.wait(20)
+            except subprocess.TimeoutExpired:
+                running.kill()
 
 
 def find_long_lived(process_id: int) -> list[int]:
@@ -162,11 +190,13 @@ def main() -> int:
         server.intercept = flap(chance)
         samples: list[Sample] = []
         began = time.monotonic()
-        with daemon(folder, environment) as process:
+        with (
+            daemon(folder, environment) as process,
+            syncing([str(BIN / "truto-groups"), "sync", "--all"], environment) as keep_syncing,
+        ):
             while (minute := (time.monotonic() - began) / 60) < options.minutes:
-                sync = [str(BIN / "truto-groups"), "sync", "--all"]
-                subprocess.run(sync, cwd=ROOT, env=environment, check=False, capture_output=True)
-                time.sleep(20)
+                keep_syncing()
+                time.sleep(SECONDS_BETWEEN_SAMPLES)
                 samples.append(measure(process.pid, folder, database, minute=minute))
                 print(samples[-1], flush=True)  # noqa: T201
                 if process.poll() is not None:

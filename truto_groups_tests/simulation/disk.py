@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,16 +18,18 @@ import duckdb
 
 from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse.statements import statement
+from truto_groups.warehouse.statements import statement, statements
 
 Kind = Literal["statement", "write", "landing", "commit"]
 Harm = Literal["full", "full for good", "no memory", "unforeseen", "killed", "cancelled"]
 
 _LAND = statement("land")
+_MAKING_ROOM = ("ATTACH ':memory:' AS staging", *statements("staging"))
+_FILE_OPTIONS = "ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0'"
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE")
 # These undo: DuckDB reports no failure of theirs, and a signal that hits them is as good as later.
 _NEVER_HARMED = ("ROLLBACK", "DETACH", "USE", "SET")
-_CLEANING = ("ROLLBACK", "USE memory", "DETACH warehouse", "DETACH staging")
+_CLEANING = ("ROLLBACK", "USE memory", "DETACH warehouse")
 
 
 class Killed(BaseException):
@@ -83,10 +85,9 @@ class Sabotage:
 class SimulatedConnection:
     """A connection that fails when its program's sabotage says so."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, sabotage: Sabotage, give_back: "GiveBack"
-    ) -> None:
-        self._connection = connection
+    def __init__(self, lent: "Lent", sabotage: Sabotage, give_back: "GiveBack") -> None:
+        self._lent = lent
+        self._connection = lent.connection
         self._sabotage = sabotage
         self._give_back = give_back
         self._is_open = True
@@ -98,23 +99,22 @@ class SimulatedConnection:
             raise Killed
         kinds = _classify(text)
         if not kinds or not sabotage.strikes(kinds):
-            return self._connection.execute(text, *arguments)
+            return self._lent.execute(text, *arguments)
         if sabotage.is_after and sabotage.harm in ("killed", "cancelled"):
-            self._connection.execute(text, *arguments)
+            self._lent.execute(text, *arguments)
         if "commit" in kinds and sabotage.harm not in ("killed", "cancelled"):
             self._connection.execute("ROLLBACK")  # a COMMIT that fails has ended the transaction
         raise self._harm(text)
 
     def cursor(self) -> "SimulatedConnection":
-        return SimulatedConnection(
-            self._connection.cursor(), self._sabotage, lambda cursor: cursor.close()
-        )
+        cursor = Lent(self._connection.cursor())
+        return SimulatedConnection(cursor, self._sabotage, lambda one: one.connection.close())
 
     def close(self) -> None:
         if self._is_open:
             self._is_open = False
             self._sabotage.lent.remove(self)
-            self._give_back(self._connection)
+            self._give_back(self._lent)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is DuckDB's."""
@@ -139,7 +139,50 @@ class SimulatedConnection:
         raise AssertionError
 
 
-GiveBack = Callable[[duckdb.DuckDBPyConnection], None]
+class Lent:
+    """A connection that outlives who uses it, and knows what it need not do again.
+
+    To make the tables of a staging, and to set what is set, takes longer than most of a history.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._settings: dict[str, Any] = {}
+        self._made = 0
+
+    def execute(self, text: str, *arguments: Any) -> Any:
+        if text.startswith("SET ") and not text.startswith("SET VARIABLE"):
+            if self._settings.get(text) == arguments:
+                return _NOTHING_TO_FETCH
+            self.connection.execute(text, *arguments)
+            self._settings[text] = arguments
+            return _NOTHING_TO_FETCH
+        if text in _MAKING_ROOM:
+            position = _MAKING_ROOM.index(text)
+            if position < self._made:
+                return _NOTHING_TO_FETCH
+            self._made = position + 1
+        return self.connection.execute(text, *arguments)
+
+    def clean(self) -> None:
+        """Undo what its last user left open, so that the next one finds it as new."""
+        for text in _CLEANING:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute(text)
+        if self._made == len(_MAKING_ROOM):
+            self.connection.execute("DELETE FROM staging.landed")
+        elif self._made:
+            self.connection.execute("DETACH staging")
+            self._made = 0
+
+
+class _Nothing:
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return []
+
+
+_NOTHING_TO_FETCH = _Nothing()
+GiveBack = Callable[[Lent], None]
 
 
 class Disk:
@@ -158,39 +201,43 @@ class Disk:
         finally:
             database_module.connect = staging_module.connect = _CONNECT
 
-    def _connect_from(self, pool: list[duckdb.DuckDBPyConnection]) -> Callable[..., Any]:
+    def _connect_from(self, pool: list[Lent]) -> Callable[..., Any]:
+        def give_back(lent: Lent) -> None:
+            lent.clean()
+            pool.append(lent)
+
         def connect() -> SimulatedConnection:
             sabotage = self._find_sabotage()
             if sabotage.is_dead:
                 raise Killed
-            connection = pool.pop() if pool else _CONNECT()
-            return SimulatedConnection(connection, sabotage, lambda one: _clean(one, pool))
+            return SimulatedConnection(pool.pop() if pool else _open(), sabotage, give_back)
 
         return connect
 
 
 _CONNECT = database_module.connect
-_PRIVATE: list[duckdb.DuckDBPyConnection] = []
-_STAGING: list[duckdb.DuckDBPyConnection] = []
+_PRIVATE: list[Lent] = []
+_STAGING: list[Lent] = []
 
 
-def _clean(connection: duckdb.DuckDBPyConnection, pool: list[duckdb.DuckDBPyConnection]) -> None:
-    for text in _CLEANING:
-        with contextlib.suppress(duckdb.Error):
-            connection.execute(text)
-    pool.append(connection)
+def _open() -> Lent:
+    connection = _CONNECT()
+    # Every statement works on a dozen rows: to find the best way takes longer than any way.
+    connection.execute("PRAGMA disable_optimizer")
+    return Lent(connection)
 
 
-def _classify(text: str) -> list[Kind]:
+@lru_cache(1000)
+def _classify(text: str) -> Sequence[Kind]:
     """Say what a statement counts as; nothing for those that are never harmed."""
     if text == "COMMIT":
-        return ["statement", "commit"]
+        return ("statement", "commit")
     if text == _LAND:
-        return ["statement", "landing"]
+        return ("statement", "landing")
     if text.startswith(_NEVER_HARMED):
-        return []
+        return ()
     lines = (line for line in text.splitlines() if line and not line.startswith("--"))
-    return ["statement", "write"] if next(lines, "").startswith(_WRITING) else ["statement"]
+    return ("statement", "write") if next(lines, "").startswith(_WRITING) else ("statement",)
 
 
 @contextlib.contextmanager
@@ -207,6 +254,12 @@ def make_folder() -> Generator[Path]:
 def _find_room() -> Path | None:
     memory = Path("/dev/shm")  # noqa: S108
     return memory if memory.is_dir() else None
+
+
+def make_empty_file(location: str) -> None:
+    """Make a database file of the smallest blocks, of which a history writes many."""
+    with contextlib.closing(duckdb.connect()) as connection:
+        connection.execute(f"ATTACH '{location}' AS empty (BLOCK_SIZE 16384, {_FILE_OPTIONS})")
 
 
 def keep_folder() -> Path:

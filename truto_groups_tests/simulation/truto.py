@@ -239,9 +239,9 @@ def _status(status: int, *, is_remote: bool = False, **headers: str) -> Fault:
     return answer
 
 
-def _body(text: str) -> Fault:
+def _body(text: str, *, status: int = 200) -> Fault:
     async def answer(*_: object) -> httpx.Response:
-        return httpx.Response(200, content=text.encode())
+        return httpx.Response(status, content=text.encode())
 
     return answer
 
@@ -312,19 +312,33 @@ _FAULTS: dict[str, Fault] = {
     "500": _status(500),
     "502": _status(502),
     "503": _status(503, retry_after="2"),
+    "520": _status(520),
+    "524": _status(524),
+    "530": _status(530),
     "418": _status(418),
     "400": _status(400),
     "401 of the app": _status(401, is_remote=True),
     "403": _status(403),
+    "403, slow down": _status(403, is_remote=True, retry_after="2"),
+    "403, nothing remains": _status(403, is_remote=True, x_ratelimit_remaining="0"),
     "404": _status(404),
     "422": _status(422),
     "429 of the app": _status(429, is_remote=True, retry_after="3"),
     "429 of the app, long": _status(429, is_remote=True, retry_after="900"),
+    "429 of the app, garbled": _status(429, is_remote=True, retry_after="9" * 400),
+    "429 of the app, in milliseconds": _status(
+        429, is_remote=True, ratelimit_remaining="0", ratelimit_reset="1772366400000"
+    ),
     "429 of the token": _status(429, retry_after="4"),
     "401 of the token": _reject,
     "HTML": _body("<html>"),
     "no result": _body("{}"),
     "null": _body('{"result": null}'),
+    "errors beside": _body('{"result": [], "errors": [{"message": "Simulated"}]}'),
+    "an error beside": _body('{"result": [], "error": "Simulated", "next_cursor": null}'),
+    "500 inside": _body('{"statusCode": 500, "error": "Simulated", "result": []}'),
+    "202 and empty": _body('{"result": [], "next_cursor": null}', status=202),
+    "206 and empty": _body('{"result": [], "next_cursor": null}', status=206),
     "cut off": _body('{"result": [{"id": "g1"'),
     "half a character": _body(r'{"result": [{"id": "g1", "name": "\ud83d"}]}'),
     "nested too deep": _nest_too_deep,

@@ -32,7 +32,7 @@ from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto import exchange as exchange_module
 from truto_groups.truto.limits import RequestLimits
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.simulation.disk import Disk, Sabotage, keep_folder
+from truto_groups_tests.simulation.disk import Disk, Sabotage, keep_folder, make_empty_file
 from truto_groups_tests.simulation.scheduling import Program, Scheduler
 from truto_groups_tests.simulation.truto import (
     ACCOUNTS_PATH,
@@ -386,5 +386,6 @@ def _make_database() -> Path:
     """A database that knows all accounts, made once: its tables take longer than a history."""
     random = Random(0)
     world = World(random, keep_folder(), account_count=MOST_ACCOUNTS)
+    make_empty_file(world.database.location)
     world.discover(world.session(Run("first", ())))
     return Path(world.database.location)

@@ -608,6 +608,25 @@ def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
     assert stand.table("groups", account=B) == before
 
 
+@pytest.mark.parametrize(
+    "break_seam", [break_profiling, break_writing], ids=["profiling", "writing"]
+)
+def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Each is settled by itself then, when the copies of an id are dropped already."""
+    stand.put(A, [group(1), group(2), group(2, "Later")])
+    stand.put(B, groups_of(3))
+    stand.discover()
+    break_seam(monkeypatch)
+    results: dict[str, Any] = dict(stand.sync(A, B, run_id="r1"))
+    assert results[B].attempt.outcome == "failed"
+    assert results[A].attempt.outcome == "published"
+    verdict = results[A].verdict
+    assert verdict is not None
+    assert "duplicate_ids_differ" in {finding.kind for finding in verdict.findings}
+
+
 @pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
 def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_rows(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, page: int

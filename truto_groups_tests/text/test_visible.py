@@ -1,8 +1,6 @@
-"""Text from outside, made fit for a terminal, a log and Markdown. Nothing is faked."""
+"""Text from outside, made fit for a log and Markdown. Nothing is faked."""
 
-import io
 import logging
-import sys
 import unicodedata
 
 import pytest
@@ -10,19 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.cli.terminal import format_table, say, write_anything
 from truto_groups.report.overview import Overview, render_overview
 from truto_groups.text.logs import get_logger
 from truto_groups.text.secrecy import hide
-from truto_groups.text.visible import (
-    cut,
-    measure,
-    pad,
-    show,
-    show_in_cell,
-    show_in_markdown,
-    show_lines,
-)
+from truto_groups.text.visible import show, show_in_cell, show_in_markdown, show_lines
 from truto_groups_tests.stand import START, A
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
@@ -83,43 +72,6 @@ def test_a_name_makes_no_link_image_cell_code_or_html_in_the_overview() -> None:
 
     shown = "\\!\\[x\\](http://evil) \\| \\`code\\` \\<b\\> \\# title\\\\u202e"
     assert f"| okta | {shown} | " in render_overview(overview)
-
-
-def test_wide_and_combining_letters_keep_a_table_aligned() -> None:
-    lines = format_table([("技术部", 1), ("e\u0301quipe", 20)], header=("name", "n"), right=("n",))
-
-    assert lines[2] == "技术部   1"
-    assert {measure(line) for line in lines} == {10}
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "left"),
-    [("技术部", 5, "技术…"), ("技术部", 6, "技术部"), ("abc", 2, "a…"), ("abc", 0, "")],
-)
-def test_a_line_is_cut_by_columns(text: str, width: int, left: str) -> None:
-    assert cut(text, width) == left
-    assert measure(pad(left, 8)) == 8
-
-
-def test_a_table_shows_no_escape_sequence_and_each_row_stays_one_line() -> None:
-    lines = format_table([("a\x1b[2Jb", "x\ny")], header=("one", "two"))
-
-    assert lines[2:] == ["a\\x1b[2Jb  x y"]
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_a_stream_that_lacks_a_letter_gets_it_escaped(
-    encoding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
-
-    write_anything()
-    say("技术 ─ \ud83d")
-
-    told = raw.getvalue().decode(encoding)
-    assert told.endswith("\\ud83d\n")
-    assert ("技术" in told) == (encoding == "utf-8")
 
 
 def test_a_log_line_has_no_secret_and_no_control_character(

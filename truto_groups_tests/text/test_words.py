@@ -19,7 +19,9 @@ def test_a_number_goes_with_its_noun(number: int, said: str) -> None:
 @pytest.mark.parametrize(
     ("duration", "said"),
     [
-        (timedelta(seconds=59), "0 min"),
+        (timedelta(0), "0 s"),
+        (timedelta(seconds=119), "119 s"),
+        (timedelta(minutes=2), "2 min"),
         (timedelta(minutes=45), "45 min"),
         (timedelta(hours=24, seconds=-1), "23 h 59 min"),
         (timedelta(days=2, hours=3, minutes=59), "2 d 3 h"),

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from truto_groups.sync.accept import read_pending
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.publish import ReplacedAccount, Replacement, replace_rows
+from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.json_equality import is_same_json
 from truto_groups_tests.stand import (

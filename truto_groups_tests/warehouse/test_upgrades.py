@@ -16,7 +16,7 @@ import pytest
 from truto_groups import read
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import SCHEMA_VERSION, TABLES
-from truto_groups.sync.accept import read_pending
+from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import read_last_audits, read_since
 from truto_groups.warehouse.database import Database

@@ -1,5 +1,6 @@
 -- What accepting each account would do: those held back, with the rows that would change, and those
--- that published and drifted. `$ids` empty and `$integrations` empty: all.
+-- that published and drifted. Without parameters: to bind one, DuckDB imports pandas, for which
+-- `truto-groups status` has no time.
 WITH last_audits AS (
     SELECT
         s.integrated_account_id,
@@ -16,11 +17,6 @@ WITH last_audits AS (
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
-        AND (
-            len($ids::VARCHAR[]) + len($integrations::VARCHAR[]) = 0
-            OR list_contains($ids::VARCHAR[], k.id)
-            OR list_contains($integrations::VARCHAR[], k.integration)
-        )
     QUALIFY row_number() OVER (
         PARTITION BY s.integrated_account_id ORDER BY s.observed_at DESC
     ) = 1

@@ -1,0 +1,183 @@
+"""Which accounts a person means: by name, tenant, integration and state, and what was mistyped.
+
+Pure. What is done with those that are meant is the commands' business.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from truto_groups.accounts.freshness import find_stale_accounts
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import SHORT_ID, find_account, say_account
+from truto_groups.text.nearest import ask_for, find_nearest
+from truto_groups.text.visible import show
+
+STALE, FRESH, NEVER_SYNCED, GONE = "stale", "fresh", "never_synced", "gone"
+_OUTCOMES = ("published", "unchanged", "held_back", "failed", "skipped", "interrupted", "running")
+_STATUSES = ("active", "connecting", "needs_reauth", "post_install_error", "validation_error")
+_STATES = (STALE, FRESH, NEVER_SYNCED, GONE, *_STATUSES, *_OUTCOMES)
+_SEE_ALL = "`truto-groups status` shows all."
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFilter:
+    """Which accounts a person wants: of each kind any, of all kinds that are given.
+
+    Attributes:
+        names: Accounts as people name them.
+        tenants: Whose they are.
+        integrations: The app's kinds, as slugs.
+        states: As find_states says them.
+    """
+
+    names: Sequence[str] = ()
+    tenants: Sequence[str] = ()
+    integrations: Sequence[str] = ()
+    states: Sequence[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets every account pass."""
+        return not (self.names or self.tenants or self.integrations or self.states)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A name that is nobody's.
+
+    Attributes:
+        name: As it was typed.
+        what: What there is not, as in ``no account of such a tenant``.
+        hint: What may have been meant.
+    """
+
+    name: str
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a filter lets pass.
+
+    Attributes:
+        accounts: The accounts, in the order in which they were given.
+        unknown: What was named and is nobody's.
+    """
+
+    accounts: Sequence[KnownAccount]
+    unknown: Sequence[Unknown] = ()
+
+
+def select_accounts(
+    accounts: Sequence[KnownAccount],
+    wanted: AccountFilter,
+    *,
+    states_of: Callable[[KnownAccount], Collection[str]],
+) -> Selection:
+    """Select the accounts that are wanted, and say which names are nobody's.
+
+    Args:
+        accounts: All known accounts.
+        wanted: What is wanted.
+        states_of: Gives the states of an account.
+    """
+    named, unknown = find_named(wanted.names, accounts)
+    tenants = {account.tenant_id for account in accounts if account.tenant_id}
+    integrations = {account.integration for account in accounts}
+    states = {state for account in accounts for state in states_of(account)}
+    wished = {_fold(state) for state in wanted.states}
+    unknown += [
+        *_find_unknown(wanted.tenants, tenants, what="no account of such a tenant"),
+        *find_unknown_integrations(wanted.integrations, integrations),
+        *_find_unknown([*wished], {*_STATES, *states}, what="no account of such a state"),
+    ]
+    found = [
+        account
+        for account in accounts
+        if (not wanted.names or account.id in named)
+        and (not wanted.tenants or account.tenant_id in wanted.tenants)
+        and (not wanted.integrations or account.integration in wanted.integrations)
+        and (not wished or wished & set(states_of(account)))
+    ]
+    return Selection(found, unknown)
+
+
+def find_named(
+    names: Iterable[str], accounts: Sequence[KnownAccount]
+) -> tuple[list[str], list[Unknown]]:
+    """Find the ids of accounts that people name, and the names that are nobody's."""
+    ids = [account.id for account in accounts]
+    found: list[str] = []
+    unknown: list[Unknown] = []
+    for name in dict.fromkeys(names):
+        key = find_account(name, ids)
+        if key is None:
+            hint = _suggest(name, accounts) or _SEE_ALL
+            unknown.append(Unknown(name, "no such account", hint))
+        else:
+            found.append(key)
+    return list(dict.fromkeys(found)), unknown
+
+
+def find_unknown_integrations(names: Iterable[str], known: Iterable[str]) -> list[Unknown]:
+    """Find the names that are no known account's integration."""
+    return _find_unknown(names, known, what="no account of such an integration")
+
+
+def find_states(
+    accounts: Sequence[KnownAccount],
+    *,
+    max_age_of: Callable[[KnownAccount], timedelta | None],
+    now: datetime,
+) -> Callable[[KnownAccount], Collection[str]]:
+    """Find the states of accounts, in words that a person can ask for.
+
+    Returns:
+        Gives an account's states: what Truto says of it, or ``gone``; how its last attempt ended;
+        and ``stale``, ``fresh`` or ``never_synced``.
+    """
+    stale = {
+        found.account.id for found in find_stale_accounts(accounts, max_age_of=max_age_of, now=now)
+    }
+
+    def states_of(account: KnownAccount) -> Collection[str]:
+        states = {_fold(account.status) if account.gone_at is None else GONE}
+        states |= {account.outcome} if account.outcome else set[str]()
+        if account.last_confirmed_at is None:
+            states.add(NEVER_SYNCED)
+        if account.id in stale:
+            states.add(STALE)
+        elif account.last_confirmed_at is not None:
+            states.add(FRESH)
+        return states
+
+    return states_of
+
+
+def _suggest(name: str, accounts: Sequence[KnownAccount]) -> str:
+    """Say whom somebody who mistyped a name may have meant."""
+    for option, known in (
+        ("integration", {account.integration for account in accounts}),
+        ("tenant", {account.tenant_id for account in accounts if account.tenant_id}),
+    ):
+        if name in known:
+            return f"`--{option} {show(name)}` names all of that {option}."
+    length = max(len(name), SHORT_ID)
+    by_beginning = {account.id[:length]: account for account in accounts}
+    nearest = [by_beginning[one] for one in find_nearest(name, by_beginning)]
+    return ask_for(say_account(one.id, one.integration, one.tenant_id) for one in nearest)
+
+
+def _find_unknown(names: Iterable[str], known: Iterable[str], *, what: str) -> list[Unknown]:
+    known = list(known)
+    return [
+        Unknown(name, what, ask_for(map(show, find_nearest(name, known))) or _SEE_ALL)
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+
+
+def _fold(state: str) -> str:
+    return state.lower().replace("-", "_").replace(" ", "_")

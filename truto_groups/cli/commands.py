@@ -1,0 +1,234 @@
+"""What can be typed: the commands, their options and their help; nothing else.
+
+What is slow to import (Dagster, DuckDB, the settings) is imported by the command that needs it,
+when it runs, so that help and mistakes are told at once.
+"""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from truto_groups.accounts.selection import AccountFilter
+from truto_groups.cli.terminal import Complaints
+from truto_groups.errors import SettingsError
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_EPILOG = """\
+\b
+Variables (a .env file in the project says what is not set):
+  TRUTO_API_TOKEN           the bearer token of your Truto environment
+  TRUTO_BASE_URL            https://api.truto.one
+  TRUTO_GROUPS_DATABASE     data/truto_groups.duckdb in the project; or md:…, ducklake:…
+  TRUTO_GROUPS_SETTINGS     truto_groups.yaml in the project, which may be absent
+  DAGSTER_HOME              .dagster in the project
+
+The project is the nearest folder upward that holds workspace.yaml.
+"""
+_SYNC_EPILOG = """\
+\b
+Exit codes:
+  0  all were published or unchanged, or nothing is due
+  1  some account failed, was held back or cannot be synced; each is named with the reason
+  2  nothing could be done (token, settings, database, listing), with the reason
+"""
+_SANDBOX_PORT = 8790
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class NamingCommand(click.Command):
+    """A command whose repeatable options take several values: ``--account A B``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, with ``--account A B`` as ``--account A --account B``."""
+        return super().parse_args(ctx, _repeat_options(args, self.params))
+
+
+def _repeat_options(args: Sequence[str], parameters: Sequence[click.Parameter]) -> list[str]:
+    repeatable = {
+        name
+        for parameter in parameters
+        if isinstance(parameter, click.Option) and parameter.multiple
+        for name in parameter.opts
+    }
+    repeated: list[str] = []
+    option, has_value = "", False
+    for arg in args:
+        if arg.startswith("-"):
+            option, has_value = arg.partition("=")[0], "=" in arg
+        elif has_value and option in repeatable:
+            repeated.append(option)
+        else:
+            has_value = True
+        repeated.append(arg)
+    return repeated
+
+
+def _name_accounts(command: Command) -> Command:
+    return click.option(
+        "--account",
+        "names",
+        metavar="ID",
+        multiple=True,
+        help="Only these integrated accounts; the first 8 characters of an id do.",
+    )(command)
+
+
+def _filter_accounts(command: Command) -> Command:
+    for option, name, metavar, text in (
+        ("--state", "states", "STATE", "Only in these states: failed, held_back, stale, fresh …"),
+        ("--integration", "integrations", "SLUG", "Only of these integrations."),
+        ("--tenant", "tenants", "ID", "Only of these tenants."),
+    ):
+        command = click.option(option, name, metavar=metavar, multiple=True, help=text)(command)
+    return _name_accounts(command)
+
+
+def _be_verbose(command: Command) -> Command:
+    return click.option("--verbose", "is_verbose", is_flag=True, help="Show Dagster's log too.")(
+        command
+    )
+
+
+def _read_port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise click.BadParameter(f"{text} is no port; one is a number from 1 to 65535")
+    return int(text)
+
+
+@click.group(epilog=_EPILOG, context_settings=_SETTINGS)
+@click.version_option(package_name="truto-groups", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Every group of every connected app, through Truto, in one DuckDB table, refreshed by Dagster.
+
+    No Truto account at hand? `truto-groups sandbox` serves a double of Truto to try it on.
+    """
+
+
+@commands.command(
+    cls=NamingCommand,
+    epilog=_SYNC_EPILOG,
+    short_help="Refresh what is due, or the named accounts, or all.",
+)
+@_filter_accounts
+@click.option("--all", "is_all", is_flag=True, help="All accounts, due or not.")
+@_be_verbose
+def sync(*, is_all: bool, is_verbose: bool, **wanted: Sequence[str]) -> int:
+    """List the accounts, then refresh what is due.
+
+    With --account, --tenant, --integration or --state only those, due or not; with --all every
+    account. Each option takes several values; of several options, an account must be all. It runs
+    through the same Dagster job and into the same history as the daemon, but in this process: for
+    cron and scripts.
+    """
+    if is_all and wanted["names"]:
+        raise click.UsageError("--all is not allowed with --account.")
+    _take_variables()
+    # Ended by cron or a container it should leave as little behind as ended by hand.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    logging.basicConfig(format="%(levelname)s: %(message)s", handlers=[Complaints()])
+    from truto_groups.cli.sync_command import run_sync
+    from truto_groups.runner.sync_report import SyncRequest
+
+    return run_sync(SyncRequest(AccountFilter(**wanted), is_all), is_verbose=is_verbose)
+
+
+@commands.command(cls=NamingCommand, short_help="How every known account stands, and what to do.")
+@_filter_accounts
+@click.option("--json", "is_json", is_flag=True, help="A list of objects, for programs.")
+@click.option("--watch", "is_watched", is_flag=True, help="Again every few seconds, until Ctrl-C.")
+def status(*, is_json: bool, is_watched: bool, **wanted: Sequence[str]) -> int:
+    """Show how every known account stands, and what to do.
+
+    Reads the database only: no token, no request.
+    """
+    if is_json and is_watched:
+        raise click.UsageError("--watch is not allowed with --json.")
+    _take_variables()
+    from truto_groups.cli.status_command import run_status, watch_status
+
+    if is_watched:
+        return watch_status(AccountFilter(**wanted))
+    return run_status(AccountFilter(**wanted), is_json=is_json)
+
+
+@commands.command(
+    cls=NamingCommand,
+    short_help="Accept what accounts send now: drift, or a sync that was held back.",
+)
+@_name_accounts
+@click.option(
+    "--integration",
+    "integrations",
+    metavar="SLUG",
+    multiple=True,
+    help="All waiting accounts of these integrations.",
+)
+@click.option("--reason", default="", help="Why; without it nothing is accepted.")
+@click.option("--by", metavar="NAME", default="", help="Who; default: the system's user.")
+@click.option(
+    "--digest", default="", help="Of what was shown; refused when accounts have moved on."
+)
+@_be_verbose
+def accept(
+    *,
+    names: Sequence[str],
+    integrations: Sequence[str],
+    reason: str,
+    by: str,
+    digest: str,
+    is_verbose: bool,
+) -> int:
+    """Show what accepting would add, remove and change, and with --reason accept it.
+
+    What the accounts sent last becomes their baseline, and a sync that was held back is published
+    from its kept records, without fetching. Needs no token. Exit 0: shown or accepted; 1: refused;
+    2: nothing could be done.
+    """
+    _take_variables()
+    from truto_groups.cli.accept_command import Wanted, run_accept
+
+    wanted = Wanted(names, integrations, reason.strip(), by, digest)
+    return run_accept(wanted, is_verbose=is_verbose)
+
+
+@commands.command(
+    context_settings={"allow_interspersed_args": False},
+    short_help="Serve a double of Truto to try everything on.",
+)
+@click.option(
+    "--port",
+    metavar="N",
+    type=_read_port,
+    default=str(_SANDBOX_PORT),
+    help=f"Where to serve it; default: {_SANDBOX_PORT}.",
+)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND …]")
+def sandbox(*, port: int, command: Sequence[str]) -> int:
+    """Serve a double of Truto on this machine, with sample accounts, and print what to set.
+
+    Given a command, run it with these variables set, and end with it and with its exit code. Tables
+    and Dagster history are the sandbox's own, by port, so that a restart goes on.
+    """
+    from truto_groups.cli.sandbox_command import run_sandbox
+
+    return run_sandbox(port=port, command=command)
+
+
+def _take_variables() -> None:
+    """Add to the environment what the project's ``.env`` says."""
+    from truto_groups.settings.dotenv import read_variables
+
+    try:
+        cwd = Path.cwd()
+    except OSError:
+        raise SettingsError(
+            "The folder that this was started in is not there any more.",
+            advice="Change to another folder, as a rule the project's.",
+        ) from None
+    os.environ.update(read_variables(os.environ, cwd=cwd))

@@ -1,0 +1,57 @@
+"""Read what waits for a person to accept it: what drifted, and what is held back.
+
+Only read; what accepting does is accept.py's, and how it is told report/pending.py's.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from truto_groups.drift.findings import findings_from_json
+from truto_groups.drift.shape import Shape
+from truto_groups.report.pending import PendingAcceptance
+from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.statements import statement
+
+
+def read_pending(
+    connection: Connection,
+    *,
+    integrated_account_ids: Sequence[str] = (),
+    integrations: Sequence[str] = (),
+) -> list[PendingAcceptance]:
+    """Read the accounts that drifted or are held back; all of them when none are named."""
+    rows = connection.execute(statement("read_waiting")).fetchall()
+    is_all = not (integrated_account_ids or integrations)
+    pending = [
+        PendingAcceptance(
+            integrated_account_id=row[0],
+            integration=row[1],
+            tenant_id=row[2],
+            run_id=row[3],
+            is_published=row[4],
+            group_count=row[5],
+            shape=Shape.from_json(row[6]),
+            findings=findings_from_json(row[7]),
+            volume=row[8],
+            volume_reason=row[9],
+            would_add=row[10],
+            would_remove=row[11],
+            would_change=row[12],
+        )
+        for row in rows
+        if is_all or row[0] in integrated_account_ids or row[1] in integrations
+    ]
+    return [one for one in pending if _waits(one)]
+
+
+def digest_of(pending: Sequence[PendingAcceptance]) -> str:
+    """Digest of what is shown: these accounts, and what each of them sent last."""
+    parts = sorted((one.integrated_account_id, one.run_id, one.shape.digest) for one in pending)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:12]
+
+
+def _waits(one: PendingAcceptance) -> bool:
+    has_drifted = any(finding.severity != "information" for finding in one.findings)
+    return not one.is_published or has_drifted or one.volume != "ok"

@@ -1,0 +1,42 @@
+"""What a run's log in Dagster says of how far it has come."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from truto_groups.sandbox import Request, Response, make_account
+from truto_groups_tests.defs.project import Project, open_project
+from truto_groups_tests.stand import GROUPS_PATH, A, B, groups_of
+
+
+@pytest.fixture(name="project")
+def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with open_project(tmp_path, monkeypatch) as project:
+        yield project
+
+
+@pytest.mark.slow
+def test_a_run_says_how_far_it_has_come_while_it_waits_and_what_it_did_at_its_end(
+    project: Project,
+) -> None:
+    for key, count in ((A, 3), (B, 2)):
+        project.server.put_account(make_account(key, groups_of(count)))
+    project.discover()
+
+    def hold_up(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH and request.integrated_account_id == B:
+            time.sleep(17)
+        return None
+
+    project.server.intercept = hold_up
+    result = project.refresh()
+
+    told = [entry.user_message for entry in project.instance.all_logs(result.run_id)]
+    assert result.success
+    (line,) = [text for text in told if " to go; " in text]
+    assert line.startswith("1 of 2 accounts done, 0 failed, 1 to go; 3 groups, 0 a second, ")
+    (summary,) = [text for text in told if text.startswith("2 accounts: ")]
+    assert summary.startswith("2 accounts: 2 published. 5 groups in ")
+    assert told.index(line) < told.index(summary)
