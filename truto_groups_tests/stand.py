@@ -68,16 +68,24 @@ def read_rows(database: Database, sql: str, **parameters: object) -> list[tuple[
 
 def read_table(database: Database, name: str, *, account: str | None = None) -> list[Row]:
     """Read a table in a fixed order, of one account or of all, as one mapping per row."""
-    with database.reading() as connection:
-        cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
-        names = [column[0] for column in cursor.description or []]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows = read_tables(database, name)[name]
     return [row for row in rows if account is None or row["integrated_account_id"] == account]
+
+
+def read_tables(database: Database, *names: str) -> dict[str, list[Row]]:
+    """Read tables in a fixed order, as they are at one instant."""
+    found: dict[str, list[Row]] = {}
+    with database.reading() as connection:
+        for name in names:
+            cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
+            columns = [column[0] for column in cursor.description or []]
+            found[name] = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return found
 
 
 def read_data(database: Database) -> dict[str, list[Row]]:
     """Read all that a publication writes."""
-    return {name: read_table(database, name) for name in DATA_TABLES}
+    return read_tables(database, *DATA_TABLES)
 
 
 def land_record(record: str, **options: Any) -> Row:

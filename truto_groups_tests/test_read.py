@@ -14,24 +14,27 @@ import pytest
 
 from truto_groups import read, schema
 from truto_groups.errors import DatabaseError, SettingsError
-from truto_groups_tests.stand import A, B, Stand, group, groups_of
+from truto_groups_tests.stand import A, B, Stand, group, groups_of, open_stand
+
+
+@pytest.fixture(name="synced", scope="module")
+def provide_synced(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """Two accounts, one of which loses, gains and renames a group on its second day."""
+    with open_stand(tmp_path_factory.mktemp("synced")) as stand:
+        first, second = [group(0), group(1), group(2)], [group(0), group(1, "Renamed"), group(3)]
+        stand.put(A, first, second, integration="okta", tenant_id="acme")
+        stand.put(B, [], integration="slack")
+        stand.discover()
+        stand.sync(A, B)
+        stand.pass_time(days=1)
+        stand.sync(A, run_id="second")
+    return stand
 
 
 @pytest.fixture(name="filled")
-def provide_filled(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """Two accounts, one of which loses, gains and renames a group on its second day."""
-    stand.put(
-        A,
-        [group(0), group(1), group(2)],
-        [group(0), group(1, "Renamed"), group(3)],
-        integration="okta",
-        tenant_id="acme",
-    )
-    stand.put(B, [], integration="slack")
-    stand.discover()
-    stand.sync(A, B)
-    stand.pass_time(days=1)
-    stand.sync(A, run_id="second")
+def provide_filled(stand: Stand, synced: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """The same in a database of the test's own."""
+    stand.go_on_from(synced)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
     return stand
 

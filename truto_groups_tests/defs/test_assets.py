@@ -18,6 +18,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
+from dagster._cli import cli
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
@@ -708,13 +710,17 @@ def test_cancelling_a_run_keeps_what_was_published_touches_nothing_else_and_ends
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Function `asset_materialize_command` is superseded")
 def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
-    project: Project,
+    project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The former in this process, which has loaded Dagster; the latter as a person types it."""
     connect(project, A, B, C)
     home, instance = open_home(project, A, B, C)
-    one = start_materialization(project, home, "--select", "raw_groups", "--partition", B)
-    assert "RUN_SUCCESS" in one.communicate(timeout=90)[0]
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    command = ["asset", "materialize", "-m", "truto_groups.definitions", "--select", "raw_groups"]
+    one = CliRunner().invoke(cli, [*command, "--partition", B])
+    assert one.exit_code == 0, one.output
     assert {row["integrated_account_id"] for row in project.table("groups")} == {B}
     many = start_materialization(
         project, home, "--select", "raw_groups", "--partition-range", f"{A}...{C}"
