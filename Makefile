@@ -78,7 +78,7 @@ bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here; PYTHON=py
 drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 	@$(BIN)/python -m truto_groups_tests.drift_corpus.score
 
-simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; an hour. SEEDS=10000 FIRST=0
+simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; hours (SEEDS=500: minutes). SEEDS=10000 FIRST=0
 	@$(BIN)/python -m truto_groups_tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
