@@ -175,6 +175,7 @@ def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: 
         "skipped",
         "interrupted",
     }
-    # Of a reader that is starved by its machine, the others show that it is not kept waiting.
+    # One reader may be starved by its machine; that none is kept waiting, the others show.
     assert statistics.median(waits) < 5
+    assert max(waits) < 30
     assert os.listdir(f"{stand.database.location}.runs") == []  # noqa: PTH208
