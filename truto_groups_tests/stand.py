@@ -5,6 +5,7 @@ pass. What goes through Dagster is in defs/project.py.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -292,6 +293,12 @@ def _key(result: AccountResult | PassedOver) -> str:
     return result.attempt.integrated_account_id
 
 
+def clear_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away every variable that Truto or Dagster would read, whoever left it."""
+    for name in [name for name in os.environ if name.startswith(("TRUTO_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+
+
 def enter_project(stand: Stand, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a project of its own, with variables that lead to the stand's Truto and tables."""
     project = folder / "project"
@@ -299,6 +306,7 @@ def enter_project(stand: Stand, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in ("workspace.yaml", "dagster.yaml"):
         shutil.copy(Path(__file__).parents[1] / name, project)
     monkeypatch.chdir(project)
+    clear_variables(monkeypatch)
     monkeypatch.setenv("TRUTO_BASE_URL", stand.server.base_url)
     monkeypatch.setenv("TRUTO_API_TOKEN", stand.server.token)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)

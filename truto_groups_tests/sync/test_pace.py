@@ -39,7 +39,7 @@ from truto_groups_tests.stand import (
 
 pytestmark = pytest.mark.long
 
-WRITE = re.compile(r"^(?:--.*\n)*(INSERT INTO|DELETE FROM|UPDATE) (\w+)\b")
+WRITE = re.compile(r"^(?:--.*\n|\n)*(INSERT INTO|DELETE FROM|UPDATE) (\w+)\b")
 PUBLISHED = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
 
 
