@@ -147,6 +147,8 @@ INTERRUPTED = """
 import signal
 from contextlib import closing
 
+import pandas  # else DuckDB would, for longer than the signals leave it
+
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.database import connect
 
