@@ -11,7 +11,7 @@ import msgspec
 from truto_groups.drift.findings import findings_from_json
 from truto_groups.drift.shape import Shape
 from truto_groups.report.pending import PendingAcceptance
-from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.statements import statement
 
 
@@ -22,8 +22,17 @@ def read_pending(
     integrations: Sequence[str] = (),
 ) -> list[PendingAcceptance]:
     """Read the accounts that drifted or are held back; all of them when none are named."""
-    rows = connection.execute(statement("read_waiting")).fetchall()
-    is_all = not (integrated_account_ids or integrations)
+    if integrated_account_ids or integrations:
+        # Chosen before anything is compared: what others send must not be in the way of these.
+        set_variables(
+            connection,
+            chosen_ids=list(integrated_account_ids),
+            chosen_integrations=list(integrations),
+        )
+    try:
+        rows = connection.execute(statement("read_waiting")).fetchall()
+    finally:
+        connection.execute("RESET VARIABLE chosen_ids").fetchall()
     pending = [
         PendingAcceptance(
             integrated_account_id=row[0],
@@ -41,7 +50,6 @@ def read_pending(
             would_change=row[12],
         )
         for row in rows
-        if is_all or row[0] in integrated_account_ids or row[1] in integrations
     ]
     return [one for one in pending if _waits(one)]
 

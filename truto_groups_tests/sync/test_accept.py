@@ -12,6 +12,7 @@ import pytest
 
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
+from truto_groups.warehouse import json_equality
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
@@ -78,6 +79,25 @@ def test_several_accounts_are_accepted_together_with_all_of_their_records(stand:
         many, key=lambda r: r["id"]
     )
     assert stand.table("held_back_groups") == []
+
+
+def test_what_another_account_sent_is_not_compared_for_an_acceptance(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records could need all the memory that there is."""
+    hold_back(stand, groups_of(30), [{**group(1), "name": 7}], key=A)
+    hold_back(stand, groups_of(30), [{**group(1), "name": 8}], key=B)
+    compared: list[str] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.extend([one, other])
+        return one == other
+
+    monkeypatch.setattr(json_equality, "is_same_json", compare)
+    assert len(accept_all(stand, A)) == 1
+    names = {json.loads(text)["name"] for text in compared if text.startswith("{")}
+    assert 7 in names
+    assert 8 not in names
 
 
 def read_past(stand: Stand, instants: Sequence[datetime]) -> list[Any]:

@@ -1,6 +1,7 @@
 -- What accepting each account would do: those held back, with the rows that would change, and those
--- that published and drifted. Without parameters: to bind one, DuckDB imports pandas, for which
--- `truto-groups status` has no time.
+-- that published and drifted. The variables chosen_ids and chosen_integrations, where they are set,
+-- choose. No parameters: to bind one, DuckDB imports pandas, for which `truto-groups status` has no
+-- time.
 WITH last_audits AS (
     SELECT
         s.integrated_account_id,
@@ -17,6 +18,11 @@ WITH last_audits AS (
     FROM account_shapes AS s
     JOIN integrated_accounts AS k ON k.id = s.integrated_account_id
     WHERE k.gone_at IS NULL
+        AND (
+            getvariable('chosen_ids') IS NULL
+            OR list_contains(getvariable('chosen_ids')::VARCHAR[], k.id)
+            OR list_contains(getvariable('chosen_integrations')::VARCHAR[], k.integration)
+        )
     QUALIFY row_number() OVER (
         PARTITION BY s.integrated_account_id ORDER BY s.observed_at DESC
     ) = 1
