@@ -9,7 +9,7 @@ from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.planning import plan_wanted_ranges
 from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.failures import keep_secrets
-from truto_groups.defs.in_flight import range_tags
+from truto_groups.defs.in_flight import end_abandoned_runs, range_tags
 from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.partitions import discover_partitions, integrated_accounts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -34,6 +34,7 @@ def discover_integrated_accounts(
 ) -> dg.SensorResult:
     """Keep accounts, partitions and syncs in step with Truto."""
     session = open_session(truto, duckdb, retry_seconds=TRUTO_SECONDS / 2)
+    end_abandoned_runs(context.instance, session.database)
     discovered = discover_partitions(
         session,
         context.instance,

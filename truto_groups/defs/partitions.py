@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from truto_groups.accounts.discovery import Discovery, discover_accounts
-from truto_groups.defs.in_flight import end_abandoned_runs, find_in_flight
+from truto_groups.defs.in_flight import find_in_flight
 from truto_groups.session import Session
 
 integrated_accounts = dg.DynamicPartitionsDefinition(name="integrated_accounts")
@@ -49,7 +49,6 @@ def discover_partitions(
         DatabaseError: Nothing was changed.
     """
     keys = read_partition_keys(instance)
-    end_abandoned_runs(instance, session.database)
     in_flight = find_in_flight(instance, keys)
     found = discover_accounts(
         session,

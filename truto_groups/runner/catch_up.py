@@ -78,7 +78,7 @@ def catch_up(
 
 @dataclass
 class _Sync:
-    """The state of one call of synchronize."""
+    """The state of one call of catch_up."""
 
     session: Session
     instance: dg.DagsterInstance

@@ -3,7 +3,6 @@
 One table gives the words for each type of error; bounds and choices are read from the model.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from truto_groups.settings.mistakes import KeyPath, Mistake, shorten
 from truto_groups.settings.validators import Section
+from truto_groups.text.nearest import find_nearest
 
 Words: TypeAlias = tuple[str, str]
 """What is wrong, and what would be right."""
@@ -135,7 +135,7 @@ def _tell_choices(found: _Found) -> Words:
     choices = list_choices(found.schema)
     if len(choices) == 1:
         return f"{found.shown} is not {choices[0]}", f"Write {choices[0]}"
-    close = difflib.get_close_matches(str(found.value).lower(), choices, n=1)
+    close = find_nearest(str(found.value), choices, most=1)
     hint = f"Did you mean {close[0]}? " if close else ""
     if len(choices) == 2:
         one, other = choices
@@ -164,7 +164,7 @@ def _tell_unknown(found: _Found) -> Words:
     told = model.tell_unknown(key) if model else None
     if told:
         return told
-    close = difflib.get_close_matches(key.replace("-", "_").lower(), known, n=1, cutoff=0.75)
+    close = find_nearest(key.replace("-", "_"), known, most=1, cutoff=0.75)
     if close:
         return "is not known", f"Did you mean {close[0]}?"
     if key in found.origin.homes:

@@ -4,12 +4,12 @@ Pure. Such a key is no mistake of the file, which may be written before an accou
 it is told and not refused.
 """
 
-import difflib
 from collections.abc import Collection, Iterator
 from itertools import islice
 
 from truto_groups.settings.account_settings import Settings
 from truto_groups.settings.mistakes import KeyPath, shorten_path
+from truto_groups.text.nearest import find_nearest
 
 _CLOSE = 0.8
 _MOST_TOLD = 20  # among 10,000 accounts, looking for the one that is meant takes 0.1 s
@@ -51,7 +51,7 @@ def _find_integrations(settings: Settings, known: Collection[str]) -> Iterator[s
 
 
 def _tell(settings: Settings, path: KeyPath, what: str, known: Collection[str]) -> str:
-    meant = difflib.get_close_matches(str(path[-1]).casefold(), known, n=1, cutoff=_CLOSE)
+    meant = find_nearest(str(path[-1]), known, most=1, cutoff=_CLOSE)
     question = f"; did you mean {meant[0]}?" if meant else "."
     line = settings.lines.get(path, 0)
     return f"{settings.path}:{line}: {shorten_path(path)}: {what}{question}"
