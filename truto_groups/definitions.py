@@ -23,6 +23,7 @@ from truto_groups.defs.jobs import (
 )
 from truto_groups.defs.report_sensors import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
+from truto_groups.defs.retention import retain_history, retain_history_schedule
 from truto_groups.defs.schedules import (
     check_freshness_schedule,
     refresh_contracts_schedule,
@@ -45,11 +46,13 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             check_freshness,
             refresh_contracts,
             draw_overview,
+            retain_history,
         ],
         schedules=[
             refresh_groups_schedule,
             check_freshness_schedule,
             refresh_contracts_schedule,
+            retain_history_schedule,
         ],
         sensors=[
             discover_integrated_accounts,

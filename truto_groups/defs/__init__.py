@@ -12,6 +12,8 @@ schedules              what is requested by the clock
 discovery_sensor       new accounts and partitions
 followup_sensors       what a run that ended asks for: checks, the picture, contracts
 report_sensors         failed runs and turned checks, told to people
+history                which runs are still needed, and the deletion of the others
+retention              the daily job that deletes what is older than it is kept
 in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked
 data_versions          what tells Dagster that a partition is up to date

@@ -5,6 +5,7 @@ here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -45,6 +50,10 @@ HIDDEN_TAG_PREFIX = ".dagster/"
 """The UI hides tags that begin so; a tag of ours that nobody has to see begins so too."""
 
 _COMMAND_LOCATION = "truto_groups"
+_EVALUATED = {
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+}
 
 
 def target_newest(
@@ -95,6 +104,44 @@ def read_events(
 def fail_run(instance: dg.DagsterInstance, run: dg.DagsterRun, reason: str) -> None:
     """Report a run as failed that nobody executes any more; the daemon's monitoring does it so."""
     instance.report_run_failed(run, reason)
+
+
+def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Delete a run with its events, its evaluations, and the files of its events and its output.
+
+    DagsterInstance.delete_run leaves evaluations and files behind: some 200 kB a run.
+    """
+    instance.delete_run(run_id)
+    with suppress(NotImplementedError):  # as of storage that keeps no output
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        table = AssetCheckExecutionsTable
+        with storage.index_connection() as connection:
+            connection.execute(table.delete().where(table.c.run_id == run_id))
+    if isinstance(storage, SqliteEventLogStorage):
+        path = Path(storage.path_for_shard(run_id))
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def find_planned_run(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str
+) -> str | None:
+    """The run that last meant to materialize a partition, whether it did or not."""
+    planned = instance.get_latest_planned_materialization_info(key, partition=partition)
+    return planned.run_id if planned else None
+
+
+def find_evaluating_run(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str | None:
+    """The run that last evaluated a check, also where one that did not was planned since.
+
+    No public call reads check evaluations back.
+    """
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=_EVALUATED
+    )
+    return history[0].run_id if history else None
 
 
 def find_longest_seconds(instance: dg.DagsterInstance) -> tuple[float, float] | None:

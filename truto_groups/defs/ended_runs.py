@@ -64,11 +64,10 @@ def find_ended_runs(
     filters = dg.RunsFilter(run_ids=list({found[one] for one in ids}))
     records = context.instance.get_run_records(filters)
     here = _find_location(context)
-    # A run in process is one of ours, of a person or of cron, whatever this location is called.
     runs = {
         run.run_id: run
         for run in (record.dagster_run for record in records)
-        if here in (None, run.tags.get(LOCATION_TAG, here)) or PROCESS_TAG in run.tags
+        if is_ours(run, location=here)
     }
     return EndedRuns([runs[found[one]] for one in ids if found[one] in runs], ids[-1])
 
@@ -81,6 +80,17 @@ def find_last_event(instance: dg.DagsterInstance) -> int:
         for record in instance.fetch_run_status_changes(ending, limit=1).records  # pyright: ignore[reportArgumentType]
     ]
     return max(found, default=0)
+
+
+def is_ours(run: dg.DagsterRun, *, location: str | None) -> bool:
+    """Whether a run is one of this code location, where the instance has several.
+
+    Args:
+        run: The run.
+        location: How Dagster tags the runs of this code location; None where that is not known.
+    """
+    # A run in process is one of ours, of a person or of cron, whatever this location is called.
+    return location in (None, run.tags.get(LOCATION_TAG, location)) or PROCESS_TAG in run.tags
 
 
 def writes_groups(run: dg.DagsterRun) -> bool:

@@ -26,12 +26,14 @@ from truto_groups.warehouse.live_runs import is_abandoned
 PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}truto_groups_process"
 """Which process a run lives in that was started without a daemon."""
 
-_ENDED = (
+ENDED = (
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 )
-UNFINISHED = [status for status in dg.DagsterRunStatus if status not in _ENDED]
+"""What a run is that has come to an end."""
+
+UNFINISHED = [status for status in dg.DagsterRunStatus if status not in ENDED]
 """What a run is that has not come to an end, whatever statuses Dagster has by then."""
 
 _ASSETS = {

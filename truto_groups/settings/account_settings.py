@@ -23,6 +23,7 @@ from truto_groups.settings.sections import (
     Complete,
     DiscoverySettings,
     FileSections,
+    HistorySettings,
     RemoteData,
 )
 
@@ -131,6 +132,11 @@ class Settings:
     def discovery(self) -> DiscoverySettings:
         """How accounts that are no longer listed are treated."""
         return self.sections.discovery
+
+    @property
+    def history(self) -> HistorySettings:
+        """How long runs and attempts are kept."""
+        return self.sections.history
 
     @cached_property
     def digest(self) -> str:

@@ -87,7 +87,7 @@ def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mista
 def _leaves_ages_alone(path: KeyPath) -> bool:
     # A misspelt max_age, or a section that cannot be read, would make good ages look impossible.
     others = AccountSection.model_fields.keys() - {"max_age", "refresh_every"}
-    return path[:1] in {("truto",), ("discovery",)} or not others.isdisjoint(path)
+    return path[:1] in {("truto",), ("discovery",), ("history",)} or not others.isdisjoint(path)
 
 
 def _validate(document: Document) -> tuple[FileSections, list[Mistake]]:

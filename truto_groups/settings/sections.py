@@ -22,6 +22,7 @@ from truto_groups.settings.query_parameters import Conditions, ListGroupsQuery
 from truto_groups.settings.validators import (
     AccountId,
     Duration,
+    KeptFor,
     RemoteDataSetting,
     Section,
     Slug,
@@ -45,6 +46,19 @@ class DiscoverySettings(Section):
 
     grace_period: Duration = timedelta(days=7)
     max_missing_share: Share = 0.5
+
+
+class HistorySettings(Section):
+    """How long what only grows is kept.
+
+    Attributes:
+        runs_kept_for: Dagster's runs with their events and logs; what a partition's newest
+            materialization or a check's newest evaluation came from stays longer.
+        ledger_kept_for: Attempts in ``account_syncs``; each account's latest stay longer.
+    """
+
+    runs_kept_for: KeptFor = timedelta(days=30)
+    ledger_kept_for: KeptFor = timedelta(days=365)
 
 
 class VolumeSection(Section):
@@ -79,6 +93,7 @@ class FileSections(Section):
 
     truto: TrutoKnobs = Field(default_factory=TrutoKnobs)
     discovery: DiscoverySettings = Field(default_factory=DiscoverySettings)
+    history: HistorySettings = Field(default_factory=HistorySettings)
     defaults: AccountSection = Field(default_factory=AccountSection)
     integrations: dict[Slug, AccountSection] = Field(default_factory=dict)
     accounts: dict[AccountId, AccountSection] = Field(default_factory=dict)
@@ -88,6 +103,7 @@ KEY_HOMES = {
     **dict.fromkeys(TrutoKnobs.model_fields, "truto"),
     **dict.fromkeys(VolumeSection.model_fields, "volume"),
     **dict.fromkeys(DiscoverySettings.model_fields, "discovery"),
+    **dict.fromkeys(HistorySettings.model_fields, "history"),
     **dict.fromkeys(AccountSection.model_fields, "defaults, an integration or an account"),
 }
 """Where a key belongs, for one that stands in the wrong place."""
@@ -102,6 +118,8 @@ def find_model(path: KeyPath) -> type[Section] | None:
             return TrutoKnobs
         case ("discovery",):
             return DiscoverySettings
+        case ("history",):
+            return HistorySettings
         case ("defaults", *inner) | ("integrations" | "accounts", _, *inner):
             return _ACCOUNT_MODELS.get(tuple(inner))
         case _:

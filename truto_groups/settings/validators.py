@@ -95,6 +95,13 @@ def _read_duration(value: object) -> object:
         raise refuse(f"{{value}} {error}", right) from None
 
 
+def _check_kept_for(value: timedelta) -> timedelta:
+    # What a sensor has not seen yet, such as the end of a run, must still be there.
+    if value < timedelta(days=1):
+        raise refuse("{value} is shorter than a day", "Write 24h or more, such as 30d")
+    return value
+
+
 def _read_base_url(value: object) -> str:
     try:
         return normalize_base_url(value if isinstance(value, str) else "")
@@ -165,6 +172,9 @@ def _tell_lists_apart(value: object) -> str:  # as given, or as read, when it is
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 """A number and its unit, or one that is typed already."""
+
+KeptFor = Annotated[Duration, AfterValidator(_check_kept_for)]
+"""How long history is kept: a duration of a day or more."""
 
 BaseUrl = Annotated[str, BeforeValidator(_read_base_url)]
 """Truto's base URL, brought into its one form."""

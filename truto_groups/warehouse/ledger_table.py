@@ -190,3 +190,20 @@ def find_overtaken(
         {"ids": list(answer_orders), "orders": list(answer_orders.values())},
     ).fetchall()
     return {row[0]: NewerAnswer(run_id=row[1], outcome=row[2]) for row in rows}
+
+
+def prune_ledger(connection: duckdb.DuckDBPyConnection, *, before: datetime, most: int) -> int:
+    """Delete attempts that began before an instant, the oldest first; what is still read stays.
+
+    Args:
+        connection: With the database attached, to write.
+        before: Aware UTC instant.
+        most: How many at most.
+
+    Returns:
+        How many were deleted.
+    """
+    ((count,),) = connection.execute(
+        statement("prune_ledger"), {"before": before, "most": most}
+    ).fetchall()
+    return count

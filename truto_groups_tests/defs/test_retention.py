@@ -1,0 +1,235 @@
+"""What only grows is deleted after a while, and never what is still shown or compared.
+
+Real: Dagster's instance and its files, the database, the sandbox.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from truto_groups.defs.dagster_internals import LOCATION_TAG
+from truto_groups.defs.history import (
+    CHECKS,
+    PARTITIONED,
+    UNPARTITIONED,
+    find_needed_runs,
+    prune_runs,
+)
+from truto_groups.defs.in_flight import range_tags
+from truto_groups.defs.retention import prune_attempts
+from truto_groups.warehouse.ledger_table import prune_ledger
+from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
+from truto_groups_tests.stand import A, B, Stand, groups_of
+
+SOON = timedelta(hours=1)
+
+
+@pytest.fixture(name="project")
+def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    with open_project(tmp_path, monkeypatch) as project:
+        put(project, A)
+        put(project, B)
+        project.discover()
+        yield project
+
+
+def run_ids(project: Project) -> set[str]:
+    return {record.dagster_run.run_id for record in project.instance.get_run_records()}
+
+
+def prune(project: Project, **options: Any) -> Any:
+    options = {"before": datetime.now(UTC) + SOON, "location": None, "seconds": 60.0} | options
+    return prune_runs(project.instance, **options)
+
+
+def history_files(project: Project, run_id: str) -> list[Path]:
+    root = Path(project.instance.root_directory)
+    return [path for path in root.rglob("*") if run_id in str(path)]
+
+
+def make_old(project: Project, days: int) -> None:
+    """Let all runs have been made so long ago."""
+    made = datetime.now(UTC) - timedelta(days=days)
+    path = Path(project.instance.root_directory) / "history" / "runs.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET create_timestamp = ?", [f"{made:%Y-%m-%d %H:%M:%S.%f}"]
+        )
+
+
+def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(project: Project) -> None:
+    first = project.refresh()
+    second = project.refresh()
+    assert first.success and second.success
+
+    pruned = prune(project)
+
+    assert (pruned.deleted, pruned.kept, pruned.left) == (1, 1, 0)
+    assert run_ids(project) == {second.run_id}
+    assert history_files(project, first.run_id) == []
+    assert history_files(project, second.run_id)
+
+
+def test_a_partitions_newest_materialization_keeps_its_run_whatever_came_after(
+    project: Project,
+) -> None:
+    both = project.refresh()
+    only_a = project.run("refresh_groups", tags=range_tags(*project.discover()[:1] * 2))
+
+    prune(project)
+
+    assert run_ids(project) == {both.run_id, only_a.run_id}
+    keys = project.discover()
+    for asset in PARTITIONED:
+        assert project.instance.get_materialized_partitions(asset) == set(keys)
+
+
+def test_a_partition_that_failed_at_last_stays_red(project: Project) -> None:
+    project.refresh()
+    put(project, B, status="active")
+    project.server.intercept = lambda request: None
+    failed = project.create("refresh_groups", tags=range_tags(*project.discover()[1:] * 2))
+    project.instance.report_run_failed(failed)
+    project.run("evaluate_checks")
+
+    assert failed.run_id in find_needed_runs(project.instance)
+
+
+def test_a_checks_newest_evaluation_keeps_its_run(project: Project) -> None:
+    project.refresh()
+    earlier = project.run("evaluate_checks")
+    later = project.run("evaluate_checks")
+
+    prune(project)
+
+    assert later.run_id in run_ids(project)
+    assert earlier.run_id not in run_ids(project)
+    for check in CHECKS[:1]:
+        assert project.instance.get_latest_asset_check_evaluation_record(check) is not None
+
+
+def test_a_young_run_one_that_has_not_ended_and_those_of_others_stay(project: Project) -> None:
+    old = [project.run("evaluate_checks").run_id for _ in range(2)]
+    unfinished = project.create("refresh_groups").run_id
+    foreign = project.create("evaluate_checks", tags={LOCATION_TAG: "other@elsewhere"})
+    project.instance.report_run_failed(foreign)
+
+    assert prune(project, before=datetime.now(UTC) - SOON).deleted == 0
+    assert prune(project, location="__repository__@here").deleted == 1
+    assert run_ids(project) == {old[1], unfinished, foreign.run_id}
+
+
+def test_a_day_is_bounded_and_the_oldest_go_first(project: Project) -> None:
+    runs = [project.run("evaluate_checks").run_id for _ in range(4)]
+    clock = iter(range(100))
+
+    pruned = prune(project, seconds=2.5, monotonic=lambda: float(next(clock)))
+
+    assert (pruned.deleted, pruned.left) == (2, 2)
+    assert run_ids(project) == set(runs[2:])
+
+
+def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(project.folder / "s.yaml"))
+    (project.folder / "s.yaml").write_text("history: {runs_kept_for: 40d, ledger_kept_for: 2d}")
+    project.refresh()
+    project.refresh()
+    make_old(project, days=35)
+    assert project.run("retain_history").success
+    assert len(run_ids(project)) == 3
+
+    make_old(project, days=41)
+    result = project.run("retain_history")
+
+    (step,) = [event for event in result.all_events if event.is_step_success]
+    assert step.step_key == "retain_history_step"
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    told = {name: one.value for name, one in output.step_output_data.metadata.items()}
+    # The first refresh and the first run of this job.
+    assert told["deleted_runs"] == 2
+    assert told["deleted_attempts"] == 0
+
+
+def test_everything_that_dagster_shows_of_ours_is_known_here() -> None:
+    graph = make_definitions().resolve_asset_graph()
+    assert set(CHECKS) == set(graph.asset_check_keys)
+    assert {*PARTITIONED, *UNPARTITIONED} == set(graph.materializable_asset_keys)
+
+
+def fill_ledger(stand: Stand, key: str, outcomes: dict[str, int]) -> None:
+    """Write that many attempts an account, each a day after the one before; the oldest first."""
+    ((order,),) = stand.rows("SELECT coalesce(max(answer_order), 0) FROM account_syncs")
+    for outcome, count in outcomes.items():
+        for _ in range(count):
+            order += 1
+            stand.write(
+                "INSERT INTO account_syncs BY NAME SELECT $id AS integrated_account_id, "
+                "$run AS run_id, $at::TIMESTAMPTZ AS started_at, $outcome AS outcome, "
+                "7 AS group_count, $order AS answer_order",
+                id=key,
+                run=f"run-{order}",
+                at=stand.now + timedelta(days=order),
+                outcome=outcome,
+                order=order,
+            )
+
+
+def prune_all(stand: Stand, *, most: int = 1000) -> int:
+    with stand.database.writing() as connection:
+        return prune_ledger(connection, before=stand.now + timedelta(days=10_000), most=most)
+
+
+def test_what_freshness_and_plausible_counts_are_read_from_stays_however_old(stand: Stand) -> None:
+    stand.discover()
+    fill_ledger(stand, A, {"published": 1, "unchanged": 30, "failed": 6, "interrupted": 5})
+
+    assert prune_all(stand) == 11 + 4 + 4
+
+    left = [(row["outcome"], row["answer_order"]) for row in stand.ledger(A)]
+    assert left == [
+        *(("unchanged", number) for number in range(12, 32)),
+        ("failed", 36),
+        ("failed", 37),
+        ("interrupted", 42),
+    ]
+
+
+def test_an_attempt_that_runs_or_whose_shape_is_kept_stays(stand: Stand) -> None:
+    stand.put(A, groups_of(30), [])
+    stand.discover()
+    assert stand.outcomes(A, run_id="first") == {A: "published"}
+    assert stand.outcomes(A, run_id="second") == {A: "held_back"}
+    fill_ledger(stand, A, {"running": 1, "failed": 5})
+
+    assert prune_all(stand) == 3
+    assert {"first", "second"} < {row["run_id"] for row in stand.ledger(A)}
+    assert "running" in {row["outcome"] for row in stand.ledger(A)}
+
+
+def test_the_ledger_is_pruned_some_at_once_and_no_longer_than_it_may(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.discover()
+    fill_ledger(stand, A, {"failed": 12})
+    monkeypatch.setattr("truto_groups.defs.retention._ATTEMPTS_AT_ONCE", 4)
+    session, before = stand.session(), stand.now + timedelta(days=10_000)
+
+    clock = iter([0.0, 1.0, 2.0])
+    count = prune_attempts(session, before=before, seconds=1.0, monotonic=lambda: next(clock))
+    assert count == 4
+    assert prune_attempts(session, before=before, seconds=60.0) == 6
+    assert len(stand.ledger(A)) == 2
+
+
+def test_no_instance_is_asked_for_needed_runs_where_nothing_is_old(project: Project) -> None:
+    instance = project.instance
+    assert isinstance(instance, dg.DagsterInstance)
+    assert prune(project, before=datetime.now(UTC) - timedelta(days=30)).kept == 0
