@@ -36,6 +36,13 @@ Exit codes:
   1  some account failed, was held back or cannot be synced; each is named with the reason
   2  nothing could be done (token, settings, database, listing), with the reason
 """
+_FORGET_EPILOG = """\
+\b
+Exit codes:
+  0  nothing of them was found afterwards
+  1  refused (unknown, in flight, or still listed without --yes), or something was found; each named
+  2  nothing could be done (settings, database), with the reason
+"""
 _SANDBOX_PORT = 8790
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -195,6 +202,52 @@ def accept(
 
     wanted = Wanted(names, integrations, reason.strip(), by, digest)
     return run_accept(wanted, is_verbose=is_verbose)
+
+
+@commands.command(
+    cls=NamingCommand,
+    epilog=_FORGET_EPILOG,
+    short_help="Remove all that is kept of accounts, with a certificate.",
+)
+@_name_accounts
+@click.option(
+    "--tenant", "tenants", metavar="ID", multiple=True, help="All accounts of these tenants."
+)
+@click.option("--reason", required=True, help="Why; stands in the certificate.")
+@click.option("--by", metavar="NAME", default="", help="Who wants it; default: the system's user.")
+@click.option("--yes", "is_confirmed", is_flag=True, help="Also accounts that Truto still lists.")
+@click.option(
+    "--certificate",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the certificate goes, as Markdown or (.json) JSON; default: the output.",
+)
+def forget(
+    *,
+    names: Sequence[str],
+    tenants: Sequence[str],
+    reason: str,
+    by: str,
+    is_confirmed: bool,
+    certificate: Path | None,
+) -> int:
+    """Remove all that is kept of accounts, search for what is left, and certify it.
+
+    Their rows in every table, Dagster's events, logs and verdicts about them, and the free blocks
+    of the database. What Truto holds is not touched. Needs no token. Killed at any moment, the same
+    command goes on with it.
+    """
+    if bool(names) == bool(tenants):
+        raise click.UsageError("Name accounts with --account, or tenants with --tenant.")
+    if not reason.strip():
+        raise click.BadParameter("it must say why", param_hint="--reason")
+    _take_variables()
+    from truto_groups.cli.forget_command import run_forget
+    from truto_groups.runner.forgetting import ForgetRequest
+
+    return run_forget(
+        ForgetRequest(names, tenants, reason.strip(), by.strip(), is_confirmed, certificate)
+    )
 
 
 @commands.command(

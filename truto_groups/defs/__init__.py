@@ -14,6 +14,7 @@ followup_sensors       what a run that ended asks for: checks, the picture, cont
 report_sensors         failed runs and turned checks, told to people
 history                which runs are still needed, and the deletion of the others
 retention              the daily job that deletes what is older than it is kept
+forgetting             what names forgotten accounts, taken out of Dagster's history
 in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked
 data_versions          what tells Dagster that a partition is up to date

@@ -4,12 +4,14 @@ Nothing else names ``dagster._…`` or an undocumented method, so that a release
 here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import sqlalchemy
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
@@ -28,9 +30,16 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageMetadata,
+)
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -125,9 +134,27 @@ def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def find_planned_run(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str
-) -> str | None:
+def list_run_ids(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> Sequence[str]:
+    """The ids of runs, the newest first; the public calls read whole runs."""
+    return instance.get_run_ids(filters)
+
+
+def find_newest_events(
+    instance: dg.DagsterInstance, key: dg.AssetKey, kind: dg.DagsterEventType
+) -> Mapping[str, int]:
+    """The number of the newest event of a kind, by partition of an asset.
+
+    With public calls it would take one for each partition.
+    """
+    return instance.get_latest_storage_id_by_partition(key, kind)
+
+
+def forget_status(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> None:
+    """Let Dagster count anew which partitions of assets are materialized: it keeps their keys."""
+    instance.wipe_asset_cached_status(list(keys))
+
+
+def find_planned_run(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str) -> str | None:
     """The run that last meant to materialize a partition, whether it did or not."""
     planned = instance.get_latest_planned_materialization_info(key, partition=partition)
     return planned.run_id if planned else None
@@ -142,6 +169,68 @@ def find_evaluating_run(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> 
         key, limit=1, status=_EVALUATED
     )
     return history[0].run_id if history else None
+
+
+@dataclass(frozen=True)
+class HistoryPart:
+    """A database of Dagster's history, or a part of one.
+
+    Attributes:
+        name: A file, or which of its storages it is.
+        tables: Its tables that may hold texts, the events of runs first.
+        open: Opens a transaction on it.
+        is_sqlite: Whether what is freed in it stays in its file until it is vacuumed.
+    """
+
+    name: str
+    tables: Sequence[sqlalchemy.Table]
+    open: Callable[[], AbstractContextManager[sqlalchemy.Connection]]
+    is_sqlite: bool
+
+
+def list_history(instance: dg.DagsterInstance) -> list[HistoryPart]:
+    """List the databases in which an instance keeps runs, events, checks, ticks and cursors.
+
+    By them what names one partition can be taken out, which no public call does:
+    DagsterInstance.wipe_asset_partitions raises NotImplementedError on every storage that is open
+    source. Storages that are no SQL database are left out.
+    """
+    parts: list[HistoryPart] = []
+    for storage, metadata in (
+        (instance.event_log_storage, SqlEventLogStorageMetadata),
+        (instance.run_storage, RunStorageSqlMetadata),
+        (instance.schedule_storage, ScheduleStorageSqlMetadata),
+    ):
+        tables = metadata.sorted_tables
+        name = type(storage).__name__
+        if isinstance(storage, SqliteEventLogStorage):
+            # That of events without a run has no name, so that Dagster itself does not list it.
+            shards = ["", "index", *storage.get_all_run_ids()]
+            paths = {storage.path_for_shard(shard) for shard in shards}
+            parts += [_list_file(path, tables) for path in sorted(paths) if Path(path).exists()]
+        elif isinstance(storage, SqlEventLogStorage):
+            parts.append(HistoryPart(name, tables, storage.index_connection, is_sqlite=False))
+        elif isinstance(storage, SqlRunStorage | SqlScheduleStorage):
+            with storage.connect() as connection:
+                path = connection.engine.url.database
+                is_file = connection.dialect.name == "sqlite" and path not in (None, "", ":memory:")
+            if is_file:
+                parts.append(_list_file(str(path), tables))
+            else:
+                parts.append(HistoryPart(name, tables, storage.connect, is_sqlite=False))
+    return parts
+
+
+def _list_file(path: str, tables: Sequence[sqlalchemy.Table]) -> HistoryPart:
+    @contextmanager
+    def open_file() -> Generator[sqlalchemy.Connection]:
+        engine = sqlalchemy.create_engine(
+            f"sqlite:///{path}", poolclass=sqlalchemy.NullPool, connect_args={"timeout": 30}
+        )
+        with engine.begin() as connection:
+            yield connection
+
+    return HistoryPart(path, tables, open_file, is_sqlite=True)
 
 
 def find_longest_seconds(instance: dg.DagsterInstance) -> tuple[float, float] | None:

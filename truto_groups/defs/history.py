@@ -12,7 +12,13 @@ import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS
-from truto_groups.defs.dagster_internals import delete_run, find_evaluating_run, find_planned_run
+from truto_groups.defs.dagster_internals import (
+    delete_run,
+    find_evaluating_run,
+    find_newest_events,
+    find_planned_run,
+    list_run_ids,
+)
 from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.ended_runs import is_ours
 from truto_groups.defs.group_overview import OVERVIEW
@@ -63,7 +69,7 @@ def prune_runs(
     until = monotonic() + seconds
     old = dg.RunsFilter(created_before=before, statuses=list(ENDED))
     # Newest first, as Dagster lists them.
-    run_ids = instance.get_run_ids(old)[::-1]
+    run_ids = list_run_ids(instance, old)[::-1]
     needed = find_needed_runs(instance) if run_ids else set[str]()
     deleted = kept = 0
     for place, run in enumerate(_read_runs(instance, run_ids)):
@@ -97,13 +103,13 @@ def find_needed_runs(instance: dg.DagsterInstance) -> set[str]:
 
 def _find_materializing_runs(instance: dg.DagsterInstance, key: dg.AssetKey) -> set[str]:
     found: set[str] = set()
-    materialized = instance.get_latest_storage_id_by_partition(key, _MATERIALIZED)
+    materialized = find_newest_events(instance, key, _MATERIALIZED)
     ids = sorted(materialized.values())
     for first in range(0, len(ids), _AT_ONCE):
         chosen = dg.AssetRecordsFilter(asset_key=key, storage_ids=ids[first : first + _AT_ONCE])
         events = instance.fetch_materializations(chosen, limit=_AT_ONCE).records
         found |= {event.run_id for event in events}
-    planned = instance.get_latest_storage_id_by_partition(key, _PLANNED)
+    planned = find_newest_events(instance, key, _PLANNED)
     for partition, storage_id in planned.items():
         if storage_id > materialized.get(partition, 0):
             # A partition is red by it.
@@ -112,9 +118,7 @@ def _find_materializing_runs(instance: dg.DagsterInstance, key: dg.AssetKey) -> 
     return found
 
 
-def _read_runs(
-    instance: dg.DagsterInstance, run_ids: Sequence[str]
-) -> Iterator[dg.DagsterRun]:
+def _read_runs(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> Iterator[dg.DagsterRun]:
     """Read runs in the order of their ids as given, some at once."""
     for first in range(0, len(run_ids), _AT_ONCE):
         some = run_ids[first : first + _AT_ONCE]

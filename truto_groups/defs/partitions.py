@@ -66,5 +66,10 @@ def apply_partitions(instance: dg.DagsterInstance, found: Discovery) -> None:
     """Add and remove partitions at once; a sensor requests it from its daemon instead."""
     if found.added_keys:
         instance.add_dynamic_partitions(_NAME, list(found.added_keys))
-    for key in found.removed_keys:
+    remove_partitions(instance, found.removed_keys)
+
+
+def remove_partitions(instance: dg.DagsterInstance, keys: Sequence[str]) -> None:
+    """Remove partitions at once."""
+    for key in keys:
         instance.delete_dynamic_partition(_NAME, key)

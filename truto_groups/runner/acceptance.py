@@ -47,7 +47,7 @@ def accept_waiting(request: AcceptRequest, *, cwd: Path, is_verbose: bool = Fals
         "integrated_account_ids": list(request.integrated_account_ids),
         "integrations": list(request.integrations),
         "reason": request.reason,
-        "accepted_by": request.accepted_by or _find_user(),
+        "accepted_by": request.accepted_by or find_user(),
         "digest": request.digest,
     }
     with (
@@ -57,8 +57,8 @@ def accept_waiting(request: AcceptRequest, *, cwd: Path, is_verbose: bool = Fals
         return accept_here(build_definitions(), instance, config, tags=tags, is_verbose=is_verbose)
 
 
-def _find_user() -> str:
-    """The system's user; a container may run as one that has no name."""
+def find_user() -> str:
+    """Name the system's user; a container may run as one that has no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

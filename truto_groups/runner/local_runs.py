@@ -142,6 +142,14 @@ def accept_here(
     return _run(job, instance, tags=tags, is_verbose=is_verbose, ops=ops)
 
 
+def evaluate_here(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, *, tags: dict[str, str]
+) -> FinishedRun:
+    """Run the job ``evaluate_checks`` in this process."""
+    job = definitions.resolve_job_def("evaluate_checks")
+    return _run(job, instance, tags=tags, is_verbose=False)
+
+
 def _run(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,

@@ -6,6 +6,7 @@ Bytes, texts and JSON in, the same out. Whose texts they are, and where to look,
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -44,16 +45,10 @@ class Markers:
         """How many bytes the longest form has."""
         return max(map(len, self._text_of), default=0)
 
-    def without(self, texts: Iterable[str]) -> "Markers":
-        """The same but for some."""
-        return Markers(set(self.texts) - set(texts))
-
-    def find(self, content: bytes) -> Counter[str]:
-        """Count the markers in bytes of any kind; those of a few bytes are not looked for."""
+    def find(self, content: bytes, *, shortest: int = SHORTEST_IN_BYTES) -> Counter[str]:
+        """Count the markers in bytes of any kind; those of fewer bytes are not looked for."""
         long_enough = (
-            self._text_of[form]
-            for _, form in self._iterate(content)
-            if len(form) >= SHORTEST_IN_BYTES
+            self._text_of[form] for _, form in self._iterate(content) if len(form) >= shortest
         )
         return Counter(long_enough)
 
@@ -68,6 +63,15 @@ class Markers:
             # What lies wholly in the overlap is counted with the next piece.
             found += self.find(content) - self.find(kept)
         return found + self.find(kept)
+
+    def find_in_file(self, path: Path) -> Counter[str]:
+        """Count the markers in a file.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with path.open("rb") as file:
+            return self.find_in_chunks(iter(lambda: file.read(_CHUNK), b""))
 
     def find_words(self, text: str) -> set[str]:
         """The markers that stand in a text as words of their own."""
@@ -95,13 +99,18 @@ class Markers:
             return self.replace(text)
         return json.dumps(self._replace_in(value))
 
-    def mask(self, content: bytes) -> list[tuple[int, bytes]]:
-        """What to write over a file so that nothing is left: places and asterisks, as long."""
-        return [
-            (place, b"*" * len(form))
-            for place, form in self._iterate(content)
-            if len(form) >= SHORTEST_IN_BYTES
-        ]
+    def mask_in_file(self, path: Path) -> None:
+        """Write asterisks over the markers in a file of text, which somebody may be appending to.
+
+        Raises:
+            OSError: It cannot be read or written.
+        """
+        with path.open("r+b") as file:
+            content = file.read()
+            for place, form in self._iterate(content):
+                if len(form) >= SHORTEST_IN_BYTES:
+                    file.seek(place)
+                    file.write(b"*" * len(form))
 
     def _replace_in(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -334,6 +335,22 @@ class RequestLimits:
             advice="Make it writable and leave room on its disk, or delete it: it only remembers "
             "the requests of the last seconds.",
         )
+
+
+def forget_keys(path: Path, part: str) -> None:
+    """Forget all keys of the shared file in which a text stands, and leave nothing of them in it.
+
+    Args:
+        path: As ``RequestLimits`` was given it; nothing is done where it is not there.
+        part: Say an account's id.
+    """
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as database:
+        for table in ("starts", "slowdowns", "reasons"):
+            database.execute(f"delete from {table} where instr(key, ?) > 0", [part]).close()  # noqa: S608
+        database.execute("vacuum").close()
+        database.execute("pragma wal_checkpoint(truncate)").close()
 
 
 def _read_slowdown(database: sqlite3.Connection, key: str, *, now: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import tempfile
 import time
 import uuid
@@ -39,6 +40,7 @@ from truto_groups.warehouse.duckdb_errors import (
 )
 from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.location import read_location
+from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.turns import turn
 from truto_groups.warehouse.upgrades import (
     bring_forward,
@@ -52,6 +54,8 @@ logger = get_logger(__name__)
 Connection = duckdb.DuckDBPyConnection
 
 _CATALOG = "warehouse"
+# Of the file beside the database in which it is written anew; one that is left is half of one.
+_REWRITTEN_SUFFIX = ".rewritten"
 # A publish that fills whole row groups writes them straight to the file; what does not fill one
 # goes through the WAL and is written anew at the checkpoint. Measured with publishes of 40,000
 # groups, 8,192 rows take half the CPU of DuckDB's default of 122,880, and the file is smaller.
@@ -234,6 +238,66 @@ class Database:
                     f"The database {self.shown} cannot be read: {error.strerror or error}.",
                     advice="Let this user read the file and enter its folder.",
                 ) from error
+
+    def rewrite(self) -> bool:
+        """Write the database anew, so that it holds nothing but what its tables hold now.
+
+        DuckDB frees the blocks of what is deleted, and leaves in them what was there. A file is
+        copied, table by table, and the copy put in its place; a DuckLake drops its earlier
+        snapshots and their files. Nobody else has a turn meanwhile.
+
+        Returns:
+            Whether that could be done; False for MotherDuck, which keeps its own history.
+
+        Raises:
+            DatabaseError: It cannot be opened or written; it stays as it was.
+        """
+        self._require_existing()
+        with (
+            contextlib.closing(connect()) as connection,
+            self._explaining(),
+            self._turn(is_alone=True),
+        ):
+            if self.is_file:
+                self._rewrite_file(connection)
+                return True
+            with self._attached(connection):
+                return self._drop_snapshots(connection)
+
+    def _rewrite_file(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # Where a link leads, so that it goes on leading there.
+        path = Path(self.location).resolve()
+        new = path.with_name(path.name + _REWRITTEN_SUFFIX)
+        for suffix in ("", ".wal"):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
+        with self._attached(connection):
+            quoted = str(new).replace("'", "''")
+            connection.execute(f"ATTACH '{quoted}' AS rewritten{_FILE_OPTIONS}").fetchall()
+            connection.execute(f"COPY FROM DATABASE {_CATALOG} TO rewritten").fetchall()
+            connection.execute("DETACH rewritten").fetchall()
+        journals = [f"{one}.wal" for one in (path, new) if Path(f"{one}.wal").exists()]
+        if journals:
+            raise DatabaseError(
+                f"{self.shown} cannot be written anew: {journals[0]} could not be emptied.",
+                advice="See that the disk has room, and try again; it stays as it was.",
+            )
+        with contextlib.suppress(PermissionError):  # as of a file of another user
+            os.chown(new, path.stat().st_uid, path.stat().st_gid)
+        new.chmod(stat.S_IMODE(path.stat().st_mode))
+        for one in (new, path.parent):
+            descriptor = os.open(one, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        new.replace(path)
+
+    def _drop_snapshots(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        if not self.location.lower().startswith("ducklake:"):
+            return False
+        for text in statements("forget/drop_snapshots"):
+            connection.execute(text).fetchall()
+        return True
 
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""

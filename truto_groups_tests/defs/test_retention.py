@@ -58,15 +58,14 @@ def make_old(project: Project, days: int) -> None:
     made = datetime.now(UTC) - timedelta(days=days)
     path = Path(project.instance.root_directory) / "history" / "runs.db"
     with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE runs SET create_timestamp = ?", [f"{made:%Y-%m-%d %H:%M:%S.%f}"]
-        )
+        connection.execute("UPDATE runs SET create_timestamp = ?", [f"{made:%Y-%m-%d %H:%M:%S.%f}"])
 
 
 def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(project: Project) -> None:
     first = project.refresh()
     second = project.refresh()
-    assert first.success and second.success
+    assert first.success
+    assert second.success
 
     pruned = prune(project)
 

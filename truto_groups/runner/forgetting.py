@@ -1,0 +1,498 @@
+"""Forget accounts, with proof: removed everywhere, then searched for, then certified.
+
+What is to be forgotten is written down beside the database first, so that a process that is killed
+at any step can be followed by another that does the rest. How each part is done is
+warehouse/forgetting.py's and defs/forgetting.py's; what is printed is cli/forget_command.py's.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+import truto_groups
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
+from truto_groups.definitions import build_definitions
+from truto_groups.defs.dagster_internals import list_history
+from truto_groups.defs.forgetting import forget_in_history, search_history
+from truto_groups.defs.in_flight import find_in_flight
+from truto_groups.defs.partitions import read_partition_keys
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.report.certificate import (
+    Certificate,
+    ForgottenAccount,
+    Place,
+    digest_markers,
+    write_certificate,
+)
+from truto_groups.runner.acceptance import find_user
+from truto_groups.runner.local_runs import evaluate_here, in_this_process, open_instance
+from truto_groups.session import Session
+from truto_groups.text.markers import SHORTEST, Markers
+from truto_groups.truto.limits import forget_keys
+from truto_groups.version import read_version
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX
+from truto_groups.warehouse.forgetting import (
+    count_rows,
+    delete_rows,
+    find_values,
+    is_ours,
+    iterate_other_texts,
+    read_removed_accounts,
+    read_texts,
+)
+from truto_groups.warehouse.snapshot import open_snapshot
+
+_JOURNAL = ".forgetting"
+_SHORT_ID = 8
+_SHORTEST_TEXT = 8
+_FEWEST_LETTERS = 4
+_SHORTEST_NUMBER = 12
+_ABANDONED_SECONDS = 3600.0
+# What the double of Truto remembers stands for what Truto does.
+_NOT_OURS = ("sandbox.json",)
+_SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRequest:
+    """Who is to be forgotten, and why.
+
+    Attributes:
+        names: These accounts, as people name them; or
+        tenants: all accounts of these tenants.
+        reason: Why.
+        requested_by: Who wants it; empty takes the system's user.
+        is_confirmed: Whether accounts that Truto still lists are forgotten too.
+        certificate: Where the certificate goes; nowhere but into the report without.
+    """
+
+    names: Sequence[str]
+    tenants: Sequence[str]
+    reason: str
+    requested_by: str = ""
+    is_confirmed: bool = False
+    certificate: Path | None = None
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """Who is meant, in the words that were typed."""
+        return [sorted(self.names), sorted(self.tenants)]
+
+    @property
+    def where(self) -> str:
+        """Where the certificate goes, whatever folder a later process is in; empty: nowhere."""
+        return str(self.certificate.absolute()) if self.certificate else ""
+
+
+@dataclass
+class ForgetReport:
+    """What became of a request.
+
+    Attributes:
+        unknown: What was named and is nobody's; nothing was done then.
+        in_flight: Accounts that a run covers; nothing was done then.
+        listed: Accounts that Truto still lists, where that was not confirmed; nothing was done.
+        returning: Forgotten accounts that the next discovery finds again.
+        finished: Accounts whose forgetting an earlier process had begun.
+        certificates: One for each request that was carried out; the asked one last.
+    """
+
+    unknown: Sequence[Unknown] = ()
+    in_flight: Sequence[KnownAccount] = ()
+    listed: Sequence[KnownAccount] = ()
+    returning: Sequence[KnownAccount] = ()
+    finished: Sequence[str] = ()
+    certificates: list[Certificate] = field(default_factory=list[Certificate])
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is left, 1 when it was refused or something is."""
+        is_refused = any((self.unknown, self.in_flight, self.listed))
+        return int(is_refused or not all(one.is_clean for one in self.certificates))
+
+
+@dataclass
+class _Plan:
+    """What is to be forgotten, kept beside the database until nothing is left of it."""
+
+    asked: list[list[str]]
+    certificate: str
+    accounts: list[dict[str, str]]
+    reason: str
+    requested_by: str
+    begun_at: str
+    names: list[str]
+    texts: list[str]
+    common_count: int
+    rows: dict[str, int]
+    history_deleted: dict[str, int] = field(default_factory=dict[str, int])
+    history_replaced: dict[str, int] = field(default_factory=dict[str, int])
+    deleted_runs: int = 0
+    is_rewritten: bool = True
+    removed_folders: list[str] = field(default_factory=list[str])
+    masked_files: list[str] = field(default_factory=list[str])
+
+    @property
+    def ids(self) -> list[str]:
+        return [account["id"] for account in self.accounts]
+
+    @property
+    def keys(self) -> set[str]:
+        return {name for account in self.accounts for name in account.values()}
+
+    @property
+    def words(self) -> Markers:
+        """What is taken out of texts: names, wherever they are words of their own, and texts."""
+        return Markers([*self.names, *self.texts])
+
+    @property
+    def in_bytes(self) -> Markers:
+        """What is searched for in bytes."""
+        return Markers(self.texts)
+
+
+def forget(request: ForgetRequest, *, cwd: Path) -> ForgetReport:
+    """Remove accounts from everything that is kept, search for what is left, and certify it.
+
+    What an earlier process began and did not finish is finished first.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong.
+        DatabaseError: The database cannot be used; calling again goes on with it.
+    """
+    session = open_session(TrutoResource(), GroupsDatabase())
+    report = ForgetReport()
+    with (
+        open_instance(cwd=cwd) as instance,
+        in_this_process(instance, session.database) as tags,
+    ):
+        forgetting = _Forgetting(session, instance, tags)
+        plan = forgetting.read_journal()
+        if plan is not None:
+            report.finished = plan.ids
+            if plan.asked == request.asked:
+                plan.certificate = request.where
+            report.certificates.append(forgetting.carry_out(plan))
+            if plan.asked == request.asked:
+                return report
+        plan = forgetting.make_plan(request, report)
+        if plan is not None:
+            report.certificates.append(forgetting.carry_out(plan))
+    return report
+
+
+@dataclass
+class _Forgetting:
+    """The state of one call of forget."""
+
+    session: Session
+    instance: dg.DagsterInstance
+    tags: dict[str, str]
+
+    @property
+    def database(self) -> Database:
+        return self.session.database
+
+    @property
+    def _journal(self) -> Path:
+        companion = self.database.companion
+        return companion.with_name(companion.name + _JOURNAL)
+
+    def read_journal(self) -> _Plan | None:
+        """Read what an earlier process began; None when it began nothing."""
+        try:
+            return _Plan(**json.loads(self._journal.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            # Written by one who was killed before it had changed anything.
+            self._journal.unlink(missing_ok=True)
+            return None
+
+    def make_plan(self, request: ForgetRequest, report: ForgetReport) -> _Plan | None:
+        """Say what is to be forgotten and by what it is recognized; None when it is refused."""
+        with closing(open_snapshot(self.database)) as connection:
+            known = read_known_accounts(connection)
+            removed = [
+                _as_known(one.id, one.integration, one.tenant_id, now=self.session.clock())
+                for one in read_removed_accounts(connection)
+            ]
+            wanted = AccountFilter(names=request.names, tenants=request.tenants)
+            everybody = [*known, *removed]
+            selection = select_accounts(everybody, wanted, states_of=lambda account: ())
+            chosen = selection.accounts
+            if selection.unknown:
+                report.unknown = selection.unknown
+                return None
+            if self._refuse(request, chosen, report):
+                return None
+            ids = [account.id for account in chosen]
+            names = _find_names(chosen, everybody)
+            texts = {*names, *filter(_is_distinctive, read_texts(connection, ids))}
+            # As people shorten ids: what has eight digits stands in many a digest.
+            short = {account.id[:_SHORT_ID] for account in chosen}
+            common = _find_common(Markers(texts), iterate_other_texts(connection, ids))
+            rows = dict(count_rows(connection, ids))
+        return _Plan(
+            asked=request.asked,
+            certificate=request.where,
+            accounts=[{"id": one.id, "partition_key": one.id} for one in chosen],
+            reason=request.reason,
+            requested_by=request.requested_by or find_user(),
+            begun_at=self.session.clock().isoformat(),
+            names=sorted({*ids, *(one.id for one in chosen), *short}),
+            texts=sorted(texts - common),
+            common_count=len(common),
+            rows=rows,
+        )
+
+    def _refuse(
+        self, request: ForgetRequest, chosen: Sequence[KnownAccount], report: ForgetReport
+    ) -> bool:
+        busy = find_in_flight(self.instance, read_partition_keys(self.instance))
+        report.in_flight = [account for account in chosen if account.id in busy]
+        listed = [account for account in chosen if account.gone_at is None]
+        report.returning = listed
+        if not request.is_confirmed:
+            # One that is skipped comes back as a row of the listing, and without its groups.
+            report.listed = [one for one in listed if not self.session.settings_for(one).skip]
+        return bool(report.in_flight or report.listed)
+
+    def carry_out(self, plan: _Plan) -> Certificate:
+        """Do what a plan says, whatever of it is done already, and certify it."""
+        self._keep(plan)
+        with self.database.writing() as connection:
+            delete_rows(connection, plan.ids)
+        # Before events are deleted: their numbers must not be given out again to others, which
+        # sensors would take for seen.
+        definitions = build_definitions()
+        evaluate_here(definitions, self.instance, tags=self.tags)
+        scrubbed = forget_in_history(self.instance, plan.keys, plan.words)
+        _add(plan.history_deleted, scrubbed.deleted)
+        _add(plan.history_replaced, scrubbed.replaced)
+        plan.deleted_runs += scrubbed.runs
+        self._keep(plan)
+        # So that verdicts stay in sight: those that told of the accounts are gone.
+        evaluate_here(definitions, self.instance, tags=self.tags)
+        companion = self.database.companion
+        for account_id in plan.ids:
+            forget_keys(companion.with_name(companion.name + ".limits"), account_id)
+        plan.removed_folders += _remove_abandoned_folders()
+        plan.is_rewritten = self.database.rewrite()
+        self._mask_texts(plan)
+        self._keep(plan)
+        certificate = self._search(plan)
+        if plan.certificate:
+            where = Path(plan.certificate)
+            text = write_certificate(certificate, is_json=where.suffix.lower() == ".json")
+            where.write_text(text, encoding="utf-8")
+        if certificate.is_clean:
+            self._journal.unlink(missing_ok=True)
+        return certificate
+
+    def _keep(self, plan: _Plan) -> None:
+        new = self._journal.with_name(self._journal.name + ".new")
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(plan), file)
+            file.flush()
+            os.fsync(descriptor)
+        new.replace(self._journal)
+
+    def _mask_texts(self, plan: _Plan) -> None:
+        """Overwrite the names in what Dagster writes as plain text: what steps and code printed."""
+        for path in _list_files(self._list_dagster_folders()):
+            with suppress(OSError):
+                if plan.in_bytes.find_in_file(path) and not _is_sqlite(path):
+                    plan.in_bytes.mask_in_file(path)
+                    plan.masked_files.append(str(path))
+
+    def _search(self, plan: _Plan) -> Certificate:
+        searched: list[str] = []
+        size = 0
+        remains: list[Place] = []
+        yours: list[Place] = []
+        in_bytes = plan.in_bytes
+        with closing(open_snapshot(self.database)) as connection:
+            for table, count in find_values(connection, plan.texts).items():
+                if is_ours(table):
+                    remains.append(Place(f"table {table}", count, "A table of this program."))
+                else:
+                    note = "A table of yours in the same database."
+                    yours.append(Place(f"table {table}", count, note))
+        has_foreign = bool(yours)
+        for path in self._list_files(certificate=plan.certificate):
+            try:
+                found = sum(in_bytes.find_in_file(path).values())
+                size += path.stat().st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                note = f"It cannot be read: {error.strerror}. Run as a user who may."
+                remains.append(Place(str(path), 0, note))
+                continue
+            searched.append(str(path))
+            if found and has_foreign and self._is_database(path):
+                yours.append(Place(str(path), found, "The tables of yours in it."))
+            elif found:
+                note = "A file of this program or of Dagster, which somebody may have open."
+                remains.append(Place(str(path), found, note))
+        for where, count in search_history(self.instance, plan.words).items():
+            remains.append(Place(where, count, "Dagster's history."))
+        settings = self.session.settings.path
+        if settings is not None and (found := sum(in_bytes.find_in_file(settings).values())):
+            note = "Your settings file. An account that Truto still lists needs its `skip` there."
+            yours.append(Place(str(settings), found, note))
+        salt = secrets.token_hex(16)
+        return Certificate(
+            accounts=[ForgottenAccount(**account) for account in plan.accounts],
+            reason=plan.reason,
+            requested_by=plan.requested_by,
+            begun_at=datetime.fromisoformat(plan.begun_at),
+            finished_at=self.session.clock(),
+            version=read_version(),
+            database=self.database.shown,
+            rows=plan.rows,
+            history_deleted=plan.history_deleted,
+            history_replaced=plan.history_replaced,
+            deleted_runs=plan.deleted_runs,
+            is_rewritten=plan.is_rewritten,
+            removed_folders=plan.removed_folders,
+            masked_files=sorted(set(plan.masked_files)),
+            marker_count=len(in_bytes.texts),
+            common_count=plan.common_count,
+            marker_salt=salt,
+            marker_digest=digest_markers(in_bytes.texts, salt=salt),
+            searched=searched,
+            searched_bytes=size,
+            remains=remains,
+            yours=yours,
+        )
+
+    def _list_files(self, *, certificate: str) -> list[Path]:
+        """Every file that is ours: the database's, those of temporary folders, Dagster's."""
+        companion = self.database.companion
+        temporary = Path(tempfile.gettempdir())
+        roots = [
+            *(one for one in companion.parent.iterdir() if one.name.startswith(companion.name)),
+            *(one for one in temporary.iterdir() if one.name.startswith(FOLDER_PREFIX)),
+            *self._list_dagster_folders(),
+        ]
+        # The certificate of an attempt before names them too.
+        apart = (str(self._journal), certificate)
+        return [path for path in _list_files(roots) if str(path.absolute()) not in apart]
+
+    def _is_database(self, path: Path) -> bool:
+        """Whether a file is the database itself, which was just written anew."""
+        return self.database.is_file and path.samefile(self.database.location)
+
+    def _list_dagster_folders(self) -> set[Path]:
+        folders = {Path(part.name).parent for part in list_history(self.instance) if part.is_sqlite}
+        root = getattr(self.instance, "root_directory", None)
+        return {*folders, *([Path(root)] if root else [])}
+
+
+def _find_names(chosen: Sequence[KnownAccount], everybody: Sequence[KnownAccount]) -> set[str]:
+    """What names the accounts: ids and keys, and tenants of whom no other account is left."""
+    ids = {account.id for account in chosen}
+    others = [account for account in everybody if account.id not in ids]
+    tenants = {account.tenant_id for account in chosen} - {one.tenant_id for one in others}
+    return {
+        *ids,
+        *(tenant for tenant in tenants if tenant and len(tenant) >= SHORTEST),
+    }
+
+
+def _is_distinctive(text: str) -> bool:
+    """Whether a text is long enough to tell whose it is."""
+    if len(text) < _SHORTEST_TEXT:
+        return False
+    return sum(map(str.isalpha, text)) >= _FEWEST_LETTERS or len(text) >= _SHORTEST_NUMBER
+
+
+def _find_common(markers: Markers, others: Iterable[bytes]) -> set[str]:
+    """Find the texts that stand in others' data too, or in what programs write by themselves."""
+    found: set[str] = set()
+    for content in others:
+        found |= markers.find(content, shortest=SHORTEST).keys()
+    for package in (truto_groups, dg):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            if "sandbox" not in path.parts:
+                found |= markers.find(path.read_bytes(), shortest=SHORTEST).keys()
+    return found
+
+
+def _remove_abandoned_folders() -> list[str]:
+    """Remove temporary folders of ours that nobody works in any more."""
+    removed: list[str] = []
+    for path in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            found = path.lstat()
+            is_old = time.time() - found.st_mtime > _ABANDONED_SECONDS
+            if stat.S_ISDIR(found.st_mode) and is_old and not _is_process_alive(path.name):
+                shutil.rmtree(path)
+                removed.append(str(path))
+    return removed
+
+
+def _is_process_alive(name: str) -> bool:
+    """Whether the process that a folder is named after lives; one of no process is a copy's."""
+    number = name.removeprefix(FOLDER_PREFIX).partition("-")[0]
+    return number.isdigit() and Path(f"/proc/{number}").exists()
+
+
+def _list_files(roots: Iterable[Path]) -> list[Path]:
+    """All regular files at and below some places, each once."""
+    found: set[Path] = set()
+    for root in roots:
+        for path in (root, *root.rglob("*")):
+            with suppress(OSError):
+                if stat.S_ISREG(path.lstat().st_mode) and path.name not in _NOT_OURS:
+                    found.add(path)
+    return sorted(found)
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+
+
+def _add(counts: dict[str, int], more: Any) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
+
+
+def _as_known(
+    account_id: str, integration: str, tenant_id: str | None, *, now: datetime
+) -> KnownAccount:
+    """An account that was removed, as one that is gone."""
+    return KnownAccount(
+        id=account_id,
+        integration=integration,
+        tenant_id=tenant_id,
+        status="unknown",
+        supports_groups=None,
+        is_sandbox=None,
+        last_error=None,
+        created_at=None,
+        updated_at=None,
+        first_listed_at=now,
+        listed_at=now,
+        gone_at=now,
+    )

@@ -1,0 +1,311 @@
+"""Forgetting accounts: gone from tables, from Dagster's history and from the bytes of every file.
+
+The sandbox, the database and the Dagster instance are real. What is searched for is found before.
+"""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from truto_groups import schema
+from truto_groups.cli import main
+from truto_groups.definitions import build_definitions
+from truto_groups.defs.history import CHECKS, PARTITIONED
+from truto_groups.defs.partitions import read_partition_keys
+from truto_groups.runner import forgetting
+from truto_groups.runner.local_runs import open_instance
+from truto_groups.warehouse.database import Database
+from truto_groups_tests.quick_history import quick_history
+from truto_groups_tests.stand import (
+    A,
+    B,
+    C,
+    Stand,
+    enter_project,
+    go_on_in_project,
+    group,
+    groups_of,
+    open_stand,
+)
+
+pytestmark = pytest.mark.long
+
+SECRET = [
+    group(
+        number,
+        f"Ganymede {word}",
+        id=f"ganymede-{word.lower()}-{number}",
+        description=f"Callisto {word}",
+    )
+    for number, word in enumerate(["Board", "Payroll", "Ünïts", 'Quo"ted', "Legal"])
+]
+LATER = [SECRET[0] | {"name": "Amalthea Board"}, *SECRET[1:4]]
+ODD = [one | {"id": number, "remote_data": {"x": "Himalia"}} for number, one in enumerate(SECRET)]
+MARKERS = ("Ganymede", "ganymede-", "Callisto", "Amalthea", "tenant-of-jupiter", A, A[:8])
+GOES = {A, C}
+
+
+@pytest.fixture(name="origin", scope="module")
+def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
+    """Three accounts, of which one is held back and one has changed; the third is another's."""
+    folder = tmp_path_factory.mktemp("origin")
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        project = enter_project(stand, folder, patch)
+        connect(stand)
+        assert main(["sync"]) == 0
+        assert main(["sync", "--all"]) == 0
+        assert main(["sync", "--all"]) == 1
+        assert main(["sync", "--account", A]) == 1
+        print_in_a_step(project)
+    return stand, project
+
+
+def connect(stand: Stand) -> None:
+    stand.put(A, SECRET, LATER, ODD, integration="okta", tenant_id="tenant-of-jupiter")
+    stand.put(B, groups_of(30), [*groups_of(29), group(99)], integration="jira", tenant_id="globex")
+    stand.put(C, [SECRET[4]], integration="slack", tenant_id="tenant-of-jupiter")
+
+
+def print_in_a_step(project: Path) -> None:
+    """What code printed in a step is a file of text."""
+    (log,) = list((project / ".dagster" / "storage").rglob("*.out"))[:1]
+    log.write_text(f"before {A} Ganymede Board after\n")
+
+
+@pytest.fixture(name="stand")
+def provide_stand(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: tuple[Stand, Path]
+) -> Stand:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    project = enter_project(stand, tmp_path, monkeypatch)
+    other, other_project = origin
+    go_on_in_project(stand, project, other=other, other_project=other_project)
+    connect(stand)
+    return stand
+
+
+def forget(*arguments: str) -> int:
+    return main(["forget", "--reason", "they left", *arguments])
+
+
+def find(folder: Path, markers: Sequence[str] = MARKERS) -> dict[str, int]:
+    """In which files a marker stands, byte by byte; and in which values of which databases."""
+    found: dict[str, int] = {}
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name != "certificate.json":
+            content = path.read_bytes()
+            count = sum(content.count(marker.encode()) for marker in markers)
+            found |= {str(path.relative_to(folder)): count} if count else {}
+            if content.startswith(b"SQLite format 3"):
+                found |= find_in_sqlite(path, markers)
+    return found
+
+
+def find_in_sqlite(path: Path, markers: Sequence[str]) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as connection:
+        text = "\n".join(connection.iterdump())
+    count = sum(text.count(marker) for marker in markers)
+    return {f"values of {path.name}": count} if count else {}
+
+
+def read_all(database: Database) -> str:
+    """Every value of every table, in one text."""
+    with database.reading() as connection:
+        return "\n".join(
+            str(connection.execute(f"SELECT * FROM {table.name}").fetchall())  # noqa: S608
+            for table in schema.TABLES
+        )
+
+
+def test_a_tenant_is_gone_from_every_table_file_and_event(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = find(tmp_path)
+    assert any(name.endswith("index.db") for name in before)
+    assert any(name.startswith("values of ") for name in before)
+    assert stand.table("held_back_groups", account=A)
+    assert stand.table("group_changes", account=A)
+    kept = {
+        name: stand.table(name, account=B) for name in ("groups", "raw_groups", "account_shapes")
+    }
+    where = tmp_path / "certificate.json"
+
+    code = forget(
+        "--tenant", "tenant-of-jupiter", "--yes", "--certificate", str(where), "--by", "Ann"
+    )
+
+    assert code == 0, where.read_text()
+    assert find(tmp_path) == {}
+    assert not any(marker in read_all(stand.database) for marker in MARKERS)
+    for name, rows in kept.items():
+        assert stand.table(name, account=B) == rows
+    certificate = json.loads(where.read_text())
+    assert {one["id"] for one in certificate["accounts"]} == GOES
+    assert certificate["is_clean"] is True
+    assert (certificate["reason"], certificate["requested_by"]) == ("they left", "Ann")
+    assert certificate["rows"]["groups"] == 5
+    assert certificate["rows"]["held_back_groups"] == 5
+    assert certificate["history_deleted"]["event_logs"] > 0
+    assert certificate["deleted_runs"] == 1
+    assert stand.database.location in certificate["searched"]
+    told = where.read_text()
+    assert not any(name in told for name in ("Ganymede", "Callisto", "Amalthea"))
+    assert "the next discovery brings them back" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_what_others_have_in_dagster_stays_and_verdicts_stay_in_sight(
+    stand: Stand, tmp_path: Path
+) -> None:
+    project = Path.cwd()
+    with open_instance(cwd=project) as instance:
+        runs = {record.dagster_run.run_id for record in instance.get_run_records()}
+    assert forget("--account", A, C, "--yes") == 0
+    with open_instance(cwd=project) as instance:
+        assert list(read_partition_keys(instance)) == [B]
+        for asset in PARTITIONED:
+            assert instance.get_materialized_partitions(asset) == {B}
+            newest = instance.get_latest_materialization_event(asset)
+            assert newest is not None
+            assert newest.asset_materialization is not None
+            assert newest.asset_materialization.partition == B
+        # The one that covered A alone is gone, and the checks were evaluated.
+        left = {record.dagster_run.run_id for record in instance.get_run_records()}
+        assert len(runs - left) == 1
+        for run_id in left:
+            assert instance.all_logs(run_id)
+        for check in CHECKS:
+            record = instance.get_latest_asset_check_evaluation_record(check)
+            assert record is not None
+            assert record.status.value in ("SUCCEEDED", "FAILED")
+    assert main(["sync", "--account", B]) == 0
+
+
+def test_an_account_that_is_still_listed_is_refused_unless_it_is_skipped_or_confirmed(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = stand.data()
+    assert forget("--account", A) == 1
+    assert "Truto still lists them" in capsys.readouterr().err.replace("\n", " ")
+    assert stand.data() == before
+
+    stand.write_settings(f"accounts:\n  {A}:\n    skip: true\n")
+    assert forget("--account", A) == 0
+    out = capsys.readouterr().out
+    assert "Your settings file" in out
+    assert stand.table("groups", account=A) == []
+
+
+def test_one_that_is_gone_or_removed_long_ago_is_forgotten_without_more_ado(
+    stand: Stand, tmp_path: Path
+) -> None:
+    stand.write("UPDATE integrated_accounts SET gone_at = now() WHERE id = $id", id=C)
+    assert forget("--account", C) == 0
+    stand.write("DELETE FROM integrated_accounts WHERE id = $id", id=A)
+    assert forget("--account", A[:8]) == 0
+    assert not any(marker in read_all(stand.database) for marker in MARKERS)
+
+
+def test_what_cannot_be_meant_changes_nothing(
+    stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = stand.data()
+    for code, arguments in (
+        (1, ["--account", "deadbeef", A, "--yes"]),
+        (1, ["--tenant", "tenant-of-jupitr", "--yes"]),
+        (2, []),
+        (2, ["--account", A, "--tenant", "globex"]),
+        (2, ["--account", A, "--reason", " "]),
+    ):
+        assert forget(*arguments) == code
+    assert main(["forget", "--account", A]) == 2
+    err = capsys.readouterr().err
+    assert "deadbeef: no such account" in err
+    assert "tenant-of-jupiter" in err
+    assert stand.data() == before
+
+
+def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
+    before = stand.data()
+    job = build_definitions().resolve_job_def("refresh_groups")
+    with open_instance(cwd=Path.cwd()) as instance:
+        instance.create_run_for_job(job, tags={"dagster/partition": A})
+    assert forget("--account", A, "--yes") == 1
+    assert "a run covers them now" in capsys.readouterr().err.replace("\n", " ")
+    assert stand.data() == before
+
+
+@pytest.mark.parametrize("step", ["forget_in_history", "forget_keys", "write_certificate"])
+def test_killed_at_any_step_the_same_command_completes_it(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    where = tmp_path / "certificate.json"
+    arguments = ["--tenant", "tenant-of-jupiter", "--yes", "--certificate", str(where)]
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, step, die)
+        assert forget(*arguments) == 130
+    assert not where.exists()
+    assert find(tmp_path) != {}
+
+    assert forget(*arguments) == 0
+    assert find(tmp_path) == {}
+    assert json.loads(where.read_text())["rows"]["groups"] == 5
+
+
+def test_what_only_others_may_change_is_told_and_what_is_left_is_not_hidden(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write("CREATE TABLE theirs AS SELECT id, name FROM groups")
+    kept = tmp_path / "temporary" / "truto-groups-99999999-abc" / "spill"
+    kept.parent.mkdir()
+    kept.write_bytes(b"\0\1Ganymede Payroll\2")
+    assert forget("--account", A, "--yes") == 1
+    out = capsys.readouterr().out
+    assert "table theirs" in out
+    assert "truto-groups-99999999-abc" in out
+
+    long_ago = time.time() - 7200
+    os.utime(kept.parent, (long_ago, long_ago))
+    code = forget("--account", A, "--yes")
+    assert code == 0, capsys.readouterr().out
+    assert not kept.parent.exists()
+
+
+def test_a_name_that_others_have_too_is_left_to_them(stand: Stand, tmp_path: Path) -> None:
+    stand.put(
+        B, [*groups_of(29), group(7, "Ganymede Payroll")], integration="jira", tenant_id="globex"
+    )
+    assert main(["sync", "--account", B]) == 0
+    assert forget("--account", A, C, "--yes") == 0
+    assert [row["name"] for row in stand.table("groups") if "Ganymede" in row["name"]] == [
+        "Ganymede Payroll"
+    ]
+
+
+def test_views_macros_and_other_tables_survive_that_the_file_is_written_anew(stand: Stand) -> None:
+    stand.write("CREATE VIEW mine AS SELECT count(*) AS n FROM groups")
+    stand.write("CREATE TABLE theirs AS SELECT 42 AS answer")
+    Path(stand.database.location).chmod(0o640)
+    assert forget("--account", A, "--yes") == 0
+    assert stand.rows("SELECT * FROM mine") == [(len(stand.table("groups")),)]
+    assert stand.rows("SELECT * FROM theirs") == [(42,)]
+    assert stand.rows("SELECT count(*) FROM groups_as_of(now())")
+    assert Path(stand.database.location).stat().st_mode & 0o777 == 0o640
+    with closing(duckdb.connect(stand.database.location, read_only=True)) as connection:
+        ((version,),) = connection.execute(
+            "SELECT value FROM database_properties WHERE name = 'schema_version'"
+        ).fetchall()
+    assert version == str(schema.SCHEMA_VERSION)
