@@ -13,6 +13,9 @@ from enum import Enum
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.errors import find_permanent_kinds
 
+REFRESH_TICK = timedelta(minutes=10)
+"""How often what is due is requested: what is "due" depends on it."""
+
 MAX_ACCOUNTS_IN_A_RANGE = 500
 MAX_ACCOUNTS_IN_A_TICK = 1000
 

@@ -6,6 +6,7 @@ Dagster does not import it, because that alone takes two seconds.
     commands         what can be typed: commands, options, help
     sync_command     refresh accounts now
     status_command   every known account
+    plan_command     what the coming day costs, and what other settings would alter
     accept_command   accept drift and held-back syncs
     forget_command   remove all that is kept of accounts
     sandbox_command  the Truto double, alone or for a command

@@ -164,6 +164,28 @@ def status(*, is_json: bool, is_watched: bool, **wanted: Sequence[str]) -> int:
     return run_status(AccountFilter(**wanted), is_json=is_json)
 
 
+@commands.command(short_help="What the coming day asks of Truto, and what other settings alter.")
+@click.option(
+    "--settings",
+    "settings_path",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A changed settings file: what it would alter.",
+)
+@click.option("--json", "is_json", is_flag=True, help="An object, for programs.")
+def plan(*, settings_path: Path | None, is_json: bool) -> int:
+    """Show what is due within 24 hours: accounts, syncs, requests, and how long they take.
+
+    Requests are those of each account's last confirmed sync. Reads the database only: no token, no
+    request. Exit 0: shown; 1: the changed settings are wrong for an account that is known; 2:
+    nothing could be done (settings, database), with the reason.
+    """
+    _take_variables()
+    from truto_groups.cli.plan_command import run_plan
+
+    return run_plan(settings_path, is_json=is_json)
+
+
 @commands.command(
     cls=NamingCommand,
     short_help="Accept what accounts send now: drift, or a sync that was held back.",

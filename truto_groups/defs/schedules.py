@@ -7,16 +7,13 @@ from datetime import timedelta
 
 import dagster as dg
 
-from truto_groups.accounts.planning import plan_due_ranges
+from truto_groups.accounts.planning import REFRESH_TICK, plan_due_ranges
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.defs.jobs import check_freshness, refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
-
-REFRESH_TICK = timedelta(minutes=10)
-"""How often what is due is requested: what is "due" depends on it."""
 
 
 @dg.schedule(

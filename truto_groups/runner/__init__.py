@@ -6,6 +6,7 @@ What is printed of it is cli/'s.
     catch_up     discovery, then all that is due or wished for
     sync_report  what was asked for, what came of it, and who is told meanwhile
     acceptance   the job accept_drift in this process
+    outlook      what the coming day asks of Truto, without Dagster
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
     reading      how accounts stand and what waits, without Dagster

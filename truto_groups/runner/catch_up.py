@@ -16,6 +16,7 @@ from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
+    REFRESH_TICK,
     PartitionRange,
     Turn,
     find_due_at,
@@ -34,7 +35,6 @@ from truto_groups.defs.partitions import (
     read_partition_keys,
 )
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.schedules import REFRESH_TICK
 from truto_groups.report.run_progress import RunProgress, counting_together
 from truto_groups.runner.local_runs import (
     FinishedRun,

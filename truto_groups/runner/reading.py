@@ -23,7 +23,7 @@ from truto_groups.accounts.statuses import AccountStatus, find_statuses
 from truto_groups.errors import SettingsError
 from truto_groups.report.pending import PendingAcceptance, advise
 from truto_groups.session import Session, read_clock
-from truto_groups.settings import read_environment, read_settings, resolve_knobs
+from truto_groups.settings import Environment, read_environment, read_settings, resolve_knobs
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
@@ -73,7 +73,8 @@ def read_status(wanted: AccountFilter, *, cwd: Path) -> StatusReport:
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    session = _open_session(cwd)
+    environment = read_environment(os.environ, cwd=cwd)
+    session = open_reading_session(environment, environment.settings_path)
     with open_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_pending(connection)}
@@ -102,7 +103,8 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    session = _open_session(cwd)
+    environment = read_environment(os.environ, cwd=cwd)
+    session = open_reading_session(environment, environment.settings_path)
     with open_snapshot(session.database) as connection:
         known = read_known_accounts(connection)
         pending = read_pending(connection)
@@ -120,9 +122,13 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
     return WaitingReport(ids, unknown, idle, chosen, len(pending) - len(chosen))
 
 
-def _open_session(cwd: Path) -> Session:
-    environment = read_environment(os.environ, cwd=cwd)
-    settings = read_settings(environment.settings_path)
+def open_reading_session(environment: Environment, settings_path: Path | None) -> Session:
+    """Gather what a command works with that reads the database only.
+
+    Raises:
+        SettingsError: The settings file is wrong.
+    """
+    settings = read_settings(settings_path)
     knobs = resolve_knobs({}, section=settings.truto, base_url=environment.base_url)
     return Session(settings, knobs, Database(environment.database), _refuse_client, read_clock)
 

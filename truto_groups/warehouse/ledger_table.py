@@ -192,6 +192,11 @@ def find_overtaken(
     return {row[0]: NewerAnswer(run_id=row[1], outcome=row[2]) for row in rows}
 
 
+def read_request_counts(connection: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
+    """Read how many requests each account's last confirmed sync took, by id."""
+    return dict(connection.execute(statement("read_request_counts")).fetchall())
+
+
 def prune_ledger(connection: duckdb.DuckDBPyConnection, *, before: datetime, most: int) -> int:
     """Delete attempts that began before an instant, the oldest first; what is still read stays.
 

@@ -1,0 +1,232 @@
+"""What the coming day asks of Truto, and what other settings would alter: read from the database.
+
+No token, no request, no Dagster. The rules are accounts/outlook.py's.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.outlook import (
+    Ceilings,
+    Demand,
+    Load,
+    SettingsEffect,
+    becomes_due,
+    count_requests_a_day,
+    estimate_requests,
+    find_demands,
+    find_newly_stale,
+    sum_up,
+    sum_up_by_hour,
+    sum_up_by_integration,
+)
+from truto_groups.accounts.planning import REFRESH_TICK
+from truto_groups.runner.reading import open_reading_session
+from truto_groups.session import Session
+from truto_groups.settings import AccountSettings, find_unused_settings, read_environment
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.ledger_table import read_request_counts
+from truto_groups.warehouse.snapshot import open_snapshot
+
+# Each is told of its own, or tells nothing.
+_UNTOLD = ("digest",)
+_MOST_TOLD = 20
+
+
+@dataclass(frozen=True)
+class OtherSettings:
+    """What a changed settings file would alter.
+
+    Attributes:
+        path: The file.
+        effects: One entry for each account for which something else would hold.
+        ceiling: Requests of the token in ten seconds: now, and with the file.
+        day_then: What the coming day would ask for.
+        mistakes: What is wrong in it for accounts that are known, each with its line.
+        unused: What stands in it for accounts and integrations that are not.
+    """
+
+    path: Path
+    effects: Sequence[SettingsEffect]
+    ceiling: tuple[int, int]
+    day_then: Load
+    mistakes: Sequence[str]
+    unused: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the coming day asks for.
+
+    Attributes:
+        now: Aware UTC instant from which it is reckoned.
+        day: All of it.
+        hours: By hour.
+        integrations: By integration.
+        slowest: The account whose sync takes the longest by its own ceiling; None without any.
+        ceiling: Requests of the token in ten seconds; 0: as many as can.
+        account_count: How many accounts are known.
+        other: What a changed settings file would alter; None where none was given.
+    """
+
+    now: datetime
+    day: Load
+    hours: Sequence[Load]
+    integrations: Sequence[Load]
+    slowest: Demand | None
+    ceiling: int
+    account_count: int
+    other: OtherSettings | None = None
+
+
+def read_outlook(settings_path: Path | None, *, cwd: Path) -> Outlook:
+    """Read what is due within a day, and what other settings would alter.
+
+    Args:
+        settings_path: A changed settings file, or None.
+        cwd: Where to look for the project.
+
+    Raises:
+        SettingsError: A variable, the settings file or the changed one is wrong.
+        DatabaseError: The database cannot be read.
+    """
+    environment = read_environment(os.environ, cwd=cwd)
+    # The changed one first: what is wrong in it is told whatever the database says.
+    then = open_reading_session(environment, settings_path) if settings_path else None
+    session = open_reading_session(environment, environment.settings_path)
+    with closing(open_snapshot(session.database)) as connection:
+        accounts = read_known_accounts(connection)
+        counted = read_request_counts(connection)
+    now = session.clock()
+    requests_of = estimate_requests(accounts, counted)
+    demands = _find_demands(session, accounts, requests_of, counted, now=now)
+    other = None
+    if then is not None and settings_path is not None:
+        requests_then = _turn_requests(session, then, requests_of)
+        other = OtherSettings(
+            path=settings_path,
+            effects=_compare(session, then, accounts, requests_of, requests_then, now=now),
+            ceiling=(session.knobs.requests_per_10_seconds, then.knobs.requests_per_10_seconds),
+            day_then=sum_up(_find_demands(then, accounts, requests_then, counted, now=now)),
+            mistakes=_find_mistakes(then, accounts),
+            unused=find_unused_settings(
+                then.settings,
+                account_ids={account.id for account in accounts},
+                integrations={account.integration for account in accounts},
+            ),
+        )
+    return Outlook(
+        now=now,
+        day=sum_up(demands),
+        hours=sum_up_by_hour(demands, now=now),
+        integrations=sum_up_by_integration(demands),
+        slowest=max(demands, key=lambda demand: demand.sync_time, default=None),
+        ceiling=session.knobs.requests_per_10_seconds,
+        account_count=len(accounts),
+        other=other,
+    )
+
+
+def _find_demands(
+    session: Session,
+    accounts: Sequence[KnownAccount],
+    requests_of: Callable[[KnownAccount], int],
+    counted: Mapping[str, int],
+    *,
+    now: datetime,
+) -> list[Demand]:
+    def ceilings_of(account: KnownAccount) -> Ceilings:
+        own = session.settings_for(account).requests_per_10_seconds_per_account
+        return Ceilings(session.knobs.requests_per_10_seconds, own)
+
+    return find_demands(
+        accounts,
+        pace_of=session.pace_of,
+        requests_of=requests_of,
+        is_counted=lambda account: account.id in counted,
+        ceilings_of=ceilings_of,
+        now=now,
+        next_tick=REFRESH_TICK,
+    )
+
+
+def _compare(
+    session: Session,
+    then: Session,
+    accounts: Sequence[KnownAccount],
+    requests_of: Callable[[KnownAccount], int],
+    requests_then: Callable[[KnownAccount], int],
+    *,
+    now: datetime,
+) -> list[SettingsEffect]:
+    stale = find_newly_stale(
+        accounts, max_age_of=session.max_age_of, max_age_then=then.max_age_of, now=now
+    )
+    effects: list[SettingsEffect] = []
+    for account in accounts:
+        changes = _find_changes(session.settings_for(account), then.settings_for(account))
+        if not changes:
+            continue
+        pace, pace_then = session.pace_of(account), then.pace_of(account)
+        effects.append(
+            SettingsEffect(
+                account=account,
+                changes=changes,
+                requests_a_day=count_requests_a_day(
+                    account, pace=pace, requests=requests_of(account), next_tick=REFRESH_TICK
+                ),
+                requests_a_day_then=count_requests_a_day(
+                    account, pace=pace_then, requests=requests_then(account), next_tick=REFRESH_TICK
+                ),
+                is_synced_at_once=becomes_due(
+                    account, pace=pace, pace_then=pace_then, now=now, next_tick=REFRESH_TICK
+                ),
+                is_stale_then=account.id in stale,
+            )
+        )
+    return effects
+
+
+def _find_changes(
+    settings: AccountSettings, then: AccountSettings
+) -> Mapping[str, tuple[object, object]]:
+    return {
+        field.name: (getattr(settings, field.name), getattr(then, field.name))
+        for field in fields(AccountSettings)
+        if field.name not in _UNTOLD and getattr(settings, field.name) != getattr(then, field.name)
+    }
+
+
+def _turn_requests(
+    session: Session, then: Session, requests_of: Callable[[KnownAccount], int]
+) -> Callable[[KnownAccount], int]:
+    """How many requests a sync takes then: pages, listings and completions differ."""
+
+    def requests_then(account: KnownAccount) -> int:
+        groups = account.group_count or 0
+        before = _count_requests(session.settings_for(account), groups)
+        after = _count_requests(then.settings_for(account), groups)
+        return max(1, requests_of(account) + after - before)
+
+    return requests_then
+
+
+def _count_requests(settings: AccountSettings, groups: int) -> int:
+    """The requests of a list of so many groups: a last page for each listing, and completions."""
+    # HTTP takes 0.3 s to import, which who asks for the day alone must not wait for.
+    from truto_groups.truto.encoding import plan_listings
+
+    listings = len(plan_listings(settings.query))
+    pages = listings + max(0, groups - 1) // settings.page_size
+    return pages + (groups if settings.complete == "always" else 0)
+
+
+def _find_mistakes(then: Session, accounts: Sequence[KnownAccount]) -> list[str]:
+    mistakes = [then.settings.find_mistake(one.id, one.integration) for one in accounts]
+    told = dict.fromkeys(str(mistake) for mistake in mistakes if mistake)
+    return list(told)[:_MOST_TOLD]
