@@ -6,6 +6,7 @@ import dagster as dg
 
 from truto_groups.defs.accept_drift import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
+from truto_groups.defs.diagnose import diagnose
 from truto_groups.defs.discovery_sensor import discover_integrated_accounts
 from truto_groups.defs.followup_sensors import (
     evaluate_checks_after_interruption,
@@ -47,6 +48,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             refresh_contracts,
             draw_overview,
             retain_history,
+            diagnose,
         ],
         schedules=[
             refresh_groups_schedule,

@@ -8,6 +8,7 @@ Dagster does not import it, because that alone takes two seconds.
     status_command   every known account
     plan_command     what the coming day costs, and what other settings would alter
     accept_command   accept drift and held-back syncs
+    diagnose_command  one account's answer beside what we make of it
     forget_command   remove all that is kept of accounts
     sandbox_command  the Truto double, alone or for a command
     demo             what ``make demo`` shows

@@ -226,6 +226,28 @@ def accept(
     return run_accept(wanted, is_verbose=is_verbose)
 
 
+@commands.command(short_help="One account's answer beside what we make of it.")
+@click.argument("account")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where it goes, as Markdown; default: the output.",
+)
+def diagnose(*, account: str, out: Path | None) -> int:
+    """Ask for one page of ACCOUNT in Truto's debug format, and show what we make of it.
+
+    The request, limits, the vendor's answer, each group's way from record to row, the last
+    attempts, drift and the settings in force; credentials are left out. Writes to no table. Exit 0:
+    the page is well formed; 1: it is not, or there is no such account; 2: nothing could be done
+    (token, settings, database).
+    """
+    _take_variables()
+    from truto_groups.cli.diagnose_command import run_diagnose
+
+    return run_diagnose(account, out=out)
+
+
 @commands.command(
     cls=NamingCommand,
     epilog=_FORGET_EPILOG,

@@ -12,6 +12,7 @@ schedules              what is requested by the clock
 discovery_sensor       new accounts and partitions
 followup_sensors       what a run that ended asks for: checks, the picture, contracts
 report_sensors         failed runs and turned checks, told to people
+diagnose               the job that looks at one page of one account
 history                which runs are still needed, and the deletion of the others
 retention              the daily job that deletes what is older than it is kept
 forgetting             what names forgotten accounts, taken out of Dagster's history

@@ -8,6 +8,7 @@ is said is text/'s.
     run_progress  how far a run has come, counted and said at a human pace
     pending   what waits for a person to accept it, and with which command
     overview  the picture over all accounts, as Markdown
+    diagnosis  one page about one account
     certificate  what was forgotten, and what a search found afterwards
     charts    stacked bars as SVG
 """

@@ -7,6 +7,7 @@ What is printed of it is cli/'s.
     sync_report  what was asked for, what came of it, and who is told meanwhile
     acceptance   the job accept_drift in this process
     outlook      what the coming day asks of Truto, without Dagster
+    diagnosis    one account looked at, without a run
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
     reading      how accounts stand and what waits, without Dagster

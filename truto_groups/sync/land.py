@@ -180,6 +180,12 @@ class Staging:
         """Return the first groups of accounts: id, name and group_type of each."""
         return dict(self._ask("preview_landed", ids=list(integrated_account_ids)))
 
+    def read_landed(self, integrated_account_id: str) -> list[dict[str, Any]]:
+        """Read each record of an account and what it became, in the order of the answer."""
+        cursor = self.connection.execute(statement("read_landed"), {"id": integrated_account_id})
+        names = [column[0] for column in cursor.description or []]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
     def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
         """Find one shortened value of what a finding is about; None where nothing stands there."""
         place = find_example_place(finding)

@@ -7,5 +7,6 @@ The bottom of all; knows nothing of accounts, runs or settings. What is told is 
     secrecy  secrets, hidden for the whole process and taken out of texts
     visible  control characters and Markdown's signs, made visible
     logs     loggers whose lines can be shown
+    credentials  credentials of others, taken out of what an answer repeats
     markers  texts that are looked for in bytes and taken out of texts
 """

@@ -7,13 +7,14 @@ walked is walk.py's.
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import httpx
 
 from truto_groups.accounts.model import ListedAccount, Listing
-from truto_groups.errors import AnswerTooLargeError, NotFoundError, PaginationError
+from truto_groups.errors import AnswerTooLargeError, NotFoundError, PaginationError, TrutoError
 from truto_groups.truto.account_answers import (
     UnreadableRow,
     find_groups_support,
@@ -21,13 +22,19 @@ from truto_groups.truto.account_answers import (
     read_accounts,
 )
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, MOST_OF_A_SMALL_ANSWER
-from truto_groups.truto.encoding import encode_path, encode_text
-from truto_groups.truto.envelope import MalformedError, read_object, read_spoiled_envelope
+from truto_groups.truto.encoding import encode_path, encode_query, encode_text, plan_listings
+from truto_groups.truto.envelope import (
+    MalformedError,
+    read_envelope,
+    read_object,
+    read_spoiled_envelope,
+)
 from truto_groups.truto.exchange import Exchange
-from truto_groups.truto.limits import RequestLimits
+from truto_groups.truto.limits import Ceiling, RequestLimits
 from truto_groups.truto.options import ClientOptions, GroupsRequest
 from truto_groups.truto.redaction import guard_logs
 from truto_groups.truto.refusals import Subject
+from truto_groups.truto.retry import Headers
 from truto_groups.truto.walk import GROUPS_PATH, GroupsWalk, Land, Restart
 from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 
@@ -38,6 +45,29 @@ _ACCOUNTS_PATH: Final = "/integrated-account"
 # much of their own in them, a page is too large and a smaller one is asked for.
 _ACCOUNTS_ON_A_PAGE: Final = (1000, 100, 10)
 _MAX_LISTING_PAGES: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DebugPage:
+    """A page of groups in the debug format, as it came.
+
+    Attributes:
+        url: Where it was asked for; the token is in a header.
+        listing_count: How many listings the query has.
+        status: Of the answer; None where none came.
+        headers: Names in small letters.
+        body: As received: the vendor's credentials may be in it.
+        records: The JSON text of the array of groups.
+        error: What is wrong with the answer; None where nothing is.
+    """
+
+    url: str
+    listing_count: int
+    status: int | None
+    headers: Headers
+    body: bytes
+    records: str
+    error: TrutoError | None
 
 
 class TrutoClient:
@@ -126,6 +156,41 @@ class TrutoClient:
             restart=restart,
         )
         return await walk.run()
+
+    async def look_at_groups(self, request: GroupsRequest) -> DebugPage:
+        """Ask for the first page of an account's groups in the debug format, once.
+
+        Args:
+            request: As for a sync; of several listings the first one is asked.
+
+        Raises:
+            RetriesExhaustedError: Requests are paused for longer than is waited.
+            SettingsError: The query asks for nothing.
+        """
+        account = request.integrated_account_id
+        listings = plan_listings(request.query)
+        query = {
+            **{name: value for name, value in listings[0].items() if name != "next_cursor"},
+            "integrated_account_id": account,
+            "limit": request.page_size or self._options.page_size,
+            "truto_response_format": "debug",
+        }
+        path = f"{GROUPS_PATH}?{encode_query(query)}"
+        ceiling = Ceiling(f"account {account}", request.requests_per_10_seconds)
+        subject = Subject("List Groups, in the debug format,", account, request.integration)
+        with self._exchange.scales.load() as load:
+            answer, error = await self._exchange.ask_once(
+                path, subject=subject, load=load, account=ceiling
+            )
+        return DebugPage(
+            url=f"{self._options.base_url}{path}",
+            listing_count=len(listings),
+            status=answer.status if answer else None,
+            headers=answer.headers if answer else (),
+            body=answer.body if answer else b"",
+            records=read_envelope(answer.body).records if answer and error is None else "[]",
+            error=error,
+        )
 
     async def list_integrated_accounts(self, *, stats: SyncStats | None = None) -> Listing:
         """List every integrated account that the token sees.

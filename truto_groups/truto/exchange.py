@@ -24,7 +24,7 @@ from truto_groups.errors import (
 )
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, Load, Scales
 from truto_groups.truto.connection import SUCCESS, Connection, Lost, Received
-from truto_groups.truto.envelope import MalformedError, ToldError
+from truto_groups.truto.envelope import MalformedError, ToldError, read_envelope
 from truto_groups.truto.limits import (
     LONGEST_PAUSE_SECONDS,
     Ceiling,
@@ -159,6 +159,40 @@ class Exchange:
             )
             stats.retry_count += 1
             attempt += 1
+
+    async def ask_once(
+        self,
+        path: str,
+        *,
+        subject: Subject,
+        load: Load,
+        account: Ceiling | None = None,
+    ) -> tuple[Received | None, TrutoError | None]:
+        """Send a GET once, whatever it is answered, within the ceilings.
+
+        Args:
+            path: Path and query below the base URL, encoded.
+            subject: What is asked for, for errors.
+            load: What the answer weighs; the caller puts it down.
+            account: The ceiling of the integrated account that this is for.
+
+        Returns:
+            The answer, None where none came; and what is wrong with it, None where nothing is.
+
+        Raises:
+            RetriesExhaustedError: Nothing may be sent for longer than is waited.
+            DatabaseError: The file of the ceilings cannot be used.
+        """
+        stats = SyncStats()
+        await self._wait_for_room(account, subject=subject, stats=stats)
+        received = await self._attempt(
+            path, subject=subject, stats=stats, account=account, most=MOST_OF_A_PAGE, load=load
+        )
+        judged = self._judge(received, read_envelope, subject=subject, account=account)
+        if isinstance(judged, Setback):
+            judged = self._give_up(subject, judged, attempt=1, spent=0.0)
+        answer = received if isinstance(received, Received) else None
+        return answer, judged if isinstance(judged, TrutoError) else None
 
     async def _wait_for_room(
         self,

@@ -7,7 +7,7 @@ groups has no rows. All functions work on a connection that Database.writing or 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 
@@ -190,6 +190,17 @@ def find_overtaken(
         {"ids": list(answer_orders), "orders": list(answer_orders.values())},
     ).fetchall()
     return {row[0]: NewerAnswer(run_id=row[1], outcome=row[2]) for row in rows}
+
+
+def read_attempts(
+    connection: duckdb.DuckDBPyConnection, integrated_account_id: str, *, most: int
+) -> list[dict[str, Any]]:
+    """Read an account's last attempts, the newest first; by column, without the counts' rest."""
+    cursor = connection.execute(
+        statement("read_attempts"), {"id": integrated_account_id, "most": most}
+    )
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def read_request_counts(connection: duckdb.DuckDBPyConnection) -> Mapping[str, int]:

@@ -1,0 +1,30 @@
+"""``truto-groups diagnose``: one account's answer beside what we make of it."""
+
+from pathlib import Path
+
+from truto_groups.cli.terminal import complain, say, say_as_typed
+from truto_groups.report.diagnosis import write_diagnosis
+from truto_groups.runner.diagnosis import look_at_account
+from truto_groups.text.visible import show
+
+_FINE, _REFUSED, _NOTHING_DONE = 0, 1, 2
+
+
+def run_diagnose(name: str, *, out: Path | None) -> int:
+    """Print what is seen of an account, or write it to a file; returns the exit code."""
+    report = look_at_account(name)
+    found = report.diagnosis
+    if found is None:
+        one = report.unknown
+        complain(f"truto-groups: {show(name)}: {one.what}; {one.hint}" if one else show(name))
+        return _REFUSED
+    text = write_diagnosis(found)
+    if out is None:
+        say_as_typed(text)
+    else:
+        out.write_text(f"{text}\n", encoding="utf-8")
+        say(f"The diagnosis is {out}.")
+    if found.problem:
+        complain(f"truto-groups: {found.problem}")
+        return _NOTHING_DONE if found.is_of_token else _REFUSED
+    return _FINE

@@ -1,0 +1,37 @@
+"""One account looked at from the command: no run, no trace in any history."""
+
+from dataclasses import dataclass
+
+from truto_groups.accounts.selection import Unknown
+from truto_groups.defs.diagnose import find_one
+from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.report.diagnosis import Diagnosis
+from truto_groups.sync.diagnose import diagnose
+
+
+@dataclass(frozen=True)
+class DiagnosisReport:
+    """What became of a request.
+
+    Attributes:
+        diagnosis: What was seen; None where nobody is called so.
+        unknown: What was named and is nobody's.
+    """
+
+    diagnosis: Diagnosis | None = None
+    unknown: Unknown | None = None
+
+
+def look_at_account(name: str) -> DiagnosisReport:
+    """Look at one page of the account that a person names.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong, or the token is missing.
+        DatabaseError: The database cannot be read.
+    """
+    session = open_session(TrutoResource(), GroupsDatabase())
+    session.find_client()  # without a token nothing can be asked: say so first
+    account, unknown = find_one(session.database, name)
+    if account is None:
+        return DiagnosisReport(unknown=unknown)
+    return DiagnosisReport(diagnose(session, account))

@@ -1,0 +1,234 @@
+"""One account looked at: what was asked, what the vendor said, what we make of it, no credential.
+
+The sandbox, the database and the Dagster instance are real.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.definitions import build_definitions
+from truto_groups.sandbox import Request, Response
+from truto_groups.sandbox.formats import VENDOR_SECRET
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    A,
+    B,
+    Stand,
+    enter_project,
+    group,
+    groups_of,
+    read_tables,
+    serve_body,
+)
+
+ODD = [
+    group(1, "Ops | *east*", group_type="TEAM", created_at=1700000000, extra={"a": 1}),
+    group(2, group_type="squad", created_at="last tuesday", updated_at="2025-01-15"),
+    group(3, "Plain", id=77, description={"text": "rich"}, organization=None),
+]
+TABLES = (
+    "raw_groups",
+    "groups",
+    "group_changes",
+    "account_syncs",
+    "account_shapes",
+    "account_state",
+)
+
+
+@pytest.fixture(name="stand")
+def provide_stand(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.write_settings("truto: {retry_attempts: 1}\ndefaults: {query: {organization_id: [x, y]}}")
+    stand.put(A, ODD, integration="okta", tenant_id="acme")
+    stand.discover()
+    return stand
+
+
+def diagnose(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    capsys.readouterr()
+    assert main(["diagnose", *arguments]) == code
+    return capsys.readouterr().out
+
+
+def row(out: str, field: str) -> str:
+    """The first line of a table that begins with a field."""
+    return next(line for line in out.splitlines() if line.startswith(f"| {field} |"))
+
+
+def test_each_record_is_laid_beside_the_row_that_it_becomes(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = diagnose(capsys, A[:8])
+
+    assert "holds 3 groups; of 3 something changes" in out
+    first = out[out.index("### Ops") : out.index("### Group 2")]
+    assert "### Ops \\| \\*east\\*" in first
+    assert '"size": 1' in first
+    assert (
+        row(first, "group\\_type")
+        == '| group\\_type | "TEAM" | group\\_type | "team" | Lower case. |'
+    )
+    assert "2023-11-14 22:13:20 UTC | A number, read as an epoch." in row(first, "created\\_at")
+    assert "Truto does not document extra" in first
+    second = out[out.index("### Group 2") : out.index("### Plain")]
+    assert "None of team, department, group, product" in row(second, "group\\_type")
+    assert "null, and counted as drift" in row(second, "created\\_at")
+    third = out[out.index("### Plain") :]
+    assert row(third, "id") == '| id | 77 | id | "77" | Kept as JSON as text. |'
+
+
+def test_the_request_is_shown_as_it_was_sent_and_once(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Request] = []
+
+    def note(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH:
+            asked.append(request)
+        return None
+
+    stand.server.intercept = note
+    out = diagnose(capsys, A)
+    (request,) = asked
+    assert request.query["truto_response_format"] == "debug"
+    assert f"GET {stand.server.base_url}{request.path}?{request.query_string}" in out
+    assert "A sync asks 2 listings" in out
+
+
+def test_no_credential_of_ours_or_of_the_vendor_is_shown(
+    stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out = diagnose(capsys, A)
+    assert '"Authorization": "[hidden]"' in out
+    assert VENDOR_SECRET not in out
+    assert stand.server.token not in out
+    debug = {
+        "requestUrl": "https://u:deepsecret@vendor.example/g?api_key=deepsecret",
+        "requestOptions": {
+            "headers": [["cookie", "deepsecret"]],
+            "body": "client_secret=deepsecret",
+        },
+        "data": {"page": [{"auth": {"x": "deepsecret"}, "note": f"Bearer {stand.server.token}"}]},
+        "responseHeaders": {"set-cookie": "deepsecret", "X-RateLimit-Remaining": "12"},
+    }
+    stand.server.intercept = serve_body(A, {"result": ODD[:1], "debug": debug})
+    path = tmp_path / "diagnosis.md"
+    out = diagnose(capsys, A, "--out", str(path))
+    assert str(path) in out
+    text = path.read_text()
+    assert "deepsecret" not in text
+    assert stand.server.token not in text
+    assert "| vendor: X-RateLimit-Remaining | 12 |" in text
+    assert "vendor.example" in text
+
+
+def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings("truto: {retry_attempts: 1}")
+    stand.put(A, groups_of(2), groups_of(3), integration="okta", tenant_id="acme")
+    before = read_tables(stand.database, *TABLES)
+    for _ in range(2):
+        assert "holds 2 groups" in diagnose(capsys, A)
+    assert read_tables(stand.database, *TABLES) == before
+    stand.sync(A)
+    assert len(stand.table("groups")) == 2
+
+
+def test_of_a_private_account_types_are_shown_and_no_value(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings("truto: {retry_attempts: 1}\ndefaults: {private_values: true}")
+    out = diagnose(capsys, A)
+    assert "types stand in their place" in out
+    for value in ("Ops", "Plain", "Group 2", "squad", "last tuesday", "rich", '"size": 1'):
+        assert value not in out
+    assert '"size": "number"' in out
+    assert row(out, "name") == '| name | "string" | name | "string" |  |'
+
+
+def test_a_refusal_is_shown_with_its_reason_and_what_to_do(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {
+        "statusCode": 403, "error": "Forbidden", "message": "no scope",
+        "truto_is_remote_error": True,
+        "truto_error_insight": {"forbidden_error": {"value": {"missing_scopes": ["groups.read"]}}},
+        "raw_response": {"access_token": "deepsecret"},
+    }  # fmt: skip
+    stand.server.intercept = serve_body(A, refusal)
+    stand.server.intercept = lambda request: (
+        Response.of_json(refusal, status=403, headers={"Retry-After": "7"})
+        if request.path == GROUPS_PATH
+        else None
+    )
+    assert main(["diagnose", A]) == 1
+    told = capsys.readouterr()
+    assert "groups.read" in told.err
+    assert '"message": "no scope"' in told.out
+    assert "deepsecret" not in told.out
+    assert "| Truto: retry-after | 7 |" in told.out
+
+    stand.server.intercept = lambda request: Response.of_json(
+        {"statusCode": 401, "message": "bad token"}, status=401
+    )
+    assert main(["diagnose", A]) == 2
+    stand.server.intercept = serve_body(A, "<html>")
+    assert "is not what Truto documents" in diagnose(capsys, A, code=1)
+
+
+def test_the_last_attempts_drift_and_settings_stand_on_the_page(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings(f"accounts:\n  {B}: {{refresh_every: 90m, skip: true}}")
+    stand.put(B, groups_of(30), [group(n) | {"id": n} for n in range(30)], integration="jira")
+    stand.write_settings("truto: {retry_attempts: 1}")
+    stand.discover()
+    assert stand.outcomes(B, run_id="one") == {B: "published"}
+    assert stand.outcomes(B, run_id="two") == {B: "held_back"}
+    out = diagnose(capsys, B)
+    attempts = out[out.index("## The last attempts") : out.index("## Drift")]
+    assert attempts.index("held\\_back") < attempts.index("published")
+    assert "JSON type changed of" in out[out.index("## Drift") :]
+    assert "| refresh\\_every | 6h |" in out
+    stand.write_settings(f"accounts:\n  {B}: {{refresh_every: 90m, skip: true}}")
+    out = diagnose(capsys, B)
+    assert "A sync passes over this account. The settings file skips it." in out
+    assert "| refresh\\_every | 90m |" in out
+
+
+def test_who_is_nobody_is_answered_with_the_nearest_and_a_missing_token_at_once(
+    stand: Stand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["diagnose", "aaaaaaab"]) == 1
+    assert "aaaaaaab: no such account" in capsys.readouterr().err
+    monkeypatch.delenv("TRUTO_API_TOKEN")
+    assert main(["diagnose", A]) == 2
+    assert "TRUTO_API_TOKEN" in capsys.readouterr().err
+
+
+def test_the_job_shows_the_same_page_in_the_ui(stand: Stand) -> None:
+    job = build_definitions().resolve_job_def("diagnose")
+
+    def run(account: str) -> dg.ExecuteInProcessResult:
+        config = {"ops": {"look_at_one_page": {"config": {"account": account}}}}
+        with dg.instance_for_test() as instance:
+            return job.execute_in_process(
+                run_config=config, instance=instance, raise_on_error=False
+            )
+
+    result = run(A[:8])
+    assert result.success
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    value: Any = output.step_output_data.metadata["diagnosis"]
+    assert isinstance(value, dg.MarkdownMetadataValue)
+    assert "### Plain" in str(value.value)
+    assert VENDOR_SECRET not in json.dumps(str(value.value))
+    failed = run("deadbeef")
+    assert not failed.success
