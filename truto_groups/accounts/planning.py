@@ -127,7 +127,7 @@ def plan_due_ranges(
     Args:
         accounts: Known accounts.
         partition_keys: Dagster's keys in their order; only these can be synced.
-        in_flight: Accounts that a queued or running run covers already.
+        in_flight: Keys of accounts that a queued or running run covers already.
         pace_of: Gives an account's pace.
         now: Aware UTC instant to judge by.
         next_tick: Until the plan is made again.
@@ -140,19 +140,19 @@ def plan_due_ranges(
     due: list[tuple[datetime, str]] = []
     keys = set(partition_keys)
     for account in accounts:
-        if account.id not in keys:
+        if account.partition_key not in keys:
             continue
         pace = pace_of(account)
-        if account.id in in_flight:
-            turns[account.id] = Turn.BARRED
+        if account.partition_key in in_flight:
+            turns[account.partition_key] = Turn.BARRED
         elif not is_syncable(account, skip=pace.skip):
-            turns[account.id] = Turn.PASSED_OVER
+            turns[account.partition_key] = Turn.PASSED_OVER
         elif is_due(account, pace=pace, now=now, next_tick=next_tick):
             waits_since = account.attempted_at or account.first_listed_at
-            due.append((waits_since, account.id))
-            turns[account.id] = Turn.BARRED
+            due.append((waits_since, account.partition_key))
+            turns[account.partition_key] = Turn.BARRED
         elif may_be_early(account, pace=pace, now=now):
-            turns[account.id] = Turn.EARLY
+            turns[account.partition_key] = Turn.EARLY
     for _, key in sorted(due)[:MAX_ACCOUNTS_IN_A_TICK]:
         turns[key] = Turn.DUE
     return plan_ranges(partition_keys, turns=turns)
@@ -207,15 +207,15 @@ def plan_wanted_ranges(
     Args:
         accounts: Known accounts.
         partition_keys: Dagster's keys in their order, those just added included.
-        in_flight: Accounts that a queued or running run covers already.
+        in_flight: Keys of accounts that a queued or running run covers already.
         pace_of: Gives an account's pace.
     """
     turns: dict[str, Turn] = {}
     for account in accounts:
-        if account.id in in_flight:
+        if account.partition_key in in_flight:
             continue
         if not is_syncable(account, skip=pace_of(account).skip):
-            turns[account.id] = Turn.PASSED_OVER
+            turns[account.partition_key] = Turn.PASSED_OVER
         elif is_wanted(account):
-            turns[account.id] = Turn.DUE
+            turns[account.partition_key] = Turn.DUE
     return plan_ranges(partition_keys, turns=turns)

@@ -25,6 +25,7 @@ from truto_groups.accounts.planning import (
     plan_wanted_ranges,
 )
 from truto_groups.errors import find_permanent_kinds
+from truto_groups_tests.stand import known_account
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(minutes=10)
@@ -34,19 +35,9 @@ PACE = Pace(timedelta(hours=6), skip=False, digest="settings")
 def account(key: str = "a", *, hours: float | None = None, **fields: Any) -> KnownAccount:
     """An account that was confirmed so many hours ago, or never."""
     confirmed = None if hours is None else NOW - timedelta(hours=hours)
-    first = NOW - timedelta(days=30)
-    known = KnownAccount(
-        id=key,
-        integration="okta",
-        tenant_id="t",
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=first,
-        listed_at=NOW,
+    known = known_account(
+        key,
+        first_listed_at=NOW - timedelta(days=30),
         last_confirmed_at=confirmed,
         attempted_at=confirmed,
         outcome=None if hours is None else "published",
