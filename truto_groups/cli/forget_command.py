@@ -60,4 +60,4 @@ def _summarize(certificate: Certificate, *, where: Path) -> None:
 
 
 def _name(accounts: Sequence[KnownAccount]) -> str:
-    return ", ".join(say_account(one.id, one.integration, one.tenant_id) for one in accounts)
+    return ", ".join(show(say_account(one.partition_key, one.label)) for one in accounts)

@@ -55,7 +55,7 @@ def _describe(outlook: Outlook) -> Iterator[Block]:
         account = slowest.account
         yield Paragraph(
             f"The longest sync is that of "
-            f"{say_account(account.id, account.integration, account.tenant_id)}: "
+            f"{say_account(account.partition_key, account.label)}: "
             f"{say_count(slowest.requests, 'request')}, which take "
             f"{say_duration(slowest.sync_time)} at its own ceiling."
         )
@@ -114,17 +114,22 @@ def _row_of_effect(effect: SettingsEffect) -> tuple[str, str, int, int]:
         f"{name}: {_say_value(now)} → {_say_value(then)}"
         for name, (now, then) in effect.changes.items()
     )
-    name = say_account(account.id, account.integration, account.tenant_id)
-    return name, show_in_cell(changes), effect.requests_a_day, effect.requests_a_day_then
+    name = say_account(account.partition_key, account.label)
+    return (
+        show_in_cell(name),
+        show_in_cell(changes),
+        effect.requests_a_day,
+        effect.requests_a_day_then,
+    )
 
 
 def _name(effects: Sequence[SettingsEffect]) -> str:
     named = [
-        say_account(one.account.id, one.account.integration, one.account.tenant_id)
+        say_account(one.account.partition_key, one.account.label)
         for one in effects[:_MOST_ACCOUNTS]
     ]
     more = len(effects) - len(named)
-    return f"{', '.join(named)}{f' and {more:,} more' if more else ''}"
+    return f"{show_in_cell(', '.join(named))}{f' and {more:,} more' if more else ''}"
 
 
 def _say_value(value: object) -> str:
@@ -145,6 +150,7 @@ def _to_json(outlook: Outlook) -> dict[str, object]:
         "integrations": [_load_to_json(load) for load in outlook.integrations],
         "slowest": slowest
         and {
+            "partition_key": slowest.account.partition_key,
             "integrated_account_id": slowest.account.id,
             "requests": slowest.requests,
             "minutes": _to_minutes(slowest.sync_time),
@@ -168,6 +174,7 @@ def _load_to_json(load: Load) -> dict[str, object]:
 
 def _effect_to_json(effect: SettingsEffect) -> dict[str, object]:
     return {
+        "partition_key": effect.account.partition_key,
         "integrated_account_id": effect.account.id,
         "integration": effect.account.integration,
         "changes": {

@@ -27,7 +27,7 @@ DIAGNOSE_OP = "look_at_one_page"
 class DiagnoseConfig(dg.Config):
     """Which account."""
 
-    account: str = Field(description="The account, by its id or an unambiguous beginning of it.")
+    account: str = Field(description="The account, by its key, its id, or a beginning of either.")
 
 
 @dg.op(name=DIAGNOSE_OP)

@@ -23,6 +23,7 @@ import dagster as dg
 
 import truto_groups
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import make_partition_key
 from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.dagster_internals import list_history
@@ -243,7 +244,8 @@ class _Forgetting:
                 return None
             ids = [account.id for account in chosen]
             names = _find_names(chosen, everybody)
-            texts = {*names, *filter(_is_distinctive, read_texts(connection, ids))}
+            labels = {account.label for account in chosen if account.label}
+            texts = {*names, *filter(_is_distinctive, read_texts(connection, ids) | labels)}
             # As people shorten ids: what has eight digits stands in many a digest.
             short = {account.id[:_SHORT_ID] for account in chosen}
             common = _find_common(Markers(texts), iterate_other_texts(connection, ids))
@@ -251,11 +253,11 @@ class _Forgetting:
         return _Plan(
             asked=request.asked,
             certificate=request.where,
-            accounts=[{"id": one.id, "partition_key": one.id} for one in chosen],
+            accounts=[{"id": one.id, "partition_key": one.partition_key} for one in chosen],
             reason=request.reason,
             requested_by=request.requested_by or find_user(),
             begun_at=self.session.clock().isoformat(),
-            names=sorted({*ids, *(one.id for one in chosen), *short}),
+            names=sorted({*ids, *(one.partition_key for one in chosen), *short}),
             texts=sorted(texts - common),
             common_count=len(common),
             rows=rows,
@@ -265,7 +267,9 @@ class _Forgetting:
         self, request: ForgetRequest, chosen: Sequence[KnownAccount], report: ForgetReport
     ) -> bool:
         busy = find_in_flight(self.instance, read_partition_keys(self.instance))
-        report.in_flight = [account for account in chosen if account.id in busy]
+        report.in_flight = [
+            account for account in chosen if busy & {account.partition_key, account.id}
+        ]
         listed = [account for account in chosen if account.gone_at is None]
         report.returning = listed
         if not request.is_confirmed:
@@ -415,6 +419,7 @@ def _find_names(chosen: Sequence[KnownAccount], everybody: Sequence[KnownAccount
     tenants = {account.tenant_id for account in chosen} - {one.tenant_id for one in others}
     return {
         *ids,
+        *(account.partition_key for account in chosen),
         *(tenant for tenant in tenants if tenant and len(tenant) >= SHORTEST),
     }
 
@@ -481,11 +486,14 @@ def _add(counts: dict[str, int], more: Any) -> None:
 def _as_known(
     account_id: str, integration: str, tenant_id: str | None, *, now: datetime
 ) -> KnownAccount:
-    """An account that was removed, as one that is gone."""
+    """An account that was removed, as one that is gone; its key is made as it was."""
+    key = make_partition_key(account_id, integration=integration, tenant_id=tenant_id, taken=())
     return KnownAccount(
         id=account_id,
+        partition_key=key,
         integration=integration,
         tenant_id=tenant_id,
+        label=None,
         status="unknown",
         supports_groups=None,
         is_sandbox=None,

@@ -116,7 +116,9 @@ def read_outlook(settings_path: Path | None, *, cwd: Path) -> Outlook:
             mistakes=_find_mistakes(then, accounts),
             unused=find_unused_settings(
                 then.settings,
-                account_ids={account.id for account in accounts},
+                account_names={
+                    name for account in accounts for name in (account.id, account.partition_key)
+                },
                 integrations={account.integration for account in accounts},
             ),
         )
@@ -227,6 +229,9 @@ def _count_requests(settings: AccountSettings, groups: int) -> int:
 
 
 def _find_mistakes(then: Session, accounts: Sequence[KnownAccount]) -> list[str]:
-    mistakes = [then.settings.find_mistake(one.id, one.integration) for one in accounts]
+    mistakes = [
+        then.settings.find_mistake(one.id, one.integration, partition_key=one.partition_key)
+        for one in accounts
+    ]
     told = dict.fromkeys(str(mistake) for mistake in mistakes if mistake)
     return list(told)[:_MOST_TOLD]

@@ -40,9 +40,17 @@ _COLUMNS = {
     "updated_at": "updated_at",
 }
 _SHOWN = (
-    "id", "integration", "tenant_id", "status", "supports_groups", "last_error", "gone_at",
+    "partition_key",
+    "id",
+    "integration",
+    "tenant_id",
+    "label",
+    "status",
+    "supports_groups",
+    "last_error",
+    "gone_at",
     "last_confirmed_at",
-)  # fmt: skip
+)
 
 
 def diagnose(session: Session, account: KnownAccount) -> Diagnosis:

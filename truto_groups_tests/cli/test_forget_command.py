@@ -51,6 +51,7 @@ LATER = [SECRET[0] | {"name": "Amalthea Board"}, *SECRET[1:4]]
 ODD = [one | {"id": number, "remote_data": {"x": "Himalia"}} for number, one in enumerate(SECRET)]
 MARKERS = ("Ganymede", "ganymede-", "Callisto", "Amalthea", "tenant-of-jupiter", A, A[:8])
 GOES = {A, C}
+KEY_OF_A, KEY_OF_B = "tenant-of-jupiter.okta.aaaaaaaa", "globex.jira.bbbbbbbb"
 
 
 @pytest.fixture(name="origin", scope="module")
@@ -171,13 +172,13 @@ def test_what_others_have_in_dagster_stays_and_verdicts_stay_in_sight(
         runs = {record.dagster_run.run_id for record in instance.get_run_records()}
     assert forget("--account", A, C, "--yes") == 0
     with open_instance(cwd=project) as instance:
-        assert list(read_partition_keys(instance)) == [B]
+        assert list(read_partition_keys(instance)) == [KEY_OF_B]
         for asset in PARTITIONED:
-            assert instance.get_materialized_partitions(asset) == {B}
+            assert instance.get_materialized_partitions(asset) == {KEY_OF_B}
             newest = instance.get_latest_materialization_event(asset)
             assert newest is not None
             assert newest.asset_materialization is not None
-            assert newest.asset_materialization.partition == B
+            assert newest.asset_materialization.partition == KEY_OF_B
         # The one that covered A alone is gone, and the checks were evaluated.
         left = {record.dagster_run.run_id for record in instance.get_run_records()}
         assert len(runs - left) == 1
@@ -238,7 +239,7 @@ def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFix
     before = stand.data()
     job = build_definitions().resolve_job_def("refresh_groups")
     with open_instance(cwd=Path.cwd()) as instance:
-        instance.create_run_for_job(job, tags={"dagster/partition": A})
+        instance.create_run_for_job(job, tags={"dagster/partition": KEY_OF_A})
     assert forget("--account", A, "--yes") == 1
     assert "a run covers them now" in capsys.readouterr().err.replace("\n", " ")
     assert stand.data() == before

@@ -105,7 +105,12 @@ def test_minutes_are_those_of_the_ceiling_that_holds_longest(
     stand.write_settings("truto: {requests_per_10_seconds_per_account: 100}")
     found = plan(capsys)
     # Four syncs of one account: 600 further requests each, at 100 in 10 s.
-    assert found["slowest"] == {"integrated_account_id": A, "requests": 601, "minutes": 1.0}
+    assert found["slowest"] == {
+        "partition_key": "acme.okta.aaaaaaaa",
+        "integrated_account_id": A,
+        "requests": 601,
+        "minutes": 1.0,
+    }
     assert found["day"]["minutes"] == 4.0
     stand.write_settings("truto: {requests_per_10_seconds: 10}")
     total = plan(capsys)["day"]
@@ -221,7 +226,7 @@ def test_a_person_reads_it_in_words_and_nothing_changes(
     assert "17 syncs of 4 accounts (of 4 known), 34 requests" in out
     assert "1 account that was never synced are estimated" in out
     assert "refresh_every: 6h → 1h" in out
-    assert "slack of acme (cccccccc)" in out
+    assert "acme.slack.cccccccc" in out
     assert stand.data() == before
 
 

@@ -104,8 +104,13 @@ def test_no_file_gives_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "what", "right"),
     [
-        ("a: 1", 1, "a: is not known", "The keys here are truto, discovery, history, defaults"),
-        ('"[key]": 1', 1, "[key]: is not known", "The keys here are truto, discovery, history, defaults"),
+        ("a: 1", 1, "a: is not known", "The keys here are truto, discovery, history"),
+        (
+            '"[key]": 1',
+            1,
+            "[key]: is not known",
+            "The keys here are truto, discovery, history",
+        ),
         ("default:\n  skip: true", 1, "default: is not known", "Did you mean defaults?"),
         ("defaults:\n  max-age: 1d", 2, "defaults.max-age: is not known", "mean max_age?"),
         (
