@@ -285,6 +285,8 @@ def forget(
         raise click.UsageError("Name accounts with --account, or tenants with --tenant.")
     if not reason.strip():
         raise click.BadParameter("it must say why", param_hint="--reason")
+    if certificate is not None and not certificate.absolute().parent.is_dir():
+        raise click.BadParameter("its folder does not exist", param_hint="--certificate")
     _take_variables()
     from truto_groups.cli.forget_command import run_forget
     from truto_groups.runner.forgetting import ForgetRequest

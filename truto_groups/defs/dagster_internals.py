@@ -59,6 +59,8 @@ HIDDEN_TAG_PREFIX = ".dagster/"
 """The UI hides tags that begin so; a tag of ours that nobody has to see begins so too."""
 
 _COMMAND_LOCATION = "truto_groups"
+# As long as Dagster itself waits for a file of its history.
+_BUSY_SECONDS = 20.0
 _EVALUATED = {
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
@@ -225,7 +227,9 @@ def _list_file(path: str, tables: Sequence[sqlalchemy.Table]) -> HistoryPart:
     @contextmanager
     def open_file() -> Generator[sqlalchemy.Connection]:
         engine = sqlalchemy.create_engine(
-            f"sqlite:///{path}", poolclass=sqlalchemy.NullPool, connect_args={"timeout": 30}
+            f"sqlite:///{path}",
+            poolclass=sqlalchemy.NullPool,
+            connect_args={"timeout": _BUSY_SECONDS},
         )
         with engine.begin() as connection:
             yield connection

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import dagster as dg
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from truto_groups.defs.dagster_internals import (
     PARTITION_TAG,
@@ -30,6 +31,7 @@ from truto_groups.defs.dagster_internals import (
 )
 from truto_groups.defs.history import PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys, remove_partitions
+from truto_groups.errors import DatabaseError
 from truto_groups.text.markers import FORGOTTEN, Markers
 
 _ROWS_AT_ONCE = 500
@@ -64,6 +66,9 @@ def forget_in_history(
         instance: Dagster's.
         keys: Their partition keys.
         markers: What names them.
+
+    Raises:
+        DatabaseError: Somebody keeps a part of the history from being written; what was done stays.
     """
     scrubbed = Scrubbed()
     order = read_partition_keys(instance)
@@ -73,10 +78,18 @@ def forget_in_history(
     remove_partitions(instance, [key for key in order if key in keys])
     forget_status(instance, PARTITIONED)
     for part in list_history(instance):
-        is_changed = _scrub(part, frozenset(keys), markers, scrubbed)
-        # What was deleted earlier, by whomever, is left in free pages too.
-        if part.is_sqlite and (is_changed or markers.find_in_file(Path(part.name))):
-            vacuum(part.name)
+        try:
+            is_changed = _scrub(part, frozenset(keys), markers, scrubbed)
+            # What was deleted earlier, by whomever, is left in free pages too.
+            if part.is_sqlite and (is_changed or markers.find_in_file(Path(part.name))):
+                vacuum(part.name)
+        except (OperationalError, sqlite3.OperationalError) as error:
+            raise DatabaseError(
+                f"Dagster's history in {part.name} cannot be written: "
+                f"{str(error).partition(chr(10))[0]}.",
+                advice="Stop what is writing it (dagster-daemon, dagster-webserver), or see that "
+                "the disk has room; then call the same command again, which goes on with it.",
+            ) from error
     return scrubbed
 
 

@@ -25,6 +25,7 @@ from truto_groups.text.credentials import hide_credentials
 from truto_groups.text.secrecy import redact
 from truto_groups.truto import GroupsRequest
 from truto_groups.truto.client import DebugPage
+from truto_groups.truto.walk import is_completed
 from truto_groups.warehouse.check_queries import read_last_audits
 from truto_groups.warehouse.ledger_table import read_attempts
 from truto_groups.warehouse.snapshot import open_snapshot
@@ -84,6 +85,7 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
     debug = cast("Mapping[str, Any]", body.get("debug") or {})
     is_error = page.error is not None
     groups, unread = ([], "") if is_error else _make_groups(account, page, settings)
+    is_partial = is_completed(account.integration, settings.complete)
     obstacle = find_obstacle(account, skip=settings.skip)
     return Diagnosis(
         account={name: getattr(account, name) for name in _SHOWN},
@@ -107,6 +109,7 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
         is_private=is_private,
         notes=[
             *([f"A sync passes over this account. {obstacle}"] if obstacle else []),
+            *(["The list is partial: a sync reads each group through Get Group."] * is_partial),
             *(["The settings keep its values private: types stand in their place."] * is_private),
         ],
     )

@@ -18,6 +18,7 @@ import pytest
 from truto_groups import schema
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
+from truto_groups.defs import dagster_internals
 from truto_groups.defs.history import CHECKS, PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.runner import forgetting
@@ -226,6 +227,7 @@ def test_what_cannot_be_meant_changes_nothing(
         (2, []),
         (2, ["--account", A, "--tenant", "globex"]),
         (2, ["--account", A, "--reason", " "]),
+        (2, ["--account", A, "--yes", "--certificate", "nowhere/certificate.md"]),
     ):
         assert forget(*arguments) == code
     assert main(["forget", "--account", A]) == 2
@@ -283,6 +285,22 @@ def test_what_only_others_may_change_is_told_and_what_is_left_is_not_hidden(
     code = forget("--account", A, "--yes")
     assert code == 0, capsys.readouterr().out
     assert not kept.parent.exists()
+
+
+def test_a_history_that_somebody_holds_is_told_and_the_same_command_goes_on(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    index = Path.cwd() / ".dagster" / "history" / "runs" / ".db"
+    monkeypatch.setattr(dagster_internals, "_BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(index)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert forget("--account", A, C, "--yes") == 2
+    assert "goes on with it" in capsys.readouterr().err.replace("\n", " ")
+    assert forget("--account", A, C, "--yes") == 0
+    assert find(tmp_path) == {}
 
 
 def test_a_name_that_others_have_too_is_left_to_them(stand: Stand, tmp_path: Path) -> None:
