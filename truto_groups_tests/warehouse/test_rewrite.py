@@ -1,0 +1,94 @@
+"""A database that is written anew holds what its tables hold and nothing else.
+
+Files and DuckLake are real.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from truto_groups.errors import DatabaseError
+from truto_groups.warehouse.database import Database
+from truto_groups_tests.stand import A, B, Stand, group, use_ducklake
+
+SECRET = "ganymede-payroll"
+
+
+def fill(stand: Stand) -> None:
+    for key, name in ((A, SECRET), (B, "callisto-board")):
+        stand.put(key, [group(number, f"{name}-{number}") for number in range(300)])
+    stand.discover()
+    stand.sync(A, B)
+    for table in ("groups", "raw_groups", "group_changes", "account_shapes"):
+        sql = f"DELETE FROM {table} WHERE integrated_account_id = $id"  # noqa: S608
+        stand.write(sql, id=A)
+
+
+def test_what_is_deleted_leaves_a_file_and_what_is_left_is_all_there(stand: Stand) -> None:
+    fill(stand)
+    path = Path(stand.database.location)
+    assert SECRET.encode() in path.read_bytes()
+    before = stand.data()
+
+    assert stand.database.rewrite()
+
+    assert SECRET.encode() not in path.read_bytes()
+    assert stand.data() == before
+    assert [one.name for one in path.parent.glob("*.rewritten*")] == []
+    assert stand.outcomes(B, run_id="after") == {B: "unchanged"}
+
+
+def test_a_link_goes_on_leading_to_the_file(stand: Stand, tmp_path: Path) -> None:
+    fill(stand)
+    real = tmp_path / "elsewhere.duckdb"
+    path = Path(stand.database.location)
+    path.rename(real)
+    path.symlink_to(real)
+    (tmp_path / "elsewhere.duckdb.rewritten").write_text("half of one")
+
+    assert stand.database.rewrite()
+
+    assert path.is_symlink()
+    assert SECRET.encode() not in real.read_bytes()
+
+
+def test_a_file_that_another_program_holds_stays_as_it_was(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(stand)
+    monkeypatch.setattr("truto_groups.warehouse.database._OPEN_WAIT_SECONDS", 0.0)
+    before = Path(stand.database.location).stat().st_ino
+    script = (
+        "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, stand.database.location],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(DatabaseError, match="held by another program"):
+            stand.database.rewrite()
+        other.kill()
+    assert Path(stand.database.location).stat().st_ino == before
+
+
+def test_a_lake_drops_the_files_in_which_it_was(stand: Stand) -> None:
+    use_ducklake(stand)
+    fill(stand)
+    before = stand.data()
+    assert stand.database.rewrite()
+    assert stand.data() == before
+    for path in stand.folder.rglob("*.parquet"):
+        with duckdb.connect() as connection:
+            rows = connection.execute("SELECT * FROM read_parquet($path)", {"path": str(path)})
+            assert SECRET not in str(rows.fetchall())
+
+
+def test_without_a_database_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="There is no database"):
+        Database(str(tmp_path / "none.duckdb")).rewrite()
