@@ -25,6 +25,7 @@ sync/'s; what a table's columns are, schema.py's.
 
     readable          what people read and export
     rows              rows handed over as pandas, Polars, Arrow or DuckDB
+    exports           rows written to a file
     check_queries     what checks read
     run_queries       what became of the accounts of a run, for who tells people of it
     earlier_syncs     what is known of accounts' earlier syncs
