@@ -11,4 +11,5 @@ What is printed of it is cli/'s.
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
     reading      how accounts stand and what waits, without Dagster
+    exporting    a table for others, with its coverage statement
 """

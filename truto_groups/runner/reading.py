@@ -73,8 +73,7 @@ def read_status(wanted: AccountFilter, *, cwd: Path) -> StatusReport:
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    environment = read_environment(os.environ, cwd=cwd)
-    session = open_reading_session(environment, environment.settings_path)
+    session = open_reading(cwd)
     with open_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_pending(connection)}
@@ -103,8 +102,7 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    environment = read_environment(os.environ, cwd=cwd)
-    session = open_reading_session(environment, environment.settings_path)
+    session = open_reading(cwd)
     with open_snapshot(session.database) as connection:
         known = read_known_accounts(connection)
         pending = read_pending(connection)
@@ -122,8 +120,18 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
     return WaitingReport(ids, unknown, idle, chosen, len(pending) - len(chosen))
 
 
+def open_reading(cwd: Path) -> Session:
+    """Open what a command works with that reads the database only.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong.
+    """
+    environment = read_environment(os.environ, cwd=cwd)
+    return open_reading_session(environment, environment.settings_path)
+
+
 def open_reading_session(environment: Environment, settings_path: Path | None) -> Session:
-    """Gather what a command works with that reads the database only.
+    """The same with a settings file of one's own.
 
     Raises:
         SettingsError: The settings file is wrong.
