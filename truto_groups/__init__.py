@@ -9,6 +9,7 @@ The rooms, in the order in which data goes through them; what a line imports sta
     settings    what a user may set: variables, settings file, query        (pure)
     accounts    which accounts there are, when each is due, what to advise
     drift       observed shape, baseline, history -> what changed           (pure)
+    privileged  which groups are called privileged, and by which rule       (pure)
     contracts   what Truto's meta declares: read, kept, compared
     report      what a person is told, in words and pictures                (pure)
     truto       Truto over HTTP                                             <- only httpx

@@ -116,6 +116,12 @@ class AcceptanceRefusedError(TrutoGroupsError):
     kind = "acceptance_refused"
 
 
+class ReviewRefusedError(TrutoGroupsError):
+    """A review that cannot be written down as it was asked for; nothing was written."""
+
+    kind = "review_refused"
+
+
 class UnknownNameError(TrutoGroupsError, LookupError):
     """What was named is not there. Another name helps."""
 

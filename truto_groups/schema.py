@@ -193,6 +193,36 @@ GROUP_CHANGES = Table(
     ),
 )
 
+PRIVILEGED_GROUP_CHANGES = Table(
+    name="privileged_group_changes",
+    description="One row per group that was created as, renamed into or retyped to what the rules "
+    "of then call privileged.",
+    key=("integrated_account_id", "id", "changed_at"),
+    columns=(
+        _account_column(),
+        Column("integration", "VARCHAR", "The app's kind, as a slug.", True),
+        Column("tenant_id", "VARCHAR", "The customer who connected the app."),
+        Column("id", "VARCHAR", "The group's id.", True),
+        Column("change", "VARCHAR", "created, renamed or retyped.", True),
+        Column("name", "VARCHAR", "The name after the change."),
+        Column("name_before", "VARCHAR", "The name before it; null for a created group."),
+        Column("group_type", "VARCHAR", "The type after the change, as received."),
+        Column("group_type_before", "VARCHAR", "The type before it, as received."),
+        Column(
+            "matched_rules",
+            "VARCHAR",
+            "The rules that call it so and did not before, as the settings or the default spell "
+            "them.",
+            True,
+        ),
+        Column("changed_at", "TIMESTAMPTZ", "When the change was published (UTC).", True),
+        Column("run_id", "VARCHAR", "The Dagster run that published it.", True),
+        Column("reviewed_at", "TIMESTAMPTZ", "When a person reviewed it (UTC); null: not yet."),
+        Column("reviewed_by", "VARCHAR", "Who reviewed it."),
+        Column("review_reason", "VARCHAR", "Why it is right."),
+    ),
+)
+
 INTEGRATION_CONTRACTS = Table(
     name="integration_contracts",
     description="One row per field or query parameter that Truto's meta declares.",
@@ -375,6 +405,7 @@ TABLES = (
     GROUPS,
     GROUP_TYPE_BREAKDOWN,
     GROUP_CHANGES,
+    PRIVILEGED_GROUP_CHANGES,
     INTEGRATION_CONTRACTS,
     ACCOUNT_SYNCS,
     HELD_BACK_GROUPS,

@@ -17,6 +17,7 @@ SHOWN = (
     schema.RAW_GROUPS,
     schema.GROUP_TYPE_BREAKDOWN,
     schema.GROUP_CHANGES,
+    schema.PRIVILEGED_GROUP_CHANGES,
     schema.INTEGRATED_ACCOUNTS,
     schema.ACCOUNT_SYNCS,
     schema.INTEGRATION_CONTRACTS,

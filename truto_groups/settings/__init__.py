@@ -6,6 +6,7 @@ is defs/'s; how a query is written into a URL is truto/'s.
     mistakes          a mistake, and several told at once
     durations         90s, 30m, 6h, 7d
     addresses         URLs that the token may go to
+    patterns          regular expressions, searched in linear time
     validators        what a mapping and a value may be, where pydantic's types do not say it
     pydantic_errors   pydantic's errors in our words, a table
     query             what a value in a query of List Groups may be
@@ -20,7 +21,12 @@ is defs/'s; how a query is written into a URL is truto/'s.
     dotenv            the project's .env
 """
 
-from truto_groups.settings.account_settings import AccountSettings, Settings, VolumeLimits
+from truto_groups.settings.account_settings import (
+    AccountSettings,
+    PrivilegedSettings,
+    Settings,
+    VolumeLimits,
+)
 from truto_groups.settings.durations import format_duration, parse_duration
 from truto_groups.settings.environment import (
     Environment,
@@ -40,6 +46,7 @@ __all__ = [
     "DiscoverySettings",
     "EffectiveKnobs",
     "Environment",
+    "PrivilegedSettings",
     "RemoteData",
     "Settings",
     "TrutoKnobs",

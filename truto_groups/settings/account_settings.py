@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings.durations import format_duration
@@ -55,6 +55,23 @@ class VolumeLimits:
 
 
 @dataclass(frozen=True)
+class PrivilegedSettings:
+    """Which groups are called privileged.
+
+    Attributes:
+        words: Words and phrases in a name that say so.
+        patterns: Regular expressions of names that say so.
+        ignore: Words and phrases in which such a word says nothing.
+        use_default_words: Whether these add to the default words, or replace them.
+    """
+
+    words: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    use_default_words: bool = True
+
+
+@dataclass(frozen=True)
 class AccountSettings:
     """Everything that holds for one integrated account; the defaults are those of no file at all.
 
@@ -72,6 +89,7 @@ class AccountSettings:
         volume: Limits on the number of groups.
         record_initial_sync: Whether the first sync's groups become rows of ``group_changes``.
         unmapped_limit: Share of groups whose type may be unmapped, 0 to 1.
+        privileged: Which groups are called privileged.
         query: Parameters of List Groups by wire name; a list of values is listed once for each.
         digest: Hash of all of the above as the settings file gives it, the same in every run. The
             resource's own fields do not count, so that a program that has no resource at hand
@@ -91,6 +109,7 @@ class AccountSettings:
     volume: VolumeLimits = VolumeLimits()
     record_initial_sync: bool = False
     unmapped_limit: float = 0.0
+    privileged: PrivilegedSettings = PrivilegedSettings()
     query: dict[str, QueryValue] = field(default_factory=dict[str, QueryValue])
     digest: str = ""
 
@@ -164,13 +183,21 @@ class Settings:
         layers = self._find_layers(integrated_account_id, integration, partition_key)
         given: dict[str, Any] = {}
         volume: dict[str, Any] = {}
+        privileged: dict[str, Any] = {}
         query: dict[str, Any] = {}
         for _, section in layers:
             given.update((name, getattr(section, name)) for name in section.model_fields_set)
             volume.update(section.volume.model_dump(exclude_none=True))
+            privileged.update(section.privileged.model_dump(exclude_none=True))
             query.update(section.query.model_dump(exclude_none=True))
         given["volume"] = VolumeLimits(
             **{name: value for name, value in volume.items() if value != "auto"}
+        )
+        given["privileged"] = PrivilegedSettings(
+            **{
+                name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
+                for name, value in privileged.items()
+            }
         )
         given["query"] = query
         from_file = self._knobs

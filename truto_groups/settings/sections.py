@@ -22,7 +22,10 @@ from truto_groups.settings.query_parameters import Conditions, ListGroupsQuery
 from truto_groups.settings.validators import (
     AccountId,
     Duration,
+    EachOnce,
     KeptFor,
+    PrivilegedPattern,
+    PrivilegedWord,
     RemoteDataSetting,
     Section,
     Slug,
@@ -69,6 +72,17 @@ class VolumeSection(Section):
     hold_back: bool | None = None
 
 
+class PrivilegedSection(Section):
+    """Which groups are called privileged."""
+
+    words: EachOnce[PrivilegedWord] | None = Field(default=None, examples=["[payroll, vault]"])
+    patterns: EachOnce[PrivilegedPattern] | None = Field(
+        default=None, examples=["['^prod-.*-write$']"]
+    )
+    ignore: EachOnce[PrivilegedWord] | None = Field(default=None, examples=["[product owner]"])
+    use_default_words: bool | None = None
+
+
 class AccountSection(Section):
     """What may stand under ``defaults``, an integration and an account alike."""
 
@@ -85,6 +99,7 @@ class AccountSection(Section):
     volume: VolumeSection = Field(default_factory=VolumeSection)
     record_initial_sync: bool | None = None
     unmapped_limit: Share | None = None
+    privileged: PrivilegedSection = Field(default_factory=PrivilegedSection)
     query: ListGroupsQuery = Field(default_factory=ListGroupsQuery)
 
 
@@ -102,6 +117,7 @@ class FileSections(Section):
 KEY_HOMES = {
     **dict.fromkeys(TrutoKnobs.model_fields, "truto"),
     **dict.fromkeys(VolumeSection.model_fields, "volume"),
+    **dict.fromkeys(PrivilegedSection.model_fields, "privileged"),
     **dict.fromkeys(DiscoverySettings.model_fields, "discovery"),
     **dict.fromkeys(HistorySettings.model_fields, "history"),
     **dict.fromkeys(AccountSection.model_fields, "defaults, an integration or an account"),
@@ -129,6 +145,7 @@ def find_model(path: KeyPath) -> type[Section] | None:
 _ACCOUNT_MODELS: Mapping[KeyPath, type[Section]] = {
     (): AccountSection,
     ("volume",): VolumeSection,
+    ("privileged",): PrivilegedSection,
     ("query",): ListGroupsQuery,
     ("query", "created_at"): Conditions,
     ("query", "updated_at"): Conditions,

@@ -24,6 +24,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from truto_groups.settings.addresses import normalize_base_url
 from truto_groups.settings.durations import parse_duration
 from truto_groups.settings.mistakes import KeyPath
+from truto_groups.settings.patterns import check_pattern, find_pattern
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sequence[object])
@@ -166,6 +167,24 @@ def _read_path(path: object) -> tuple[str, ...]:
     return tuple(segments)
 
 
+def _check_word(word: str) -> str:
+    if not any(letter.isalnum() for letter in word):
+        raise refuse("{value} holds no letter", "Write a word or a phrase, such as payroll")
+    return word
+
+
+def _check_pattern(pattern: str) -> str:
+    try:
+        check_pattern(pattern)
+    except ValueError as error:
+        right = "Write one such as '^prod-.*-write$', in single quotes; a plain word goes to words"
+        raise refuse(f"{{value}} is no regular expression ({error})", right) from None
+    if find_pattern(pattern, ""):
+        right = "Write at least one letter that must be there"
+        raise refuse("{value} is found in every name", right)
+    return pattern
+
+
 def _tell_lists_apart(value: object) -> str:  # as given, or as read, when it is written
     return "[list]" if isinstance(value, list | tuple) else "[one]"
 
@@ -187,6 +206,12 @@ AccountId = Annotated[str, AfterValidator(_check_account_id)]
 
 Slug = Annotated[str, AfterValidator(_check_slug)]
 """A key: the name of an integration."""
+
+PrivilegedWord = Annotated[str, Field(max_length=200), AfterValidator(_check_word)]
+"""A word or a phrase in the name of a group."""
+
+PrivilegedPattern = Annotated[str, Field(max_length=1000), AfterValidator(_check_pattern)]
+"""A regular expression that is searched in the name of a group."""
 
 EachOnce = Annotated[list[T], AfterValidator(_check_each_once)]
 """A list without repetitions."""

@@ -18,6 +18,7 @@ from truto_groups.drift.findings import findings_to_json
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.settings import AccountSettings
+from truto_groups.sync.access_review import note_privileged_changes
 from truto_groups.sync.judge import digest_answer
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_held_back
@@ -241,7 +242,11 @@ def _publish(
         )
         for one in held
     ]
-    return replace_rows(connection, published, run_id=run_id, now=now)
+    replaced = replace_rows(connection, published, run_id=run_id, now=now)
+    if published:
+        privileged = {account_id: one.privileged for account_id, one in settings.items()}
+        note_privileged_changes(connection, privileged, run_id=run_id, now=now)
+    return replaced
 
 
 def _move_baselines(

@@ -8,6 +8,7 @@ import duckdb
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.errors import RawRecordsError, TooLargeError
 from truto_groups.settings import AccountSettings
+from truto_groups.sync.access_review import note_privileged_changes
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_raw_records
 from truto_groups.sync.publish import ReplacedAccount, Replacement, rebuild_breakdown, replace_rows
@@ -48,6 +49,8 @@ def replay_account(
                     run_id=run_id,
                     now=now,
                 )
+                privileged = {account.id: settings.privileged}
+                note_privileged_changes(connection, privileged, run_id=run_id, now=now)
                 # Also where no group differs: somebody else may have changed the counts.
                 rebuild_breakdown(connection, [account.id])
             return replaced[account.id], now

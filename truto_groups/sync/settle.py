@@ -15,6 +15,7 @@ import duckdb
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.drift.verdict import Verdict
 from truto_groups.errors import tell_unforeseen
+from truto_groups.sync.access_review import note_privileged_changes
 from truto_groups.sync.judge import (
     OF_NO_ACCOUNT,
     Inspected,
@@ -282,6 +283,9 @@ def _write(
         for sync in settlement.published
     ]
     settlement.replaced = replace_rows(connection, accounts, run_id=run_id, now=instant)
+    if accounts:
+        privileged = {sync.account.id: sync.settings.privileged for sync in settlement.published}
+        note_privileged_changes(connection, privileged, run_id=run_id, now=instant)
     for account_id, replacement in settlement.replaced.items():
         is_whole = account_id in settlement.known and account_id in settlement.complete
         if is_whole and replacement == Replacement():

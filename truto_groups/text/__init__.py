@@ -5,6 +5,7 @@ The bottom of all; knows nothing of accounts, runs or settings. What is told is 
     words    numbers, durations and ages as people say them
     instants instants as people write them
     nearest  what somebody who mistyped a name may have meant
+    lookalikes what a text reads like, whatever letters it is spelled with
     secrecy  secrets, hidden for the whole process and taken out of texts
     visible  control characters and Markdown's signs, made visible
     logs     loggers whose lines can be shown

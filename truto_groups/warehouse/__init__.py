@@ -22,6 +22,7 @@ sync/'s; what a table's columns are, schema.py's.
     partition_keys    the keys of accounts, in integrated_accounts
     shapes_table      account_shapes: what attempts looked like, and their baselines
     contracts_table   integration_contracts: what integrations declare
+    privileged_table  privileged_group_changes: what waits for an access review
 
     readable          what people read and export
     rows              rows handed over as pandas, Polars, Arrow or DuckDB

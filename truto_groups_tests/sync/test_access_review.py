@@ -1,0 +1,190 @@
+"""What became privileged, written with a publication, and a person's review of it.
+
+Real: HTTP on loopback, the client, DuckDB in a file.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from truto_groups.accounts.selection import AccountFilter
+from truto_groups.errors import ReviewRefusedError
+from truto_groups.sync.access_review import Review, mark_reviewed
+from truto_groups.sync.accept import Acceptance, accept
+from truto_groups_tests.stand import KEYS, A, B, Stand, group, groups_of
+
+TABLE = "privileged_group_changes"
+
+
+def named(number: int, name: str | None, **fields: Any) -> dict[str, Any]:
+    return {**group(number), "name": name, **fields}
+
+
+def publish(stand: Stand, groups: list[Any], *, key: str = A, run_id: str = "run") -> None:
+    stand.put(key, groups)
+    stand.discover()
+    assert stand.outcomes(key, run_id=run_id)[key] in ("published", "unchanged")
+    stand.pass_time(hours=1)
+
+
+def noted(stand: Stand, *, key: str = A) -> list[tuple[str, str, str, str | None, str]]:
+    return [
+        (row["id"], row["change"], row["name"], row["name_before"], row["matched_rules"])
+        for row in stand.table(TABLE, account=key)
+    ]
+
+
+def test_a_group_that_becomes_privileged_is_noted_with_what_it_was(stand: Stand) -> None:
+    publish(stand, [named(1, "Ops"), named(2, "Admins"), named(3, "Cooks"), named(4, "Cleaners")])
+    assert noted(stand) == []
+    later = [
+        named(1, "\u0430dmins  of prod"),
+        named(2, "Admins"),
+        named(3, "Cooks", group_type="SUPER_ADMIN"),
+        named(4, "Gardeners"),
+        named(5, "break-glass"),
+        named(6, "Sales"),
+    ]
+    publish(stand, later, run_id="later")
+    assert noted(stand) == [
+        ("g1", "renamed", "\u0430dmins  of prod", "Ops", "admin"),
+        ("g3", "retyped", "Cooks", "Cooks", "type admin"),
+        ("g5", "created", "break-glass", None, "break glass"),
+    ]
+    rows = stand.table(TABLE, account=A)
+    changes = {row["id"]: row for row in stand.table("group_changes", account=A)}
+    for row in rows:
+        assert (row["run_id"], row["changed_at"]) == ("later", changes[row["id"]]["changed_at"])
+        assert (row["integration"], row["tenant_id"]) == ("okta", "acme")
+        assert (row["reviewed_at"], row["reviewed_by"], row["review_reason"]) == (None, None, None)
+    assert (rows[1]["group_type_before"], rows[1]["group_type"]) == ("team", "SUPER_ADMIN")
+
+
+def test_what_was_privileged_by_a_rule_before_is_not_noted_for_it_again(stand: Stand) -> None:
+    publish(stand, [named(1, "Admins"), named(2, "Admins 2")])
+    publish(stand, [named(1, "Admins of France"), named(2, "Domain Admins")])
+    assert noted(stand) == [("g2", "renamed", "Domain Admins", "Admins 2", "domain admin")]
+
+
+def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
+    publish(stand, [named(1, "Ops")])
+    publish(stand, [named(1, "Admins")])
+    before = stand.table(TABLE)
+    publish(stand, [named(1, "Admins")])
+    publish(stand, [named(1, "Admins", description="another")])
+    stand.replay(A)
+    assert stand.table(TABLE) == before
+    assert len(before) == 1
+
+
+def test_a_first_sync_is_a_beginning_unless_the_settings_say_otherwise(stand: Stand) -> None:
+    publish(stand, [named(1, "Admins")])
+    stand.write_settings("defaults: {record_initial_sync: true}")
+    publish(stand, [named(1, "Admins")], key=B)
+    assert noted(stand) == []
+    assert noted(stand, key=B) == [("g1", "created", "Admins", None, "admin")]
+
+
+def test_a_group_that_was_removed_and_comes_back_is_created_again(stand: Stand) -> None:
+    for groups in ([named(1, "Root")], [named(2, "x")], [named(1, "Root"), named(2, "x")]):
+        publish(stand, [*groups, named(3, "y"), named(4, "z")])
+    assert noted(stand) == [("g1", "created", "Root", None, "root")]
+
+
+def test_what_was_held_back_is_noted_when_a_person_accepts_it(stand: Stand) -> None:
+    stand.put(A, groups_of(30))
+    stand.discover()
+    stand.sync(A)
+    stand.pass_time(hours=1)
+    stand.put(A, [named(0, "Owners"), group(1)])
+    assert stand.outcomes(A, run_id="odd") == {A: "held_back"}
+    assert noted(stand) == []
+    session = stand.session()
+    accept(
+        stand.database,
+        Acceptance((A,), (), reason="It is right.", accepted_by="a person"),
+        settings_for=lambda one: session.settings.for_account(one.integrated_account_id, "okta"),
+        run_id="accept",
+        clock=lambda: stand.now,
+    )
+    assert noted(stand) == [("g0", "renamed", "Owners", "Group 0", "owner")]
+
+
+def test_the_rules_are_those_of_the_account(stand: Stand) -> None:
+    stand.write_settings(
+        "defaults:\n"
+        "  privileged: {words: [payroll]}\n"
+        "integrations:\n"
+        "  okta:\n"
+        "    privileged: {use_default_words: false, patterns: ['^prod-.*-write$']}\n"
+        f"accounts:\n  {B}:\n    privileged: {{use_default_words: true, ignore: [local admin]}}\n"
+    )
+    groups = [
+        named(1, "Admins"), named(2, "PayRoll"), named(3, "Prod-db-write"), named(4, "local-admin"),
+    ]  # fmt: skip
+    for key in (A, B):
+        publish(stand, [named(9, "x")], key=key)
+        publish(stand, [named(9, "x"), *groups], key=key)
+    assert [row[0] for row in noted(stand)] == ["g2", "g3"]
+    assert [row[0] for row in noted(stand, key=B)] == ["g1", "g2", "g3"]
+
+
+def waiting(stand: Stand) -> list[Any]:
+    return stand.rows(f"SELECT integrated_account_id, id FROM {TABLE} WHERE reviewed_at IS NULL")
+
+
+def review(stand: Stand, *names: str, until: datetime | None = None, **fields: Any) -> list[str]:
+    options = {"reason": " Ticket 7. ", "reviewed_by": "ann", **fields}
+    wanted = AccountFilter(names, tenants=options.pop("tenants", ()))
+    found = mark_reviewed(
+        stand.database, Review(wanted, until=until, **options), clock=lambda: stand.now
+    )
+    return [one.id for one in found]
+
+
+def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: Stand) -> None:
+    for key, tenant in ((A, "acme"), (B, "globex")):
+        stand.put(key, [named(1, "x")], tenant_id=tenant)
+        stand.discover()
+        stand.sync(key)
+    for number in (2, 3):
+        stand.pass_time(hours=1)
+        for key, tenant in ((A, "acme"), (B, "globex")):
+            stand.put(
+                key,
+                [named(1, "x"), *(named(n, f"Root {n}") for n in range(2, number + 1))],
+                tenant_id=tenant,
+            )
+            assert stand.outcomes(key, run_id=f"run {number}") == {key: "published"}
+    shown = stand.rows(f"SELECT min(changed_at) FROM {TABLE} WHERE integrated_account_id = $a", a=A)
+    stand.pass_time(hours=1)
+    assert review(stand, KEYS[A], until=shown[0][0]) == ["g2"]
+    assert sorted(waiting(stand)) == [(A, "g3"), (B, "g2"), (B, "g3")]
+    (row,) = [row for row in stand.table(TABLE) if row["reviewed_at"] is not None]
+    assert (row["reviewed_at"], row["reviewed_by"]) == (stand.now, "ann")
+    assert row["review_reason"] == "Ticket 7."
+    assert sorted(review(stand, tenants=["globex"])) == ["g2", "g3"]
+    assert waiting(stand) == [(A, "g3")]
+
+
+@pytest.mark.parametrize(
+    ("names", "fields", "told"),
+    [
+        ((A,), {"reason": " "}, "reason must be filled in"),
+        ((A,), {"reviewed_by": ""}, "reviewed_by must be filled in"),
+        ((), {}, "Neither accounts, tenants nor integrations"),
+        (("acme.okta.zzz",), {}, "no such account"),
+        ((B,), {}, "Nothing of the named accounts waits"),
+    ],
+    ids=["no reason", "nobody", "nothing named", "unknown", "nothing waits"],
+)
+def test_a_review_that_says_too_little_is_refused_and_marks_nothing(
+    stand: Stand, names: tuple[str, ...], fields: dict[str, Any], told: str
+) -> None:
+    publish(stand, [named(1, "x")], key=B)
+    publish(stand, [named(1, "x")])
+    publish(stand, [named(1, "root")])
+    with pytest.raises(ReviewRefusedError, match=told):
+        review(stand, *names, **fields)
+    assert waiting(stand) == [(A, "g1")]
