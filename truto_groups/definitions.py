@@ -25,6 +25,7 @@ from truto_groups.defs.jobs import (
 from truto_groups.defs.report_sensors import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups.defs.retention import retain_history, retain_history_schedule
+from truto_groups.defs.review_job import mark_privileged_changes_reviewed
 from truto_groups.defs.schedules import (
     check_freshness_schedule,
     refresh_contracts_schedule,
@@ -43,6 +44,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         jobs=[
             refresh_groups,
             accept_drift,
+            mark_privileged_changes_reviewed,
             evaluate_checks,
             check_freshness,
             refresh_contracts,

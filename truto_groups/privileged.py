@@ -167,7 +167,7 @@ def _squeeze(text: str) -> tuple[str, ...]:
 
 
 def _read(text: str) -> list[str]:
-    """The ways to read a name as words: as written, by humps, spaced out, with digits as letters."""
+    """The ways to read a name: as written, by humps, spaced out, with digits as letters."""
     spelled = plain(text)
     readings = [spelled, _HUMP.sub(" ", spelled), _DIGITS.sub(" ", _HUMP.sub(" ", spelled))]
     readings = [_NO_WORD.sub(" ", fold(one)).strip() for one in readings]

@@ -167,6 +167,18 @@ def group_changes(
     return _select(readable.GROUP_CHANGES, connection, _Wanted.of(account, tenant, integration))
 
 
+def privileged_group_changes(
+    connection: "Connection | None" = None,
+    *,
+    account: Names = None,
+    tenant: Names = None,
+    integration: Names = None,
+) -> Rows:
+    """Which groups became privileged, and who reviewed that, the latest first."""
+    wanted = _Wanted.of(account, tenant, integration)
+    return _select(readable.PRIVILEGED_GROUP_CHANGES, connection, wanted)
+
+
 def integrated_accounts(
     connection: "Connection | None" = None,
     *,

@@ -350,8 +350,8 @@ ACCOUNT_DRIFT = Table(
         Column(
             "attributed_to",
             "VARCHAR",
-            "vendor, truto_mapping, our_normalization, our_settings, whole_integration; null: it "
-            "cannot be told.",
+            "permission_lost (which `now` names), vendor, truto_mapping, our_normalization, "
+            "our_settings, whole_integration; null: it cannot be told.",
         ),
         Column("since", "TIMESTAMPTZ", "Since when it stands without a break (UTC).", True),
         Column("run_id", "VARCHAR", "The run that found it last.", True),
@@ -385,6 +385,10 @@ ACCOUNT_STATE = Table(
         Column("row_count", "BIGINT", "How many groups were written; null before the first time."),
         Column("override_digest", "VARCHAR", "Digest of the account's own mapping, or null."),
         Column("override_changed_at", "TIMESTAMPTZ", "When we saw that mapping change (UTC)."),
+        Column("forbidden_call", "VARCHAR", "What Truto was refused (403) last, or null."),
+        Column("forbidden_scopes", "VARCHAR", "The scopes that were missing then, or null."),
+        Column("forbidden_at", "TIMESTAMPTZ", "When that was (UTC)."),
+        Column("forbidden_since", "TIMESTAMPTZ", "When the same was first told (UTC)."),
     ),
 )
 

@@ -34,6 +34,7 @@ CHECKS = {
     ("groups", "every_account_is_fresh"),
     ("groups", "ids_are_unique"),
     ("groups", "group_counts_are_plausible"),
+    ("groups", "privileged_changes_are_reviewed"),
     ("group_type_breakdown", "breakdown_adds_up"),
     ("integration_contracts", "declared_contracts_are_stable"),
 }
@@ -43,7 +44,7 @@ SCHEDULES = {
     "refresh_contracts_schedule": None,
 }
 SENSORS = {"discover_integrated_accounts", "refresh_overview", "report_failures"}
-JOBS = {"refresh_groups", "accept_drift"}
+JOBS = {"refresh_groups", "accept_drift", "mark_privileged_changes_reviewed"}
 
 
 @pytest.fixture(name="specs", scope="module")

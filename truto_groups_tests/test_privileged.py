@@ -1,10 +1,17 @@
 """Which names say privileged, however they are spelled, and which only seem to."""
 
 import time
+from pathlib import Path
 
 import pytest
 
-from truto_groups.privileged import PrivilegedRules, make_rules, tell_change
+from truto_groups.privileged import (
+    DEFAULT_IGNORED,
+    DEFAULT_WORDS,
+    PrivilegedRules,
+    make_rules,
+    tell_change,
+)
 from truto_groups.settings import PrivilegedSettings
 
 
@@ -94,3 +101,10 @@ def test_only_a_rule_that_is_new_makes_a_change() -> None:
     assert told(("admin",), ("admin",)) is None
     assert told(("admin",), ("admin", "root")) == ("renamed", ("root",))
     assert told(("admin",), ("admin", "type owner")) == ("retyped", ("type owner",))
+
+
+def test_the_document_lists_the_default_words() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "access_review.md").read_text(encoding="utf-8")
+    listed = text.partition("<!-- words -->")[2].partition("<!-- /words -->")[0]
+    assert listed.strip() == ", ".join(DEFAULT_WORDS)
+    assert all(f'"{phrase}"' in text for phrase in DEFAULT_IGNORED)

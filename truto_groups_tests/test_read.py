@@ -75,6 +75,7 @@ TABLES = {
     schema.RAW_GROUPS: read.raw_groups,
     schema.GROUP_TYPE_BREAKDOWN: read.group_type_breakdown,
     schema.GROUP_CHANGES: read.group_changes,
+    schema.PRIVILEGED_GROUP_CHANGES: read.privileged_group_changes,
     schema.INTEGRATED_ACCOUNTS: read.integrated_accounts,
     schema.INTEGRATION_CONTRACTS: read.integration_contracts,
     schema.ACCOUNT_SYNCS: read.account_syncs,

@@ -28,6 +28,10 @@ class ListedAccount:
         created_at: Aware UTC instant.
         updated_at: Aware UTC instant.
         override_digest: Changes when the account's own mapping changes; None without one.
+        forbidden_call: What Truto was refused (403) the last time, such as ``groups list``; None
+            when Truto tells of nothing.
+        forbidden_scopes: The scopes that were missing then, or None.
+        forbidden_at: Aware UTC instant of that, or None.
     """
 
     id: str
@@ -40,6 +44,9 @@ class ListedAccount:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     override_digest: str | None = None
+    forbidden_call: str | None = None
+    forbidden_scopes: str | None = None
+    forbidden_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,9 @@ class KnownAccount:
         group_count: Groups at its last confirmed sync, or None.
         rows_digest: Of the answer that its rows were made of, or None.
         seconds: How long that sync took, or None.
+        forbidden_call: What Truto was refused the last time, as listed, or None.
+        forbidden_scopes: The scopes that were missing then, or None.
+        forbidden_at: When that was; when it was first listed, where Truto does not say.
     """
 
     id: str
@@ -114,6 +124,9 @@ class KnownAccount:
     group_count: int | None = None
     rows_digest: str | None = None
     seconds: float | None = None
+    forbidden_call: str | None = None
+    forbidden_scopes: str | None = None
+    forbidden_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:

@@ -10,6 +10,7 @@ Dagster does not import it, because that alone takes two seconds.
     accept_command   accept drift and held-back syncs
     diagnose_command  one account's answer beside what we make of it
     forget_command   remove all that is kept of accounts
+    review_command   mark what became privileged as reviewed
     export_command   a table into a file, with what is said of it
     sandbox_command  the Truto double, alone or for a command
     demo             what ``make demo`` shows

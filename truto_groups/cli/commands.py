@@ -64,6 +64,7 @@ _EXPORTED = (
     "raw_groups",
     "group_type_breakdown",
     "group_changes",
+    "privileged_group_changes",
     "integrated_accounts",
     "account_syncs",
     "account_drift",
@@ -333,6 +334,41 @@ def _read_instant(text: str) -> datetime:
         return read_instant(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+@commands.command(
+    cls=NamingCommand,
+    short_help="Groups that became privileged: show them, and mark them as reviewed.",
+)
+@_choose_accounts
+@click.option(
+    "--until",
+    metavar="INSTANT",
+    type=_read_instant,
+    help="The newest change that was looked at; what came later goes on waiting.",
+)
+@click.option("--reason", default="", help="Why it is right; without it nothing is marked.")
+@click.option("--by", metavar="NAME", default="", help="Who; default: the system's user.")
+@_be_verbose
+def review(
+    *,
+    until: datetime | None,
+    reason: str,
+    by: str,
+    is_verbose: bool,
+    **accounts: Sequence[str],
+) -> int:
+    """Show groups that were created as, renamed into or retyped to what is called privileged.
+
+    With --reason they are marked as reviewed, and the check privileged_changes_are_reviewed turns
+    green. Each option takes several values; of several options, an account must be all. Needs no
+    token. Exit 0: shown or marked; 1: refused; 2: nothing could be done.
+    """
+    _take_variables()
+    from truto_groups.cli.review_command import ReviewWanted, run_review
+
+    wanted = ReviewWanted(AccountFilter(**accounts), until, reason.strip(), by.strip())
+    return run_review(wanted, is_verbose=is_verbose)
 
 
 @commands.command(

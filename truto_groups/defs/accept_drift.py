@@ -97,7 +97,7 @@ def accept_drift_step(
     context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
     for result in results:
         # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, _as_evaluation(result)))
+        context.log_event(cast(Any, as_evaluation(result)))
 
 
 @dg.job(
@@ -164,7 +164,8 @@ def _show(accepted: AcceptedAccount) -> dict[str, object]:
     }
 
 
-def _as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """A result as an event that any step may log."""
     return dg.AssetCheckEvaluation(
         asset_key=result.asset_key or GROUPS,
         check_name=str(result.check_name),

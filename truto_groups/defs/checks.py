@@ -19,7 +19,8 @@ from truto_groups.accounts.names import say_account
 from truto_groups.defs.metadata import table_of
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
-from truto_groups.drift.findings import Finding
+from truto_groups.drift.findings import GRANT_ADVICE, Finding
+from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
 from truto_groups.sync.waiting import digest_of, read_pending
@@ -35,6 +36,7 @@ from truto_groups.warehouse.check_queries import (
     read_standing,
 )
 from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.privileged_table import read_unreviewed
 
 GROUPS = dg.AssetKey(schema.GROUPS.name)
 BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
@@ -44,7 +46,13 @@ _ERROR = dg.AssetCheckSeverity.ERROR
 _NAMED_IN_A_DESCRIPTION = 5
 ACCEPT_OP = "accept"
 """The op of the job accept_drift, as its configuration names it."""
+REVIEW_OP = "mark_reviewed"
+"""The op of the job mark_privileged_changes_reviewed, as its configuration names it."""
 
+_REVIEW = (
+    "See in the app who made it and who is in it; if it is right, launch "
+    "mark_privileged_changes_reviewed."
+)
 _ACCEPT = "Launch the job accept_drift with this account if what it sends is right."
 
 Row = Mapping[str, Any]
@@ -70,10 +78,16 @@ class _Tables:
         return self.names.get(integrated_account_id, integrated_account_id)
 
     @cached_property
+    def private(self) -> frozenset[str]:
+        """The accounts of which no value is shown."""
+        return frozenset(
+            one.id for one in self.accounts if self.session.settings_for(one).private_values
+        )
+
+    @cached_property
     def audits(self) -> list[LastAudit]:
-        private = {a.id for a in self.accounts if self.session.settings_for(a).private_values}
         return [
-            audit.without_values() if audit.integrated_account_id in private else audit
+            audit.without_values() if audit.integrated_account_id in self.private else audit
             for audit in read_last_audits(self.connection)
         ]
 
@@ -138,7 +152,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
             {
                 "account": tables.name(audit.integrated_account_id),
                 "path": finding.path,
-                "change": finding.kind,
+                "change": "permission lost" if finding.is_permission_lost else finding.kind,
                 "was_and_is": f"{finding.was or 'nothing'} → {finding.now}",
                 **_tell_origin(standing[audit.integrated_account_id, finding.kind, finding.path]),
                 "advice": finding.advice,
@@ -157,7 +171,10 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
             for told in audit.told_filters
         ]
     united = find_common_drift(
-        {audit.integrated_account_id: audit.findings for audit in audits},
+        {
+            audit.integrated_account_id: [f for f in audit.findings if not f.is_permission_lost]
+            for audit in audits
+        },
         integrations={audit.integrated_account_id: audit.integration for audit in audits},
     )
     return _result(
@@ -225,7 +242,15 @@ def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
 def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     audits = [audit for audit in tables.audits if audit.volume != "ok"]
-    rows = [_row(audit, tables, problem=audit.volume_reason, advice=_ACCEPT) for audit in audits]
+    rows = [
+        _row(
+            audit,
+            tables,
+            problem=audit.volume_reason,
+            advice=GRANT_ADVICE if audit.is_permission_lost else _ACCEPT,
+        )
+        for audit in audits
+    ]
     is_held_back = any(not audit.is_published for audit in audits)
     return _result(
         "group_counts_are_plausible",
@@ -256,6 +281,49 @@ def _judge_breakdown(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         passed_text="Every breakdown adds up to its account's groups.",
         failed_text="A breakdown that does not add up",
     )
+
+
+def _judge_privileged(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+    del session
+    waiting = read_unreviewed(tables.connection)
+    rows: list[Row] = [
+        {
+            "account": tables.name(one.integrated_account_id),
+            "what": say_privileged_change(
+                one, is_private=one.integrated_account_id in tables.private
+            ),
+            "since": one.changed_at,
+            "advice": _REVIEW,
+        }
+        for one in waiting
+    ]
+    return _result(
+        "privileged_changes_are_reviewed",
+        rows,
+        severity=_WARN,
+        passed_text="Every group that became privileged was reviewed.",
+        failed_text="Privileged groups that nobody has reviewed",
+        details=_describe_review(waiting) if waiting else {},
+    )
+
+
+def _describe_review(waiting: Sequence[UnreviewedChange]) -> dict[str, Any]:
+    """The launch configuration that marks what is shown as reviewed, and nothing newer."""
+    config = {
+        "integrated_account_ids": list(dict.fromkeys(one.partition_key for one in waiting)),
+        "until": waiting[0].changed_at.isoformat(),
+        "reason": "",
+        "reviewed_by": "",
+    }
+    text = yaml.safe_dump({"ops": {REVIEW_OP: {"config": config}}}, sort_keys=False)
+    return {
+        "unreviewed_changes": len(waiting),
+        "how_to_review": (
+            "Launch the job mark_privileged_changes_reviewed with the configuration of to_review: "
+            "fill in reason and reviewed_by, and leave out accounts that are not right."
+        ),
+        "to_review": dg.MetadataValue.md(f"```yaml\n{text}```"),
+    }
 
 
 _JUDGES: Sequence[tuple[dg.AssetCheckSpec, Judge]] = [
@@ -311,6 +379,16 @@ _JUDGES: Sequence[tuple[dg.AssetCheckSpec, Judge]] = [
             description="The breakdown's counts sum to the account's groups, type by type.",
         ),
         _judge_breakdown,
+    ),
+    (
+        dg.AssetCheckSpec(
+            "privileged_changes_are_reviewed",
+            asset=GROUPS,
+            description="Every group that was created as, renamed into or retyped to what the "
+            "rules call privileged (admin, owner, root, break glass, and what the settings add) "
+            "was reviewed by a person. Look at it in the app, then mark it as reviewed.",
+        ),
+        _judge_privileged,
     ),
 ]
 
@@ -392,6 +470,7 @@ def _result(
     asset_key: dg.AssetKey = GROUPS,
     pending: Sequence[PendingAcceptance] = (),
     at_once: Sequence[str] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> dg.AssetCheckResult:
     accounts = list(dict.fromkeys(row["account"] for row in rows))
     named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
@@ -409,6 +488,7 @@ def _result(
         metadata |= _describe_acceptance(
             [one for one in pending if say_account(one.partition_key, one.label) in failing]
         )
+    metadata |= details or {}
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=asset_key,

@@ -11,6 +11,7 @@ Rules without a database: counts, shapes and settings in, findings and a verdict
     unified_fields   the part of it that makes rows wrong: the unified group's own fields
     values           the part of it that their values tell: group types, instants, forms of ids
     volume           how many groups are plausible, by an account's own history
+    permission       what a lost permission explains: a fall of groups
     verdict          all of it for one sync: published or held back, and why
     common_drift     the same drift in many accounts, told once
     attribution      whose change it was

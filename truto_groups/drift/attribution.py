@@ -6,10 +6,16 @@ Only what changed at the same time can be the cause; which that is decides the v
 from typing import Literal
 
 Attribution = Literal[
-    "vendor", "truto_mapping", "our_normalization", "our_settings", "whole_integration"
+    "permission_lost",
+    "vendor",
+    "truto_mapping",
+    "our_normalization",
+    "our_settings",
+    "whole_integration",
 ]
 
 ATTRIBUTION_TEXTS: dict[Attribution | None, str] = {
+    "permission_lost": "The account lost a permission: nothing changed or was deleted.",
     "vendor": "The vendor's own data changed.",
     "truto_mapping": "Truto's mapping changed at the same time.",
     "our_normalization": "Our own reading of the records changed with this version.",

@@ -46,6 +46,14 @@ ADVICE: dict[str, str] = {
     "duplicate_ids_differ": "The later copy was kept. See whether the id is really unique.",
 }
 
+GRANT_ADVICE = (
+    "Have the tenant grant the permission again, or reconnect the account with it; the next sync "
+    "then mends the rest by itself."
+)
+"""What a person does about a lost permission."""
+
+_PERMISSION_TITLE = "A lost permission hides"
+
 _BREAKING_ADVICE = (
     "The last good rows stay. Look at the kept records; accept the drift only if rows with the"
     " new type are what you want."
@@ -68,6 +76,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         chance: The probability of seeing this without a change; 0 where chance cannot do it.
         steps: The path, step by step, as the shape has it.
         new_types: The JSON types that were not there before, of a type that changed.
+        is_permission_lost: Whether a lost permission explains it, which the words then name.
     """
 
     kind: FindingKind
@@ -82,12 +91,19 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     chance: float = 0.0
     steps: tuple[str, ...] = ()
     new_types: tuple[str, ...] = ()
+    is_permission_lost: bool = False
 
     @property
     def message(self) -> str:
         """What happened, in one sentence."""
         where = f"`{self.path}`" if self.path else "a record"
-        return f"{_title(self.kind)} {where}: was {self.was or 'nothing'}, is {self.now}."
+        title = _PERMISSION_TITLE if self.is_permission_lost else _title(self.kind)
+        return f"{title} {where}: was {self.was or 'nothing'}, is {self.now}."
+
+    def hidden(self, now: str) -> "Finding":
+        """The same as what a lost permission hides, which the words for what is now name."""
+        severity = "warning" if self.severity == "information" else self.severity
+        return msgspec.structs.replace(self, now=now, severity=severity, is_permission_lost=True)
 
     def without_values(self) -> "Finding":
         """The same without anything that an account sent as a value; types and counts stay."""
@@ -99,6 +115,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def advice(self) -> str:
         """What to do about it."""
+        if self.is_permission_lost:
+            return GRANT_ADVICE
         if self.kind == "type_changed" and self.severity == "breaking":
             return _BREAKING_ADVICE
         return ADVICE[self.kind]

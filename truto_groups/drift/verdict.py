@@ -8,11 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from truto_groups.drift.audit import PastSync, audit
-from truto_groups.drift.findings import Finding, malformed
+from truto_groups.drift.findings import GRANT_ADVICE, Finding, malformed
+from truto_groups.drift.permission import LostPermission, explain_fall
 from truto_groups.drift.profile import shape_of
 from truto_groups.drift.shape import LandedCounts, Shape
 from truto_groups.drift.volume import VolumeVerdict, plausible_count
 from truto_groups.settings import AccountSettings
+
+PERMISSION_LOST = "permission_lost"
+"""The kind of a sync that is held back because a lost permission explains what is missing."""
 
 _TOLD_IN_A_REASON = 5
 
@@ -71,7 +75,9 @@ class Verdict:
         """Why the sync is held back, in a word; None when it may be published."""
         if self.breaking:
             return "contract_broken"
-        return "implausible_count" if self.volume.outcome == "hold_back" else None
+        if self.volume.outcome != "hold_back":
+            return None
+        return PERMISSION_LOST if self.volume.is_permission_lost else "implausible_count"
 
     @property
     def hold_back_reason(self) -> str | None:
@@ -84,10 +90,17 @@ class Verdict:
         if self.volume.outcome == "hold_back":
             told.append(self.volume.reason)
         rows = "The rows published before stay" if self.volume.usual else "No rows are published"
-        told.append(
-            f"{rows}, and this sync's records wait in held_back_groups. If they are right, launch "
-            "the job accept_drift for the account; else mend the source and sync again."
-        )
+        told.append(f"{rows}, and this sync's records wait in held_back_groups.")
+        if self.hold_back_kind == PERMISSION_LOST:
+            told.append(
+                f"{GRANT_ADVICE} Only if the groups are really gone, launch the job accept_drift "
+                "for the account."
+            )
+        else:
+            told.append(
+                "If they are right, launch the job accept_drift for the account; else mend the "
+                "source and sync again."
+            )
         return " ".join(told)
 
 
@@ -98,6 +111,7 @@ def judge(
     settings: AccountSettings,
     known: KnownShapes,
     count_history: Sequence[int],
+    permission: LostPermission | None = None,
 ) -> Verdict:
     """Judge one account's sync.
 
@@ -107,6 +121,7 @@ def judge(
         settings: What holds for the account.
         known: What it looked like before.
         count_history: Groups at its latest confirmed syncs, oldest first.
+        permission: A permission that it lost since then.
     """
     shape = shape_of(structures, landed.counts)
     findings = audit(
@@ -125,4 +140,13 @@ def judge(
         max_rise=settings.volume.max_rise,
         hold_back=settings.volume.hold_back,
     )
+    if permission is not None:
+        last = known.history[-1].shape.counts if known.history else None
+        volume = explain_fall(
+            volume,
+            permission,
+            before=last,
+            now=landed.counts,
+            hold_back=settings.volume.hold_back,
+        )
     return Verdict(shape, findings, volume)

@@ -42,6 +42,7 @@ class VolumeVerdict:
         moved: Growth as a share of ``usual``, negative for a fall; 0 where there is none.
         chance: The probability of so large a move; 1 where nothing was asked.
         reason: The numbers and the limit, in a sentence; "" when all is well.
+        is_permission_lost: Whether a lost permission explains a fall.
     """
 
     outcome: VolumeOutcome
@@ -50,6 +51,7 @@ class VolumeVerdict:
     moved: float = 0.0
     chance: float = 1.0
     reason: str = ""
+    is_permission_lost: bool = False
 
 
 def plausible_count(

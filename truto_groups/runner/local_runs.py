@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.planning import PartitionRange
-from truto_groups.defs.checks import ACCEPT_OP
+from truto_groups.defs.checks import ACCEPT_OP, REVIEW_OP
 from truto_groups.defs.dagster_internals import (
     MAX_RETRIES_TAG,
     fail_run,
@@ -148,6 +148,20 @@ def evaluate_here(
     """Run the job ``evaluate_checks`` in this process."""
     job = definitions.resolve_job_def("evaluate_checks")
     return _run(job, instance, tags=tags, is_verbose=False)
+
+
+def review_here(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    config: dict[str, Any],
+    *,
+    tags: dict[str, str],
+    is_verbose: bool = False,
+) -> FinishedRun:
+    """Run the job ``mark_privileged_changes_reviewed`` with this configuration, in this process."""
+    job = definitions.resolve_job_def("mark_privileged_changes_reviewed")
+    ops = {REVIEW_OP: {"config": config}}
+    return _run(job, instance, tags=tags, is_verbose=is_verbose, ops=ops)
 
 
 def _run(

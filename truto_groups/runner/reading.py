@@ -21,12 +21,15 @@ from truto_groups.accounts.selection import (
 )
 from truto_groups.accounts.statuses import AccountStatus, find_statuses
 from truto_groups.errors import SettingsError
+from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.report.pending import PendingAcceptance, advise
 from truto_groups.session import Session, read_clock
 from truto_groups.settings import Environment, read_environment, read_settings, resolve_knobs
+from truto_groups.sync.access_review import choose_unreviewed
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.privileged_table import read_unreviewed
 from truto_groups.warehouse.snapshot import open_snapshot
 
 
@@ -63,6 +66,21 @@ class WaitingReport:
     unknown: Sequence[Unknown]
     idle: Sequence[KnownAccount]
     pending: Sequence[PendingAcceptance]
+    other_count: int
+
+
+@dataclass(frozen=True)
+class ReviewReport:
+    """What waits for a review.
+
+    Attributes:
+        changes: What became privileged, the newest first.
+        private: Ids of the accounts of which no value is shown.
+        other_count: How many changes wait that are not wanted.
+    """
+
+    changes: Sequence[UnreviewedChange]
+    private: frozenset[str]
     other_count: int
 
 
@@ -118,6 +136,23 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
     waiting = {one.integrated_account_id for one in chosen}
     idle = [one for one in known if one.id in ids and one.id not in waiting]
     return WaitingReport(ids, unknown, idle, chosen, len(pending) - len(chosen))
+
+
+def read_review(wanted: AccountFilter, *, until: datetime | None, cwd: Path) -> ReviewReport:
+    """Read what became privileged and waits for a review, of the accounts that are wanted.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong.
+        DatabaseError: The database cannot be read.
+        ReviewRefusedError: A name is nobody's.
+    """
+    session = open_reading(cwd)
+    with open_snapshot(session.database) as connection:
+        known = read_known_accounts(connection)
+        chosen = choose_unreviewed(connection, wanted, until=until)
+        all_count = len(read_unreviewed(connection))
+    private = {one.id for one in known if session.settings_for(one).private_values}
+    return ReviewReport(chosen, frozenset(private), all_count - len(chosen))
 
 
 def open_reading(cwd: Path) -> Session:

@@ -69,6 +69,7 @@ def describe_listed_account(account: Account) -> dict[str, Any]:
         "context": dict(account.context),
         "status": account.status,
         "last_error": account.last_error,
+        "last_forbidden_error": account.last_forbidden_error,
         "last_action_run_result": None,
         "is_sandbox": account.is_sandbox,
         "authentication_method": account.authentication_method,

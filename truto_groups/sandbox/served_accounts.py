@@ -63,6 +63,8 @@ class Account:
         tenant_id: Whose account it is.
         status: One of Truto's five.
         last_error: Why it is not active.
+        last_forbidden_error: What the app refused the last time, as Truto tells it: ``resource``,
+            ``method``, ``missing_scopes`` and ``occurred_at``; anything a test wants.
         context: What the customer configured; ``label`` is the name that Truto's own tool shows.
         unified_model_override: The customer's own mapping, when there is one.
         failure: What List Groups and Get Group answer instead of groups.
@@ -77,6 +79,7 @@ class Account:
     status: str = "active"
     is_sandbox: bool = False
     last_error: str | None = None
+    last_forbidden_error: Any = None
     created_at: str = "2025-01-15T09:00:00.000Z"
     updated_at: str = "2025-01-15T09:00:00.000Z"
     authentication_method: str = "oauth2"

@@ -11,6 +11,7 @@ from datetime import datetime
 from truto_groups.accounts.selection import AccountFilter, select_accounts
 from truto_groups.errors import ReviewRefusedError
 from truto_groups.privileged import make_rules, tell_change
+from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.settings import PrivilegedSettings
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -18,7 +19,6 @@ from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.privileged_table import (
     Candidate,
     PrivilegedChange,
-    UnreviewedChange,
     read_candidates,
     read_unreviewed,
     write_privileged_changes,

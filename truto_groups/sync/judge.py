@@ -6,6 +6,7 @@ than writing, so it comes before anybody is kept out; again only where another r
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,9 @@ import duckdb
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.drift.ignored_filters import IgnoredFilter, find_ignored_filters
-from truto_groups.drift.verdict import LandedAccount, Verdict, judge
-from truto_groups.errors import DatabaseError
+from truto_groups.drift.permission import LostPermission
+from truto_groups.drift.verdict import PERMISSION_LOST, LandedAccount, Verdict, judge
+from truto_groups.errors import DatabaseError, ForbiddenError
 from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import Staging
@@ -27,6 +29,9 @@ from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.shapes_table import AuditedShape
 
 _EXAMPLES = 20
+# As truto/refusals.py tells them; the view account_drift reads them too.
+_SCOPES = re.compile(r"missing scopes: (?!none named)(.+?)[.;](?: |$)|: scope (.+?) is missing, ")
+_REFUSED = frozenset({ForbiddenError.kind, PERMISSION_LOST})
 OF_NO_ACCOUNT = (DatabaseError, duckdb.IOException, duckdb.FatalException, MemoryError)
 """What no account can be blamed for; all else is the failure of the account it happened to."""
 
@@ -146,6 +151,7 @@ def _judge(
                 settings=sync.settings,
                 known=past.shapes_of(account_id),
                 count_history=past.counts.get(account_id, ()),
+                permission=find_lost_permission(sync.account),
             )
             audited = _describe(staging, sync, verdict, past.declared)
         except OF_NO_ACCOUNT:
@@ -157,6 +163,21 @@ def _judge(
             audited = error
         judged[account_id] = Judged(sync, audited, past.states.get(account_id, NO_STATE))
     return judged
+
+
+def find_lost_permission(account: KnownAccount) -> LostPermission | None:
+    """Find what an account was refused since it was last confirmed, as far as it is known."""
+    confirmed_at = account.last_confirmed_at
+    if confirmed_at is None:
+        return None
+    if account.forbidden_at is not None and account.forbidden_at > confirmed_at:
+        call = account.forbidden_call or "a call"
+        return LostPermission(call, account.forbidden_scopes, account.forbidden_at)
+    if account.error_kind in _REFUSED and account.attempted_at is not None:
+        found = _SCOPES.search(account.error or "")
+        scopes = None if found is None else found[1] or found[2]
+        return LostPermission("groups list", scopes, account.attempted_at)
+    return None
 
 
 def _describe(

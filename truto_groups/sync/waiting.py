@@ -11,6 +11,7 @@ import msgspec
 from truto_groups.drift.findings import findings_from_json
 from truto_groups.drift.shape import Shape
 from truto_groups.report.pending import PendingAcceptance
+from truto_groups.warehouse.check_queries import LostPermissions
 from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.statements import statement
 
@@ -33,6 +34,7 @@ def read_pending(
         rows = connection.execute(statement("read_waiting")).fetchall()
     finally:
         connection.execute("RESET VARIABLE chosen_ids").fetchall()
+    lost = LostPermissions.read(connection)
     pending = [
         PendingAcceptance(
             integrated_account_id=row[0],
@@ -44,9 +46,9 @@ def read_pending(
             is_published=row[6],
             group_count=row[7],
             shape=Shape.from_json(row[8]),
-            findings=findings_from_json(row[9]),
+            findings=lost.explain(row[0], findings_from_json(row[9])),
             volume=row[10],
-            volume_reason=row[11],
+            volume_reason=lost.explain_volume(row[0], row[11]),
             would_add=row[12],
             would_remove=row[13],
             would_change=row[14],

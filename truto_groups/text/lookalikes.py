@@ -5,6 +5,9 @@ letters of other scripts, accents, invisible characters, odd spaces. Only letter
 are taken for one another, so that no text in another script becomes an English word by chance.
 """
 
+# Letters that look alike are what this is about.
+# ruff: noqa: RUF001
+
 import re
 import unicodedata
 from typing import Final

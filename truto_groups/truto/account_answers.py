@@ -27,6 +27,7 @@ _METHOD: Final = "list"
 
 _UNKNOWN: Final = "unknown"
 _WORD_LENGTH: Final = 100
+_SCOPES_LENGTH: Final = 500
 _TEXT_LENGTH: Final = 1000
 _NOTHING: Final = frozenset({b"", b"null"})
 _NO_OVERRIDE: Final = _NOTHING | {b"false", b"{}", b"[]", b'""', b"0"}
@@ -43,6 +44,7 @@ class _Account(msgspec.Struct):
     environment_integration: Raw = Raw()
     is_sandbox: Raw = Raw()
     last_error: Raw = Raw()
+    last_forbidden_error: Raw = Raw()
     created_at: Raw = Raw()
     updated_at: Raw = Raw()
     unified_model_override: Raw = Raw()
@@ -136,6 +138,9 @@ def _read_row(
         created_at=_read_instant(account.created_at),
         updated_at=_read_instant(account.updated_at),
         override_digest=_digest(account.unified_model_override),
+        forbidden_call=_read_forbidden_call(account.last_forbidden_error, redact),
+        forbidden_scopes=_read_scopes(account.last_forbidden_error, redact),
+        forbidden_at=_read_instant(_read_member(account.last_forbidden_error, "occurred_at")),
     )
 
 
@@ -211,6 +216,28 @@ def _read_label(context: Raw, redact: Callable[[str], str]) -> str | None:
     label = _read_member(context, "label")
     text = (_read_text(label) or "").strip() if bytes(label)[:1] == b'"' else ""
     return shorten(redact(text), _WORD_LENGTH) or None
+
+
+def _read_forbidden_call(error: Raw, redact: Callable[[str], str]) -> str | None:
+    """What Truto was refused the last time, such as ``groups list``; None where nothing was."""
+    try:
+        is_told = bool(_FIELDS.decode(error))
+    except UNREADABLE:
+        return None
+    if not is_told:
+        return None
+    words = [_read_word(_read_member(error, name)) for name in ("resource", "method")]
+    return shorten(redact(" ".join(word for word in words if word)), _WORD_LENGTH) or "a call"
+
+
+def _read_scopes(error: Raw, redact: Callable[[str], str]) -> str | None:
+    """The scopes that are missing, as text."""
+    scopes = _read_member(error, "missing_scopes")
+    try:
+        names = [_read_word(one) for one in _ROWS.decode(scopes)]
+    except UNREADABLE:
+        names = [_read_word(scopes)]
+    return shorten(redact(", ".join(name for name in names if name)), _SCOPES_LENGTH) or None
 
 
 def _read_member(raw: Raw, name: str) -> Raw:

@@ -53,6 +53,11 @@ class LastAudit:
     examples: Mapping[str, str]
     told_filters: Sequence[IgnoredFilter]
 
+    @property
+    def is_permission_lost(self) -> bool:
+        """Whether a lost permission explains that the count is not plausible."""
+        return "permission lost: " in (self.volume_reason or "").lower()
+
     def without_values(self) -> "LastAudit":
         """The same without anything that the account sent as a value."""
         return replace(
@@ -92,6 +97,7 @@ class WrongBreakdown:
 
 def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
     """Read what the last audited attempt of each account found."""
+    lost = LostPermissions.read(connection)
     rows = connection.execute(statement("read_last_audits")).fetchall()
     return [
         LastAudit(
@@ -101,9 +107,9 @@ def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
             observed_at=row[3],
             is_published=row[4],
             group_count=row[5],
-            findings=findings_from_json(row[6]),
+            findings=lost.explain(row[0], findings_from_json(row[6])),
             volume=row[7],
-            volume_reason=row[8],
+            volume_reason=lost.explain_volume(row[0], row[8]),
             counts=_COUNTS.decode(row[9]),
             examples=_EXAMPLES.decode(row[10]),
             told_filters=_TOLD_FILTERS.decode(row[11]),
@@ -121,6 +127,39 @@ def read_standing(
         "FROM account_drift"
     ).fetchall()
     return {(row[0], row[1], row[2]): StandingFinding(*row[3:]) for row in rows}
+
+
+class LostPermissions:
+    """What lost permissions explain of all that stands: by account, kind and path, in words."""
+
+    def __init__(self, words: Mapping[tuple[str, str, str], str]) -> None:
+        """Take the words of ``account_drift``."""
+        self._words = words
+
+    @classmethod
+    def read(cls, connection: duckdb.DuckDBPyConnection) -> "LostPermissions":
+        """Read them; where nothing was refused, that takes no time."""
+        (is_any,) = connection.execute(statement("find_refusals")).fetchall()[0]
+        if not is_any:
+            return cls({})
+        rows = connection.execute(
+            "SELECT integrated_account_id, kind, coalesce(path, '') AS path, now "
+            "FROM account_drift WHERE attributed_to = 'permission_lost'"
+        ).fetchall()
+        return cls({(row[0], row[1], row[2]): row[3] for row in rows})
+
+    def explain(self, integrated_account_id: str, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings, those that a lost permission explains with it in their words."""
+        return [
+            finding
+            if (now := self._words.get((integrated_account_id, finding.kind, finding.path))) is None
+            else finding.hidden(now)
+            for finding in findings
+        ]
+
+    def explain_volume(self, integrated_account_id: str, reason: str | None) -> str | None:
+        """Return why a number of groups is not plausible, with the permission where it is that."""
+        return self._words.get((integrated_account_id, "volume", ""), reason)
 
 
 def find_duplicate_ids(connection: duckdb.DuckDBPyConnection) -> list[DuplicateId]:

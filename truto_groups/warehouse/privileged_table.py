@@ -10,6 +10,7 @@ from datetime import datetime
 
 import duckdb
 
+from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.warehouse.statements import statement
 
 
@@ -53,26 +54,6 @@ class PrivilegedChange:
     group: Candidate
     change: str
     matched_rules: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnreviewedChange:
-    """A row that no person has reviewed; its account as people name it."""
-
-    integrated_account_id: str
-    partition_key: str
-    label: str | None
-    integration: str
-    tenant_id: str | None
-    id: str
-    change: str
-    name: str | None
-    name_before: str | None
-    group_type: str | None
-    group_type_before: str | None
-    matched_rules: str
-    changed_at: datetime
-    run_id: str
 
 
 def read_candidates(connection: duckdb.DuckDBPyConnection) -> list[Candidate]:

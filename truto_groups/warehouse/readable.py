@@ -39,6 +39,9 @@ GROUP_TYPE_BREAKDOWN = Readable(
     schema.GROUP_TYPE_BREAKDOWN.name, "integration, integrated_account_id, group_type"
 )
 GROUP_CHANGES = Readable(schema.GROUP_CHANGES.name, "changed_at DESC, integrated_account_id, id")
+PRIVILEGED_GROUP_CHANGES = Readable(
+    schema.PRIVILEGED_GROUP_CHANGES.name, "changed_at DESC, integrated_account_id, id"
+)
 INTEGRATED_ACCOUNTS = Readable(
     schema.INTEGRATED_ACCOUNTS.name, "integration, tenant_id, id", account_column="id"
 )
@@ -62,6 +65,7 @@ EXPORTED = {
         RAW_GROUPS,
         GROUP_TYPE_BREAKDOWN,
         GROUP_CHANGES,
+        PRIVILEGED_GROUP_CHANGES,
         INTEGRATED_ACCOUNTS,
         ACCOUNT_SYNCS,
         ACCOUNT_DRIFT,

@@ -495,3 +495,31 @@ def test_a_hundred_failing_accounts_are_counted_and_the_table_stays_bounded(stan
     assert result.metadata["failing_accounts"].value == 250
     assert len(rows_of(result)) <= 100
     assert "and 245 more" in (result.description or "")
+
+
+def rename(stand: Stand, key: str, *names: str) -> None:
+    renamed = [{**group(number), "name": name} for number, name in enumerate(names)]
+    stand.put(key, [*renamed, *groups_of(20)[len(names) :]])
+
+
+def test_groups_that_became_privileged_are_told_until_they_are_reviewed(stand: Stand) -> None:
+    stand.write_settings(f"accounts: {{{B}: {{private_values: true}}}}")
+    rename(stand, A, "Payroll", "Domain Admins")
+    rename(stand, B, "Break-glass *access*")
+    assert set(stand.outcomes(A, B, run_id="r1").values()) == {"published"}
+    result = check(stand, "privileged_changes_are_reviewed")
+    assert (result.passed, result.severity) == (False, WARN)
+    assert sorted(failing(result)) == sorted([A, B])
+    told = {id_of(row["account"]): row["what"] for row in rows_of(result)}
+    assert told[A] == (
+        "\u201cGroup 1\u201d was renamed to \u201cDomain Admins\u201d (rule: admin, domain admin)"
+    )
+    assert told[B] == "group g0 was renamed (rule: break glass)"
+    assert len(rows_of(result)[0]) <= 5
+    text = str(result.metadata["to_review"].value)
+    config = yaml.safe_load(text.removeprefix("```yaml\n").removesuffix("```"))
+    shown = config["ops"]["mark_reviewed"]["config"]
+    assert sorted(shown["integrated_account_ids"]) == sorted([KEYS[A], KEYS[B]])
+    assert shown["until"] == stand.now.isoformat()
+    stand.write("UPDATE privileged_group_changes SET reviewed_at = now()")
+    assert check(stand, "privileged_changes_are_reviewed").passed

@@ -353,3 +353,48 @@ def test_digests_are_the_same_in_another_process(path: Path) -> None:
     ).stdout.split()
 
     assert printed == [settings.digest, settings.for_account(OTHER, "asana").digest]
+
+
+@pytest.mark.parametrize(
+    ("section", "place", "what", "right"),
+    [
+        ("{patterns: ['(']}", "patterns[0]", '"(" is no regular expression (unclosed', "^prod"),
+        ("{patterns: ['(?=a)b']}", "patterns[0]", "look-around", "single quotes"),
+        (r"{patterns: ['(a)\1']}", "patterns[0]", "backreferences", "single quotes"),
+        ("{patterns: ['a{1000000}']}", "patterns[0]", "exceeds size limit", "single quotes"),
+        ("{patterns: [a, '.*']}", "patterns[1]", '".*" is found in every name', "one letter"),
+        ("{patterns: root}", "patterns", "is not a list", "patterns: ['^prod-.*-write$']"),
+        ("{words: admin}", "words", "is not a list", "words: [payroll, vault]"),
+        ("{words: [7]}", "words[0]", "7 is a number, not text", 'Write it in quotes: "7"'),
+        ("{words: ['--']}", "words[0]", '"--" holds no letter', "such as payroll"),
+        ("{words: [a, a]}", "words[1]", "a stands twice", "Give each value once"),
+        ("{word: [a]}", "word", "is not known", "Did you mean words?"),
+        (
+            "{use_default_words: 'no'}",
+            "use_default_words",
+            '"no" is neither true nor false',
+            "true",
+        ),
+    ],
+)
+def test_a_rule_for_privileged_groups_that_cannot_be_is_told_with_its_line(
+    path: Path, section: str, place: str, what: str, right: str
+) -> None:
+    told = refuse(path, f"defaults:\n  skip: false\n  privileged: {section}\n")
+    assert f":3: defaults.privileged.{place}: " in told
+    assert what in told
+    assert right in told
+
+
+def test_rules_for_privileged_groups_are_laid_over_each_other_key_by_key(path: Path) -> None:
+    settings = read(
+        path,
+        "defaults:\n  privileged: {words: [payroll], ignore: [code owner]}\n"
+        "integrations:\n  okta:\n    privileged: {patterns: [^x], use_default_words: false}\n"
+        f"accounts:\n  {OTHER}:\n    privileged:\n",
+    )
+    okta = settings.for_account(OTHER, "okta").privileged
+    assert (okta.words, okta.patterns) == (("payroll",), ("^x",))
+    assert (okta.ignore, okta.use_default_words) == (("code owner",), False)
+    assert settings.for_account(OTHER, "jira").privileged.use_default_words is True
+    assert "belongs under defaults" in refuse(path, "privileged: {words: [a]}")

@@ -10,8 +10,8 @@ import pytest
 
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.errors import ReviewRefusedError
-from truto_groups.sync.access_review import Review, mark_reviewed
 from truto_groups.sync.accept import Acceptance, accept
+from truto_groups.sync.access_review import Review, mark_reviewed
 from truto_groups_tests.stand import KEYS, A, B, Stand, group, groups_of
 
 TABLE = "privileged_group_changes"
@@ -131,7 +131,11 @@ def test_the_rules_are_those_of_the_account(stand: Stand) -> None:
 
 
 def waiting(stand: Stand) -> list[Any]:
-    return stand.rows(f"SELECT integrated_account_id, id FROM {TABLE} WHERE reviewed_at IS NULL")
+    return [
+        (row["integrated_account_id"], row["id"])
+        for row in stand.table(TABLE)
+        if row["reviewed_at"] is None
+    ]
 
 
 def review(stand: Stand, *names: str, until: datetime | None = None, **fields: Any) -> list[str]:
@@ -157,9 +161,9 @@ def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: S
                 tenant_id=tenant,
             )
             assert stand.outcomes(key, run_id=f"run {number}") == {key: "published"}
-    shown = stand.rows(f"SELECT min(changed_at) FROM {TABLE} WHERE integrated_account_id = $a", a=A)
+    shown = min(row["changed_at"] for row in stand.table(TABLE, account=A))
     stand.pass_time(hours=1)
-    assert review(stand, KEYS[A], until=shown[0][0]) == ["g2"]
+    assert review(stand, KEYS[A], until=shown) == ["g2"]
     assert sorted(waiting(stand)) == [(A, "g3"), (B, "g2"), (B, "g3")]
     (row,) = [row for row in stand.table(TABLE) if row["reviewed_at"] is not None]
     assert (row["reviewed_at"], row["reviewed_by"]) == (stand.now, "ann")

@@ -65,6 +65,66 @@ stretches AS (
     WHERE n.place = n.age
     GROUP BY n.integrated_account_id, n.kind, n.path
 ),
+-- What accounts were refused (403): as Truto last told in its listing, and in our own attempts.
+refused AS (
+    SELECT
+        t.integrated_account_id,
+        t.forbidden_at AS refused_at,
+        t.forbidden_since AS refused_since,
+        t.forbidden_call AS refused_call,
+        t.forbidden_scopes AS scopes
+    FROM account_state AS t
+    WHERE t.forbidden_at IS NOT NULL
+    UNION ALL
+    SELECT
+        s.integrated_account_id,
+        s.started_at AS refused_at,
+        s.started_at AS refused_since,
+        'groups list' AS refused_call,
+        nullif(nullif(regexp_extract(s.error, 'missing scopes: (.+?)[.;]( |$)', 1), ''), 'none named') AS scopes
+    FROM account_syncs AS s
+    WHERE s.error_kind = 'forbidden'
+),
+-- A refusal explains a finding when it came after the last sync that was well, and not long after the
+-- first that was not: a listing may tell of it a day later.
+lost AS (
+    SELECT
+        g.integrated_account_id,
+        g.kind,
+        g.path,
+        arg_max(
+            'permission lost: '
+            || CASE
+                WHEN r.scopes IS NULL THEN r.refused_call || ' is forbidden'
+                ELSE 'scope ' || r.scopes || ' is missing'
+            END
+            || ', since '
+            || strftime(make_timestamp(epoch_us(r.refused_since)), '%Y-%m-%d %H:%M UTC'),
+            (r.scopes IS NOT NULL, r.refused_at)
+        ) AS words
+    FROM (
+        SELECT
+            w.integrated_account_id,
+            w.kind,
+            w.path,
+            w.since,
+            max(e.finished_at) AS last_good_at
+        FROM stretches AS w
+        LEFT JOIN account_syncs AS e
+            ON e.integrated_account_id = w.integrated_account_id
+            AND e.outcome IN ('published', 'unchanged')
+            -- The attempt of the first finding itself ended at that instant, or a moment before.
+            AND e.finished_at < w.since - INTERVAL 1 SECOND
+        WHERE w.kind IN ('field_gone', 'null_share_jumped', 'volume')
+            AND w.integrated_account_id IN (SELECT i.integrated_account_id FROM refused AS i)
+        GROUP BY w.integrated_account_id, w.kind, w.path, w.since
+    ) AS g
+    JOIN refused AS r
+        ON r.integrated_account_id = g.integrated_account_id
+        AND r.refused_at > g.last_good_at
+        AND r.refused_since <= g.since + INTERVAL 25 HOURS
+    GROUP BY g.integrated_account_id, g.kind, g.path
+),
 asked AS (
     SELECT c.integration, min(c.first_seen_at) AS first_seen_at
     FROM integration_contracts AS c
@@ -105,6 +165,14 @@ standing AS (
         f.finding ->> '$.was' AS was,
         f.finding ->> '$.now' AS now,
         (f.finding ->> '$.record_count')::BIGINT AS record_count,
+        -- Where there is no value left at all.
+        CASE f.finding ->> '$.kind'
+            WHEN 'field_gone' THEN NOT starts_with(f.finding ->> '$.was', 'null ')
+            WHEN 'null_share_jumped'
+                THEN (f.finding ->> '$.record_count') = (f.finding ->> '$.of')
+                    AND NOT starts_with(f.finding ->> '$.now', 'always there')
+            ELSE FALSE
+        END AS is_emptied,
         coalesce(
             f.finding ->> '$.steps[0]' = 'remote_data' AND json_array_length(f.finding, '$.steps') > 1,
             FALSE
@@ -145,6 +213,10 @@ alike AS (
 -- what is not inside of remote_data, our own reading only what we read.
 explained AS (
     SELECT
+        CASE
+            WHEN s.is_emptied OR s.kind = 'volume' AND s.received_count < u.group_count THEN o.words
+        END AS lost_permission,
+        u.group_count AS usual_count,
         s.integrated_account_id,
         s.partition_key,
         s.integration,
@@ -166,6 +238,9 @@ explained AS (
         s.kind <> 'volume'
             AND bool_or(s.is_in_remote_data) OVER (PARTITION BY s.integrated_account_id) AS by_vendor
     FROM standing AS s
+    LEFT JOIN lost AS o
+        ON o.integrated_account_id = s.integrated_account_id AND o.kind = s.kind AND o.path = s.path
+    LEFT JOIN usual AS u ON u.integrated_account_id = s.integrated_account_id
 )
 SELECT
     e.integrated_account_id,
@@ -174,9 +249,16 @@ SELECT
     e.tenant_id,
     nullif(e.path, '') AS path,
     e.kind,
-    e.severity,
-    CASE e.kind WHEN 'volume' THEN u.group_count::VARCHAR || ' groups' ELSE nullif(e.was, '') END AS was,
-    e.now,
+    CASE
+        WHEN e.lost_permission IS NOT NULL AND e.severity = 'information' THEN 'warning'
+        ELSE e.severity
+    END AS severity,
+    CASE e.kind WHEN 'volume' THEN e.usual_count::VARCHAR || ' groups' ELSE nullif(e.was, '') END AS was,
+    CASE
+        -- The reason of one that was held back for it has said so.
+        WHEN e.lost_permission IS NULL OR contains(lower(e.now), 'permission lost: ') THEN e.now
+        ELSE e.now || ' (' || e.lost_permission || ')'
+    END AS now,
     CASE
         WHEN e.kind IN ('volume', 'malformed') THEN e.received_count
         -- Inside of lists and maps, entries are counted, of which a group has many.
@@ -184,6 +266,7 @@ SELECT
         ELSE e.record_count
     END AS group_count,
     CASE
+        WHEN e.lost_permission IS NOT NULL THEN 'permission_lost'
         WHEN e.by_settings::INTEGER + e.by_mapping::INTEGER + e.by_reading::INTEGER > 1 THEN NULL
         WHEN e.by_settings AND e.is_in_remote_data THEN NULL
         WHEN e.by_settings THEN 'our_settings'
@@ -197,6 +280,5 @@ SELECT
 FROM explained AS e
 JOIN stretches AS w
     ON w.integrated_account_id = e.integrated_account_id AND w.kind = e.kind AND w.path = e.path
-LEFT JOIN usual AS u ON u.integrated_account_id = e.integrated_account_id
 LEFT JOIN alike AS l
     ON l.integration = e.integration AND l.kind = e.kind AND l.path = e.path;

@@ -9,4 +9,7 @@ SELECT
     unnest($last_error::VARCHAR[]) AS last_error,
     unnest($created_at::TIMESTAMPTZ[]) AS created_at,
     unnest($updated_at::TIMESTAMPTZ[]) AS updated_at,
-    unnest($override_digest::VARCHAR[]) AS override_digest;
+    unnest($override_digest::VARCHAR[]) AS override_digest,
+    unnest($forbidden_call::VARCHAR[]) AS forbidden_call,
+    unnest($forbidden_scopes::VARCHAR[]) AS forbidden_scopes,
+    unnest($forbidden_at::TIMESTAMPTZ[]) AS forbidden_at;

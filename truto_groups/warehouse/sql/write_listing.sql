@@ -23,6 +23,39 @@ SET override_digest = l.override_digest, override_changed_at = getvariable('now'
 FROM listed AS l
 WHERE s.integrated_account_id = l.id AND s.override_digest IS DISTINCT FROM l.override_digest;
 
+-- What was refused is the same while call and scopes are: it stands since it was first told. One that
+-- Truto gives no credible instant counts from the listing that told it first.
+UPDATE account_state AS s
+SET
+    forbidden_call = l.forbidden_call,
+    forbidden_scopes = l.forbidden_scopes,
+    forbidden_at = CASE
+        WHEN l.forbidden_call IS NULL THEN NULL
+        WHEN l.forbidden_at <= getvariable('now') + INTERVAL 1 DAY THEN l.forbidden_at
+        WHEN l.is_known THEN s.forbidden_at
+        ELSE getvariable('now')
+    END,
+    forbidden_since = CASE
+        WHEN l.forbidden_call IS NULL THEN NULL
+        WHEN l.is_known THEN s.forbidden_since
+        WHEN l.forbidden_at <= getvariable('now') THEN l.forbidden_at
+        ELSE getvariable('now')
+    END
+FROM (
+    SELECT
+        n.id,
+        n.forbidden_call,
+        n.forbidden_scopes,
+        n.forbidden_at,
+        o.forbidden_at IS NOT NULL
+            AND o.forbidden_call IS NOT DISTINCT FROM n.forbidden_call
+            AND o.forbidden_scopes IS NOT DISTINCT FROM n.forbidden_scopes AS is_known
+    FROM listed AS n
+    JOIN account_state AS o ON o.integrated_account_id = n.id
+    WHERE n.forbidden_call IS NOT NULL OR o.forbidden_call IS NOT NULL
+) AS l
+WHERE s.integrated_account_id = l.id;
+
 UPDATE integrated_accounts AS k
 SET
     integration = l.integration,
