@@ -88,7 +88,7 @@ def mark_waiting_reviewed(
         "integrated_account_ids": list(request.integrated_account_ids),
         "until": request.until.isoformat(),
         "reason": request.reason,
-        "reviewed_by": request.reviewed_by or _find_user(),
+        "reviewed_by": request.reviewed_by or find_user(),
     }
     with _open_project(cwd) as (instance, tags):
         return review_here(build_definitions(), instance, config, tags=tags, is_verbose=is_verbose)
