@@ -41,9 +41,10 @@ SCHEDULES = {
     "refresh_groups_schedule": "*/10 * * * *",
     "check_freshness_schedule": "*/15 * * * *",
     "refresh_contracts_schedule": None,
+    "retain_history_schedule": None,
 }
 SENSORS = {"discover_integrated_accounts", "refresh_overview", "report_failures"}
-JOBS = {"refresh_groups", "accept_drift"}
+JOBS = {"refresh_groups", "accept_drift", "retain_history", "diagnose"}
 
 
 @pytest.fixture(name="specs", scope="module")

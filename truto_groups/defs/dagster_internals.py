@@ -36,10 +36,6 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.runs.schema import RunStorageSqlMetadata
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
-from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
-from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -197,6 +193,12 @@ def list_history(instance: dg.DagsterInstance) -> list[HistoryPart]:
     DagsterInstance.wipe_asset_partitions raises NotImplementedError on every storage that is open
     source. Storages that are no SQL database are left out.
     """
+    # As in read_unfinished_backfills.
+    from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+    from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+    from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+    from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
+
     parts: list[HistoryPart] = []
     for storage, metadata in (
         (instance.event_log_storage, SqlEventLogStorageMetadata),
