@@ -5,6 +5,7 @@ here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._utils.warnings import disable_dagster_warnings
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -45,6 +47,34 @@ HIDDEN_TAG_PREFIX = ".dagster/"
 """The UI hides tags that begin so; a tag of ours that nobody has to see begins so too."""
 
 _COMMAND_LOCATION = "truto_groups"
+
+
+class _UnplannedChecks(dg.AssetsDefinition):
+    """Assets and checks of one step, of which a run plans the assets alone."""
+
+    @property
+    def asset_and_check_keys(self) -> AbstractSet[dg.AssetKey | dg.AssetCheckKey]:
+        """What an output of the step is taken for: an asset, or nothing."""
+        return set(self.keys)
+
+    @staticmethod
+    def dagster_internal_init(  # pyright: ignore[reportIncompatibleMethodOverride]
+        **attributes: Any,
+    ) -> "_UnplannedChecks":
+        """How Dagster makes a selection of it."""
+        with disable_dagster_warnings():
+            return _UnplannedChecks(**attributes)
+
+
+def without_planned_checks(definition: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Let no run plan the checks of a step: the step says by itself how they ended.
+
+    From the moment when a run is requested, a planned check is shown as in progress, and what it
+    said last is hidden. Dagster plans the outputs of a step that it takes for checks, and has no
+    setting against it; the checks can be selected and executed as before. Goes when a planned check
+    leaves its last evaluation in sight.
+    """
+    return _UnplannedChecks.dagster_internal_init(**definition.get_attributes_dict())
 
 
 def target_newest(

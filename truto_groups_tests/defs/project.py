@@ -150,6 +150,11 @@ def put(project: Project, key: str, integration: str = "okta", **fields: Any) ->
     project.server.put_account(make_account(key, groups, integration=integration, **fields))
 
 
+def hold_back(project: Project, key: str) -> None:
+    """Let an account send what breaks the contract."""
+    project.server.put_account(make_account(key, [{"id": None, "name": "One"}]))
+
+
 def serve_meta(
     answers: Mapping[str, object], *, then: Callable[[Request], Response | None] | None = None
 ) -> Callable[[Request], Response | None]:
