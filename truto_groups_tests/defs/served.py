@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240
+SECONDS = 300
 
 
 def wait_for(what: str, is_so: Callable[[], bool], *processes: subprocess.Popen[bytes]) -> None:
