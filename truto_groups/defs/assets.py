@@ -30,7 +30,7 @@ from truto_groups.defs.metadata import (
 )
 from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.verdicts import keep_verdicts, tell_verdicts
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.run_progress import HumanPace, RunProgress
@@ -140,7 +140,6 @@ class _Tally:
         self.changed += result.replacement.changed
 
 
-@keep_verdicts
 @dg.multi_asset(
     name="refresh_groups_step",
     specs=SPECS,

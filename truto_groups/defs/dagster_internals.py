@@ -5,7 +5,6 @@ here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import (
@@ -27,7 +27,6 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._utils.warnings import disable_dagster_warnings
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -49,32 +48,19 @@ HIDDEN_TAG_PREFIX = ".dagster/"
 _COMMAND_LOCATION = "truto_groups"
 
 
-class _UnplannedChecks(dg.AssetsDefinition):
-    """Assets and checks of one step, of which a run plans the assets alone."""
-
-    @property
-    def asset_and_check_keys(self) -> AbstractSet[dg.AssetKey | dg.AssetCheckKey]:
-        """What an output of the step is taken for: an asset, or nothing."""
-        return set(self.keys)
-
-    @staticmethod
-    def dagster_internal_init(  # pyright: ignore[reportIncompatibleMethodOverride]
-        **attributes: Any,
-    ) -> "_UnplannedChecks":
-        """How Dagster makes a selection of it."""
-        with disable_dagster_warnings():
-            return _UnplannedChecks(**attributes)
-
-
-def without_planned_checks(definition: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """Let no run plan the checks of a step: the step says by itself how they ended.
+def leave_verdict_in_sight(event: dg.DagsterEvent) -> dg.DagsterEvent:
+    """Make of the plan to evaluate a check a note in the run's log; other events are as they are.
 
     From the moment when a run is requested, a planned check is shown as in progress, and what it
-    said last is hidden. Dagster plans the outputs of a step that it takes for checks, and has no
-    setting against it; the checks can be selected and executed as before. Goes when a planned check
-    leaves its last evaluation in sight.
+    said last is hidden: for hours, where the run waits in the queue. Dagster has no setting against
+    it. Goes when a planned check leaves its last evaluation in sight.
     """
-    return _UnplannedChecks.dagster_internal_init(**definition.get_attributes_dict())
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+        return event
+    return event._replace(
+        event_type_value=dg.DagsterEventType.ENGINE_EVENT.value,
+        event_specific_data=EngineEventData(),
+    )
 
 
 def target_newest(

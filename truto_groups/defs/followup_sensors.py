@@ -10,13 +10,14 @@ import dagster as dg
 
 from truto_groups.contracts.kept import find_in_use
 from truto_groups.defs.assets import GROUPS
+from truto_groups.defs.check_jobs import evaluate_checks
 from truto_groups.defs.checks import CHECK_SPECS
 from truto_groups.defs.dagster_internals import read_events
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event, writes_groups
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.group_overview import OVERVIEW
 from truto_groups.defs.in_flight import is_pending
-from truto_groups.defs.jobs import draw_overview, evaluate_checks, refresh_contracts
+from truto_groups.defs.jobs import draw_overview, refresh_contracts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.contracts_table import read_contracted_integrations
@@ -26,7 +27,8 @@ _INTERRUPTED = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELE
 
 @dg.sensor(
     name="evaluate_checks_after_interruption",
-    job=evaluate_checks,
+    # By its name: given the job, Dagster warns of a parameter of its own that is in beta.
+    job_name=evaluate_checks.name,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Requests the checks after a run that was to materialize groups and ended without "

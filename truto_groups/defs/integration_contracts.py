@@ -24,7 +24,7 @@ from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import describe_table, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.verdicts import keep_verdicts, tell_verdicts
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.text.visible import show
@@ -55,7 +55,6 @@ CONTRACT_CHECK_SPECS = [
 ]
 
 
-@keep_verdicts
 @dg.multi_asset(
     name="refresh_contracts_step",
     specs=[
@@ -97,7 +96,10 @@ def integration_contracts(
         problem = error
     if session is not None and (problem is None or session.database.exists):
         try:
-            results = evaluate_contract_checks(session, context.selected_asset_check_keys)
+            (spec,) = CONTRACT_CHECK_SPECS
+            is_asked = CONTRACTS in context.selected_asset_keys
+            checks = [spec.key] if is_asked else context.selected_asset_check_keys
+            results = evaluate_contract_checks(session, checks)
             yield from tell_verdicts(context.instance, results)
         except TrutoGroupsError as error:
             problem = problem or error

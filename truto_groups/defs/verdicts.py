@@ -1,7 +1,8 @@
 """How a check's verdict is told, so that it stays in sight until there is another.
 
-Dagster hides what a check said last in two cases: while a run is expected to evaluate it, and once
-another run has materialized anything of the asset. Here neither happens. What a check says is
+Dagster hides what a check said last in two cases: while a run is planned to evaluate it, and once
+another run has materialized anything of the asset. The former the jobs (which plan no checks, the
+steps tell by themselves) and home.py see to, the latter is seen to here. What a check says is
 checks.py's and integration_contracts.py's.
 """
 
@@ -9,19 +10,11 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from truto_groups.defs.dagster_internals import target_newest, without_planned_checks
+from truto_groups.defs.dagster_internals import target_newest
 
 # A verdict on a partition is shown until that partition is materialized again, and a verdict on
 # none until any is. No account is called so, because a partition's key holds no space.
 ALL_ACCOUNTS = "all accounts"
-
-
-def keep_verdicts(definition: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """Let the checks of a step keep their last verdict while runs of it wait and run.
-
-    Stands above Dagster's decorator. The step tells its verdicts by ``tell_verdicts``.
-    """
-    return without_planned_checks(definition)
 
 
 def tell_verdicts(

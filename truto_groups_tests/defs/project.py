@@ -134,9 +134,17 @@ def make_definitions() -> dg.Definitions:
 
 
 @contextmanager
-def open_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def open_project(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    dagster_yaml: Mapping[str, Any] | None = None,
+) -> Iterator[Project]:
     """Make a project whose sandbox has no accounts yet."""
-    with SandboxServer(accounts=()) as server, dg.instance_for_test() as instance:
+    with (
+        SandboxServer(accounts=()) as server,
+        dg.instance_for_test(overrides=dagster_yaml) as instance,
+    ):
         monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
         monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
         monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))

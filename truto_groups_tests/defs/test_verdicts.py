@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 from dagster._core.loader import LoadingContextForTest
 
+from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.sandbox import Request, Response, SandboxServer
 from truto_groups_tests.defs.project import Project, hold_back, open_project, put
@@ -41,7 +42,8 @@ ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 
 @pytest.fixture(name="project")
 def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with open_project(tmp_path, monkeypatch) as project:
+    kept = {"instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}}
+    with open_project(tmp_path, monkeypatch, dagster_yaml=kept) as project:
         judge_once(project)
         yield project
 
@@ -75,7 +77,6 @@ def find_states(project: Project) -> dict[str, str | None]:
     ("job", "tags"),
     [
         ("refresh_groups", range_tags(A, C)),
-        ("__ASSET_JOB", range_tags(A, C)),
         ("evaluate_checks", {}),
         ("check_freshness", {}),
         ("refresh_contracts", {}),
@@ -92,11 +93,13 @@ def test_a_run_that_waits_hides_no_verdict(
     assert find_states(project) == before
 
 
-@pytest.mark.parametrize("assets", [{"groups"}, {"groups", "group_type_breakdown"}, set()])
+@pytest.mark.parametrize(
+    "assets", [{"groups"}, {"raw_groups", "groups", "group_type_breakdown"}, set()]
+)
 def test_a_selection_of_assets_or_checks_that_waits_hides_no_verdict(
     project: Project, assets: set[str]
 ) -> None:
-    """What the UI asks for: assets with their checks, or checks alone."""
+    """What the UI and a backfill ask for: assets with their checks, or checks alone."""
     before = find_states(project)
     job = project.definitions.resolve_job_def("__ASSET_JOB")
     keys = {dg.AssetKey(name) for name in assets}
@@ -107,9 +110,11 @@ def test_a_selection_of_assets_or_checks_that_waits_hides_no_verdict(
     }
 
     selected = job.get_subset(asset_selection=keys, asset_check_selection=checks)
-    project.instance.create_run_for_job(selected, asset_selection=frozenset(keys))
+    run = project.instance.create_run_for_job(selected, asset_selection=frozenset(keys))
 
     assert find_states(project) == before
+    messages = [one.message for one in project.instance.all_logs(run.run_id)]
+    assert sum("intends to execute asset check" in message for message in messages) == len(checks)
 
 
 def test_what_another_run_materializes_hides_no_verdict(project: Project) -> None:
@@ -286,7 +291,7 @@ def _select(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def test_a_verdict_is_on_the_page_while_runs_wait_overlap_fail_and_are_cancelled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All wait until the daemon starts; some are cancelled before, and C's while it has no answer."""
+    """All wait for the daemon; some are cancelled before, and that of C while it has no answer."""
     home, port = write_home(tmp_path), find_free_port()
     with (
         SandboxServer(accounts=()) as server,
