@@ -9,6 +9,7 @@ Dagster does not import it, because that alone takes two seconds.
     accept_command   accept drift and held-back syncs
     sandbox_command  the Truto double, alone or for a command
     demo             what ``make demo`` shows
+    ui_ready         what ``make ui`` says once the UI answers
     progress_bar     how far a sync has come
     terminal         the only way out: sentences, tables, what is drawn anew
 """

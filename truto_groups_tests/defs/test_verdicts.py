@@ -356,3 +356,34 @@ def prepare(
     monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
     monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))
+
+
+@pytest.mark.parametrize("job", ["check_freshness", "evaluate_checks"])
+def test_no_run_of_the_checks_is_requested_while_one_is_pending(project: Project, job: str) -> None:
+    schedule = project.definitions.resolve_schedule_def("check_freshness_schedule")
+
+    def tick() -> int:
+        context = dg.build_schedule_context(project.instance)
+        return len(schedule.evaluate_tick(context).run_requests or ())
+
+    assert tick() == 1
+
+    pending = project.create(job)
+    assert tick() == 0
+
+    project.instance.report_run_canceled(pending)
+    assert tick() == 1
+
+
+def test_an_interrupted_run_is_followed_by_checks_once_none_is_pending(project: Project) -> None:
+    sensor = "evaluate_checks_after_interruption"
+    project.tick(sensor)
+    pending = project.create("evaluate_checks")
+    for _ in range(2):
+        project.instance.report_run_canceled(project.create("refresh_groups"))
+        assert not project.tick(sensor).run_requests
+
+    project.instance.report_run_canceled(pending)
+
+    assert len(project.tick(sensor).run_requests) == 1
+    assert not project.tick(sensor).run_requests
