@@ -6,7 +6,7 @@ derive from here. How rows come to be is told in ``sql/``, never here.
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever the tables change; how a database of before follows is told in
 warehouse/upgrades.py."""
 
@@ -99,9 +99,11 @@ INTEGRATED_ACCOUNTS = Table(
     description="One row per integrated account, as Truto last listed it.",
     key=("id",),
     columns=(
-        Column("id", "VARCHAR", "The integrated account: a UUID; the partition's key.", True),
+        Column("id", "VARCHAR", "The integrated account: a UUID.", True),
+        Column("partition_key", "VARCHAR", "How people and Dagster name it: acme.okta.62f44730."),
         Column("integration", "VARCHAR", "The app's kind, as a slug: okta, gitlab, asana.", True),
         Column("tenant_id", "VARCHAR", "The customer who connected the app."),
+        Column("label", "VARCHAR", "What its tenant called it, as Truto's context.label tells."),
         Column("status", "VARCHAR", "What Truto says of it: active, needs_reauth…", True),
         Column("supports_groups", "BOOLEAN", "Whether its app lists groups; null: not asked."),
         Column("is_sandbox", "BOOLEAN", "Whether Truto marks the account as a sandbox."),

@@ -53,7 +53,12 @@ class Session:
         """What holds for an account."""
         found = self._settings_of.get(account.id)
         if found is None:
-            found = self.settings.for_account(account.id, account.integration, knobs=self.knobs)
+            found = self.settings.for_account(
+                account.id,
+                account.integration,
+                partition_key=account.partition_key,
+                knobs=self.knobs,
+            )
             self._settings_of[account.id] = found
         return found
 

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from truto_groups.accounts.discovery import Discovery, discover_accounts
+from truto_groups.accounts.model import KnownAccount
 from truto_groups.sandbox import Account, Request, Response, SandboxServer, make_account
 from truto_groups.session import Session
 from truto_groups.settings import read_settings, resolve_knobs
@@ -35,6 +36,9 @@ B = "bbbbbbbb-0000-4000-8000-000000000002"
 C = "cccccccc-0000-4000-8000-000000000003"
 D = "dddddddd-0000-4000-8000-000000000004"
 
+KEYS = {one: f"acme.okta.{one[:8]}" for one in (A, B, C, D)}
+"""Their keys, where a test says neither tenant nor integration."""
+
 DATA_TABLES = ("raw_groups", "groups", "group_type_breakdown", "group_changes")
 """The tables that a publication writes, the ledger apart."""
 
@@ -42,6 +46,32 @@ GROUPS_PATH = "/unified/user-directory/groups"
 
 Row = dict[str, Any]
 Intercept = Callable[[Request], Response | None]
+
+
+def id_of(key: str) -> str:
+    """The account of a key, whatever its tenant and integration; else the digits of its id."""
+    digits = key.rpartition(".")[2]
+    return next((one for one in (A, B, C, D) if one.startswith(digits)), digits)
+
+
+def known_account(account_id: str, **fields: Any) -> KnownAccount:
+    """An active Okta that has never been synced, as the tables tell of it; its key is its id."""
+    account = KnownAccount(
+        id=account_id,
+        partition_key=account_id,
+        integration="okta",
+        tenant_id="acme",
+        label=None,
+        status="active",
+        supports_groups=True,
+        is_sandbox=False,
+        last_error=None,
+        created_at=None,
+        updated_at=None,
+        first_listed_at=START,
+        listed_at=START,
+    )
+    return replace(account, **fields)
 
 
 def group(number: int, name: str | None = None, **fields: Any) -> Row:

@@ -75,7 +75,7 @@ def test_the_example_of_a_settings_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "truto_groups.yaml"
     path.write_text(example[1], encoding="utf-8")
     settings = read_settings(path)
-    assert settings.for_account("62f44730-dd91-461e-bd6a-aedd9e0ad79d", "okta").skip
+    assert settings.for_account("x", "okta", partition_key="acme.okta.62f44730").skip
     assert settings.for_account("another", "asana").query == {"organization_id": ["1200", "1201"]}
     assert yaml.safe_load(example[1])["defaults"] == {"refresh_every": "6h", "max_age": "24h"}
 
@@ -102,7 +102,7 @@ def test_every_call_of_dagster_names_the_definitions() -> None:
 
 
 def test_the_examples_of_what_is_posted_are_as_it_is_posted() -> None:
-    attempt = FailedAttempt("id", "okta", "acme", "failed", "kind", "error")
+    attempt = FailedAttempt("id", "key", None, "okta", "acme", "failed", "kind", "error")
     failed = tell_failed_run(FailedRun("5d1f", "refresh_groups", ""), [attempt])
     check = CheckState("every_account_is_fresh", "groups", "error", "…", "5d1f")
     turned = tell_check_change(check, before="passed")

@@ -3,7 +3,7 @@
 All but discovery are rules: plain values and a clock reading in, plain values out.
 
     model      an account as listed, and as known
-    names      accounts as people name them
+    names      the keys of accounts, and accounts as people name them
     listing    what a listing means: who is gone, who expired, whom to ask
     planning   when an account is due, and what it may do in a range of partitions
     ranges     few contiguous ranges that cover what is due

@@ -17,6 +17,7 @@ from truto_groups.session import Session
 from truto_groups.settings import find_unused_settings
 from truto_groups.sync.remove import remove_accounts
 from truto_groups.text.logs import get_logger
+from truto_groups.text.visible import show
 from truto_groups.truto.blocking import ask_support, list_accounts
 from truto_groups.warehouse.accounts_table import (
     begin_listing,
@@ -72,7 +73,7 @@ def discover_accounts(
     Args:
         session: What to work with.
         partition_keys: Dagster's keys.
-        in_flight: Accounts that a queued or running run covers; these are not removed.
+        in_flight: Keys of accounts that a queued or running run covers; these are not removed.
         run_id: Names who removed the groups of accounts that are gone, in ``group_changes``.
         is_removing: Whether accounts whose grace period is over are removed.
         within_seconds: How long Truto may take in all; None: as long as the knobs allow.
@@ -192,10 +193,13 @@ def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:
     settings = session.settings
     unused = find_unused_settings(
         settings,
-        account_ids={account.id for account in known},
+        account_names={name for account in known for name in (account.id, account.partition_key)},
         integrations={account.integration for account in known},
     )
-    mistakes = [settings.find_mistake(account.id, account.integration) for account in known]
+    mistakes = [
+        settings.find_mistake(account.id, account.integration, partition_key=account.partition_key)
+        for account in known
+    ]
     for told in [*unused, *(str(mistake) for mistake in mistakes if mistake)]:
         if told not in _told:
             _told.add(told)
@@ -217,9 +221,8 @@ def _warn_of_missing_parameters(
     ]
     for missing in find_accounts_lacking_parameters(session, waiting, rows=contracts):
         logger.warning(
-            "Integrated account %s (%s) needs the query parameter %s, which no setting gives. %s",
-            missing.account.id,
-            missing.account.integration,
+            "Integrated account %s needs the query parameter %s, which no setting gives. %s",
+            show(missing.account.partition_key),
             missing.parameter,
             advise_parameter(missing),
         )
@@ -235,16 +238,16 @@ def _conclude(
     in_flight: Collection[str],
 ) -> Discovery:
     keys = set(partition_keys)
-    ids = {account.id for account in known}
+    own = {account.partition_key for account in known}
     return Discovery(
         accounts=known,
         listed_count=listed_count,
         added_keys=[
-            account.id
+            account.partition_key
             for account in known
-            if account.id not in keys
+            if account.partition_key not in keys
             and is_syncable(account, skip=session.settings_for(account).skip)
         ],
-        removed_keys=[key for key in partition_keys if key not in ids and key not in in_flight],
+        removed_keys=[key for key in partition_keys if key not in own and key not in in_flight],
         gone=gone,
     )

@@ -59,13 +59,13 @@ def find_expired(
     grace_period: timedelta,
     now: datetime,
 ) -> list[str]:
-    """Find the gone accounts whose grace period is over and that no run needs any more."""
+    """Find the gone accounts, by id, whose grace period is over and that no run needs any more."""
     return [
         account.id
         for account in known
         if account.gone_at is not None
         and now - account.gone_at >= grace_period
-        and account.id not in in_flight
+        and account.partition_key not in in_flight
     ]
 
 

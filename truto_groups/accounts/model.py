@@ -20,6 +20,7 @@ class ListedAccount:
         id: Its UUID.
         integration: Slug of the app, such as ``okta``; "unknown" when Truto does not say.
         tenant_id: Whose it is, in the customer's own numbering.
+        label: What its tenant called it, or None.
         status: ``active``, ``connecting``, ``post_install_error``, ``validation_error`` or
             ``needs_reauth``; "unknown" when Truto does not say.
         is_sandbox: Whether it is one of Truto's sandbox accounts.
@@ -33,6 +34,7 @@ class ListedAccount:
     integration: str
     status: str
     tenant_id: str | None = None
+    label: str | None = None
     is_sandbox: bool = False
     last_error: str | None = None
     created_at: datetime | None = None
@@ -60,9 +62,11 @@ class KnownAccount:
     """An integrated account as last listed, with what became of its syncs.
 
     Attributes:
-        id: Truto's UUID; the partition's key.
+        id: Truto's UUID.
+        partition_key: How people and Dagster name it; made when it was first listed.
         integration: The app's kind, as a slug.
         tenant_id: The customer who connected the app.
+        label: What its tenant called it, or None.
         status: Truto's word on the connection.
         supports_groups: Whether its integration lists groups; None when not known.
         is_sandbox: Whether it is one of Truto's sandbox accounts.
@@ -86,8 +90,10 @@ class KnownAccount:
     """
 
     id: str
+    partition_key: str
     integration: str
     tenant_id: str | None
+    label: str | None
     status: str
     supports_groups: bool | None
     is_sandbox: bool | None

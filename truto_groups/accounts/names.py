@@ -1,34 +1,70 @@
-"""Accounts as people name them: found by the beginning of an id, and said in a few words.
+"""Accounts as people name them: the partition key, made once and for all, and what finds it again.
 
 Pure; what is done with an account that is found, or not, is the commands' business.
 """
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import re
+from collections.abc import Collection, Mapping
 
-from truto_groups.accounts.model import KnownAccount
-from truto_groups.text.visible import show
+_ID_DIGITS = 8
+_PART_LENGTH = 24
+_NOT_IN_A_PART = re.compile(r"[^A-Za-z0-9_-]+")
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9_]+")
 
-SHORT_ID = 8
+
+def make_partition_key(
+    account_id: str, *, integration: str, tenant_id: str | None, taken: Collection[str]
+) -> str:
+    """Make the key by which people and Dagster name an account: ``acme.okta.62f44730``.
+
+    Args:
+        account_id: Integrated account id, a UUID.
+        integration: The app's kind, as a slug.
+        tenant_id: Whose it is, or None.
+        taken: Keys of other accounts; where one would be shared, this one takes more digits.
+    """
+    parts = [part for part in map(_clean, (tenant_id or "", integration)) if part]
+    digits = _NOT_IN_AN_ID.sub("", account_id)
+    # Ids of other signs than a UUID's may leave the same digits, or none.
+    digits += hashlib.sha256(account_id.encode()).hexdigest()
+    length = _ID_DIGITS
+    while (key := ".".join([*parts, digits[:length]])) in taken:
+        length += 1
+    return key
 
 
-def find_account(name: str, ids: Sequence[str]) -> str | None:
-    """Find an account by its id, or by a beginning of it that no other shares."""
-    if name in ids:
+def find_account(name: str, partition_keys: Mapping[str, str]) -> str | None:
+    """Find an account by its id, its key, or a beginning of either that no other account shares.
+
+    Args:
+        name: What a person wrote.
+        partition_keys: The key of each known account, by its id.
+
+    Returns:
+        The account's id; None when there is none, or more than one.
+    """
+    if name in partition_keys:
         return name
-    found = [one for one in ids if len(name) >= SHORT_ID and one.startswith(name.lower())]
+    wanted = name.casefold()
+    if not wanted:
+        return None
+    found = [
+        account_id
+        for account_id, key in partition_keys.items()
+        if account_id.casefold().startswith(wanted) or key.casefold().startswith(wanted)
+    ]
+    exact = [one for one in found if partition_keys[one] == name]
+    found = exact or found
     return found[0] if len(found) == 1 else None
 
 
-def say_account(key: str, integration: str, tenant_id: str | None) -> str:
-    """Say which account it is: ``launchdarkly of acme (816dafc0)``."""
-    whose = f" of {show(tenant_id)}" if tenant_id else ""
-    return f"{show(integration)}{whose} ({show(key[:SHORT_ID])})"
+def say_account(partition_key: str, label: str | None = None) -> str:
+    """Say which account it is: ``acme.okta.62f44730 (Okta EU)``; the label is text from outside."""
+    return f"{partition_key} ({label})" if label else partition_key
 
 
-def say_accounts(text: str, accounts: Iterable[KnownAccount]) -> str:
-    """Say the accounts that a text names by their whole ids as people know them."""
-    for account in accounts:
-        if account.id in text:
-            name = say_account(account.id, account.integration, account.tenant_id)
-            text = text.replace(account.id, name)
-    return text
+def _clean(text: str) -> str:
+    """A part of a key out of a text."""
+    cleaned = re.sub("-+", "-", _NOT_IN_A_PART.sub("-", text)).strip("-")
+    return cleaned[:_PART_LENGTH].strip("-")

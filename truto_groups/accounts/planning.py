@@ -114,7 +114,7 @@ def plan_due_ranges(
     Args:
         accounts: Known accounts.
         partition_keys: Dagster's keys in their order; only these can be synced.
-        in_flight: Accounts that a queued or running run covers already.
+        in_flight: Keys of accounts that a queued or running run covers already.
         pace_of: Gives an account's pace.
         now: Aware UTC instant to judge by.
         next_tick: Until the plan is made again.
@@ -128,14 +128,14 @@ def plan_due_ranges(
     due: list[tuple[datetime, str]] = []
     keys = set(partition_keys)
     for account in accounts:
-        if account.id not in keys or account.id in in_flight:
+        if account.partition_key not in keys or account.partition_key in in_flight:
             continue
         pace = pace_of(account)
-        turns[account.id] = _find_turn(account, pace=pace)
+        turns[account.partition_key] = _find_turn(account, pace=pace)
         if is_due(account, pace=pace, now=now, next_tick=next_tick):
-            due.append((account.attempted_at or account.first_listed_at, account.id))
+            due.append((account.attempted_at or account.first_listed_at, account.partition_key))
         elif may_be_early(account, pace=pace, now=now):
-            turns[account.id] = Turn.EARLY
+            turns[account.partition_key] = Turn.EARLY
     waiting = [key for _, key in sorted(due)]
     turns |= dict.fromkeys(waiting[: limits.in_all], Turn.DUE)
     turns |= dict.fromkeys(waiting[limits.in_all :], Turn.EARLY)
@@ -154,7 +154,7 @@ def plan_wanted_ranges(
     Args:
         accounts: Known accounts.
         partition_keys: Dagster's keys in their order, those just added included.
-        in_flight: Accounts that a queued or running run covers already.
+        in_flight: Keys of accounts that a queued or running run covers already.
         pace_of: Gives an account's pace.
 
     Returns:
@@ -163,13 +163,13 @@ def plan_wanted_ranges(
     turns: dict[str, Turn] = {}
     wanted: list[tuple[datetime, str]] = []
     for account in accounts:
-        if account.id in in_flight:
+        if account.partition_key in in_flight:
             continue
         pace = pace_of(account)
-        turns[account.id] = _find_turn(account, pace=pace)
+        turns[account.partition_key] = _find_turn(account, pace=pace)
         if account.wanted_at and is_wanted(account) and is_syncable(account, skip=pace.skip):
-            turns[account.id] = Turn.DUE
-            wanted.append((account.wanted_at, account.id))
+            turns[account.partition_key] = Turn.DUE
+            wanted.append((account.wanted_at, account.partition_key))
     waiting = [key for _, key in sorted(wanted)]
     return plan_ranges(partition_keys, turns=turns, waiting=waiting)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import SHORT_ID, find_account, say_account
+from truto_groups.accounts.names import find_account
 from truto_groups.text.nearest import ask_for, find_nearest
 from truto_groups.text.visible import show
 
@@ -17,7 +17,9 @@ STALE, FRESH, NEVER_SYNCED, GONE = "stale", "fresh", "never_synced", "gone"
 _OUTCOMES = ("published", "unchanged", "held_back", "failed", "skipped", "interrupted", "running")
 _STATUSES = ("active", "connecting", "needs_reauth", "post_install_error", "validation_error")
 _STATES = (STALE, FRESH, NEVER_SYNCED, GONE, *_STATUSES, *_OUTCOMES)
+_NAMED = 5
 _SEE_ALL = "`truto-groups status` shows all."
+_ID_BEGINNING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +110,15 @@ def find_named(
     names: Iterable[str], accounts: Sequence[KnownAccount]
 ) -> tuple[list[str], list[Unknown]]:
     """Find the ids of accounts that people name, and the names that are nobody's."""
-    ids = [account.id for account in accounts]
+    partition_keys = {account.id: account.partition_key for account in accounts}
     found: list[str] = []
     unknown: list[Unknown] = []
     for name in dict.fromkeys(names):
-        key = find_account(name, ids)
-        if key is None:
-            hint = _suggest(name, accounts) or _SEE_ALL
-            unknown.append(Unknown(name, "no such account", hint))
+        account_id = find_account(name, partition_keys)
+        if account_id is None:
+            unknown.append(_tell_unknown(name, accounts))
         else:
-            found.append(key)
+            found.append(account_id)
     return list(dict.fromkeys(found)), unknown
 
 
@@ -156,18 +157,30 @@ def find_states(
     return states_of
 
 
-def _suggest(name: str, accounts: Sequence[KnownAccount]) -> str:
-    """Say whom somebody who mistyped a name may have meant."""
+def _tell_unknown(name: str, accounts: Sequence[KnownAccount]) -> Unknown:
+    """Say why a name is nobody's, and whom somebody may have meant by it."""
     for option, known in (
         ("integration", {account.integration for account in accounts}),
         ("tenant", {account.tenant_id for account in accounts if account.tenant_id}),
     ):
         if name in known:
-            return f"`--{option} {show(name)}` names all of that {option}."
-    length = max(len(name), SHORT_ID)
-    by_beginning = {account.id[:length]: account for account in accounts}
-    nearest = [by_beginning[one] for one in find_nearest(name, by_beginning)]
-    return ask_for(say_account(one.id, one.integration, one.tenant_id) for one in nearest)
+            hint = f"`--{option} {show(name)}` names all of that {option}."
+            return Unknown(name, "no such account", hint)
+    beginning = name.casefold()
+    shared = [
+        account.partition_key
+        for account in accounts
+        if account.partition_key.casefold().startswith(beginning)
+        or account.id.casefold().startswith(beginning)
+    ]
+    if name and shared:
+        told = ", ".join(map(show, sorted(shared)[:_NAMED])) + (" …" if shared[_NAMED:] else ".")
+        return Unknown(name, f"no one account alone, {len(shared)} begin so", told)
+    length = max(len(name), _ID_BEGINNING)
+    by_name = {account.id[:length]: account.partition_key for account in accounts}
+    by_name |= {account.partition_key: account.partition_key for account in accounts}
+    nearest = dict.fromkeys(by_name[one] for one in find_nearest(name, by_name))
+    return Unknown(name, "no such account", ask_for(map(show, nearest)) or _SEE_ALL)
 
 
 def _find_unknown(names: Iterable[str], known: Iterable[str], *, what: str) -> list[Unknown]:

@@ -19,6 +19,8 @@ class AccountStatus:
 
     Attributes:
         integrated_account_id: The account.
+        partition_key: How people name it.
+        label: What its tenant called it, or None.
         tenant_id: Whose it is, or None.
         integration: The app's kind.
         status: What Truto says of the connection.
@@ -35,6 +37,8 @@ class AccountStatus:
     """
 
     integrated_account_id: str
+    partition_key: str
+    label: str | None
     tenant_id: str | None
     integration: str
     status: str
@@ -84,6 +88,8 @@ def find_statuses(
         statuses.append(
             AccountStatus(
                 integrated_account_id=account.id,
+                partition_key=account.partition_key,
+                label=account.label,
                 tenant_id=account.tenant_id,
                 integration=account.integration,
                 status=account.status,

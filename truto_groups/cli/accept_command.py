@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from truto_groups.accounts.names import SHORT_ID, say_account
-from truto_groups.cli.terminal import complain, is_interactive, say, say_as_typed, show_table
+from truto_groups.accounts.names import say_account
+from truto_groups.cli.terminal import complain, say, say_as_typed, show_table
 from truto_groups.report.pending import (
     PendingAcceptance,
     accept_command,
@@ -21,8 +21,8 @@ from truto_groups.sync.waiting import digest_of
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_count
 
-_HEADER = ("account", "integration", "state", "groups", "add", "remove", "change")
-_NUMBERS = (3, 4, 5, 6)
+_HEADER = ("account", "state", "groups", "add", "remove", "change")
+_NUMBERS = (2, 3, 4, 5)
 _ACCEPTED, _REFUSED = 0, 1
 _MOST_OF_MANY = 3
 
@@ -64,7 +64,7 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
         _tell_others(found)
         return _ACCEPTED if not wanted.reason else _REFUSED
     for one in found.idle:
-        say(f"{say_account(one.id, one.integration, one.tenant_id)} has nothing to accept.")
+        say(f"{show_in_cell(say_account(one.partition_key, one.label))} has nothing to accept.")
     _show(found.pending, most=None if wanted.is_named else _MOST_OF_MANY)
     if not wanted.reason:
         _tell_next(found)
@@ -94,11 +94,9 @@ def _accept(wanted: Wanted, found: WaitingReport, *, is_verbose: bool) -> int:
 
 def _show(pending: Sequence[PendingAcceptance], *, most: int | None) -> None:
     """A table of what accepting would do, then why each account waits, ``most`` reasons of each."""
-    length = SHORT_ID if is_interactive() else None
     rows = [
         (
-            one.integrated_account_id[:length],
-            one.integration,
+            say_account(one.partition_key, one.label),
             "published" if one.is_published else "held back",
             one.group_count,
             one.would_add,
@@ -109,8 +107,7 @@ def _show(pending: Sequence[PendingAcceptance], *, most: int | None) -> None:
     ]
     show_table(rows, header=_HEADER, right=_NUMBERS)
     for one in pending:
-        key = one.integrated_account_id
-        say(f"\n{say_account(key, one.integration, one.tenant_id)}:")
+        say(f"\n{show_in_cell(say_account(one.partition_key, one.label))}:")
         if one.obstacle is not None:
             say("It cannot be accepted, because no rows can be made of what it sent.", indent=2)
         reasons = find_reasons(one)
@@ -118,7 +115,8 @@ def _show(pending: Sequence[PendingAcceptance], *, most: int | None) -> None:
             say(show_in_cell(reason), indent=2)
         if len(reasons[:most]) < len(reasons):
             more = f"And {len(reasons) - len(reasons[:most])} more"
-            say(f"{more}; `truto-groups accept --account {key[:SHORT_ID]}` shows all.", indent=2)
+            command = f"truto-groups accept --account {one.partition_key}"
+            say(f"{more}; `{command}` shows all.", indent=2)
 
 
 def _tell_next(found: WaitingReport) -> None:
@@ -126,7 +124,7 @@ def _tell_next(found: WaitingReport) -> None:
     acceptable = [one for one in found.pending if is_acceptable(one)]
     for one in found.pending:
         if one not in acceptable and (advice := advise(one)):
-            who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+            who = show_in_cell(say_account(one.partition_key, one.label))
             say(f"\nAccepting does not help {who}: {show_in_cell(advice)}")
     if acceptable:
         say_as_typed("\nIf this is right, say why and type:")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from truto_groups import read
-from truto_groups.accounts.names import say_accounts
 from truto_groups.cli.progress_bar import ProgressBar
 from truto_groups.cli.sync_command import describe_census, describe_troubles, summarize
 from truto_groups.cli.terminal import (
@@ -142,7 +141,7 @@ def show_verdicts(report: SyncReport) -> None:
             if one.is_error
             else Styled("warns", "yellow"),
             one.name,
-            say_accounts(one.description, report.accounts),
+            one.description,
         )
         for one in report.verdicts
     ]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from truto_groups.accounts.names import SHORT_ID, say_account
+from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.accounts.statuses import AccountStatus
 from truto_groups.cli.terminal import (
@@ -27,7 +27,8 @@ from truto_groups.runner.reading import StatusReport, read_status
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_age, say_count
 
-_HEADER = ("account", "integration", "tenant", "status", "groups", "confirmed", "last sync")
+_WIDE = ("integration", "tenant")
+_HEADER = ("account", "status", "groups", "confirmed", "last sync")
 _GROUPS = _HEADER.index("groups")
 _SECONDS_BETWEEN_LOOKS = 5.0
 _STYLES = {"failed": "red", "held_back": "yellow", "interrupted": "yellow"}
@@ -88,15 +89,16 @@ def describe_statuses(report: StatusReport) -> Iterator[Block]:
             else "No account is known yet. Run `truto-groups sync`, or start Dagster."
         )
         return
-    is_wide = not is_interactive()
-    rows = [_row(one, now=report.now, is_wide=is_wide) for one in statuses]
-    yield Table(rows, _HEADER, right=(_GROUPS,))
+    # A key tells both to a person; whoever reads a pipe by its columns wants them whole.
+    wide = _WIDE if not is_interactive() else ()
+    rows = [_row(one, now=report.now, wide=wide) for one in statuses]
+    yield Table(rows, (_HEADER[0], *wide, *_HEADER[1:]), right=(_GROUPS + len(wide),))
     yield Paragraph("")
     waiting = [one for one in statuses if one.what_to_do]
     if waiting:
         yield Paragraph("What to do:")
         for one in waiting:
-            who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+            who = show_in_cell(say_account(one.partition_key, one.label))
             yield Paragraph(f"{who}: {show_in_cell(one.what_to_do)}", indent=2)
         yield Paragraph("")
     yield Paragraph(_summarize(statuses))
@@ -112,13 +114,11 @@ def _summarize(statuses: Sequence[AccountStatus]) -> str:
     )
 
 
-def _row(one: AccountStatus, *, now: datetime, is_wide: bool) -> tuple[Cell, ...]:
-    key = one.integrated_account_id
+def _row(one: AccountStatus, *, now: datetime, wide: Sequence[str]) -> tuple[Cell, ...]:
     confirmed = say_age(one.last_confirmed_at, now=now)
     return (
-        key if is_wide else key[:SHORT_ID],
-        one.integration,
-        one.tenant_id or None,
+        say_account(one.partition_key, one.label),
+        *((one.integration, one.tenant_id) if wide else ()),
         "gone" if one.gone_at else one.status,
         one.groups,
         Styled(f"{confirmed or 'never'} (stale)", "yellow") if one.is_stale else confirmed,

@@ -5,7 +5,7 @@ from datetime import UTC
 from pathlib import Path
 
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import say_account, say_accounts
+from truto_groups.accounts.names import say_account
 from truto_groups.cli.progress_bar import ProgressBar
 from truto_groups.cli.terminal import Styled, complain, say, say_as_typed, show_table
 from truto_groups.report.pending import accept_command, is_acceptable
@@ -18,7 +18,7 @@ from truto_groups.warehouse.run_queries import AccountOutcome
 
 _NAMED = 20
 _NAMED_WHY = 3
-_GROUPS = 3
+_GROUPS = 2
 _STYLES = {"failed": "red", "held_back": "yellow", "interrupted": "yellow", "published": "green"}
 
 
@@ -46,15 +46,13 @@ def run_sync(request: SyncRequest, *, is_verbose: bool = False) -> int:
 
 
 def tell_outcomes(outcomes: Sequence[AccountOutcome]) -> None:
-    """Print one line per account: outcome, who, groups, what changed, id."""
+    """Print one line per account: outcome, who, groups, what changed."""
     rows = [
         (
             Styled(one.outcome, _STYLES.get(one.outcome, "")),
-            one.integration,
-            one.tenant_id or None,
+            say_account(one.partition_key, one.label),
             "" if one.group_count is None else say_count(one.group_count, "group"),
             describe_changes(one),
-            one.integrated_account_id,
         )
         for one in outcomes
     ]
@@ -93,11 +91,12 @@ def describe_troubles(report: SyncReport) -> list[str]:
         for one in report.unknown
     ]
     told += [
-        f"{one.account.id} cannot be synced. {show_in_cell(one.reason)}" for one in report.refusals
+        f"{_name(one.account)} cannot be synced. {show_in_cell(one.reason)}"
+        for one in report.refusals
     ]
     for one in report.failures:
         verb = "was held back" if one.outcome == "held_back" else "failed"
-        who = say_account(one.integrated_account_id, one.integration, one.tenant_id)
+        who = show_in_cell(say_account(one.partition_key, one.label))
         told.append(f"{who} {verb}. {show_in_cell(one.error or '')}".strip())
     told += [f"{_name(account)} was not reached." for account in report.unreached[:_NAMED]]
     if len(report.unreached) > _NAMED:
@@ -125,7 +124,7 @@ def _tell_checks(report: SyncReport) -> None:
     """One line for each check that failed, and then what to do about them."""
     failed = [verdict for verdict in report.verdicts if not verdict.is_passed]
     for one in failed:
-        told = show_in_cell(say_accounts(one.description, report.accounts))
+        told = show_in_cell(one.description)
         say(f"Check {one.name}: {told}")
     if failed:
         say("What to do about each account: truto-groups status")
@@ -147,4 +146,4 @@ def _tell_begin(account_count: int) -> None:
 
 
 def _name(account: KnownAccount) -> str:
-    return say_account(account.id, account.integration, account.tenant_id)
+    return show_in_cell(say_account(account.partition_key, account.label))

@@ -13,6 +13,7 @@ from typing import Any, cast
 import dagster as dg
 from pydantic import Field
 
+from truto_groups.accounts.names import say_account
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
@@ -33,7 +34,8 @@ class AcceptDriftConfig(dg.Config):
     """Who accepts what, and why."""
 
     integrated_account_ids: list[str] = Field(
-        default=[], description="The accounts to accept, by id."
+        default=[],
+        description="The accounts to accept: key, id, or a beginning of either that no other has.",
     )
     integrations: list[str] = Field(
         default=[], description="Accept all waiting accounts of these integrations (slugs)."
@@ -114,7 +116,10 @@ def accept_drift() -> None:
 
 def _settings_for(session: Session, one: PendingAcceptance) -> AccountSettings:
     return session.settings.for_account(
-        one.integrated_account_id, one.integration, knobs=session.knobs
+        one.integrated_account_id,
+        one.integration,
+        partition_key=one.partition_key,
+        knobs=session.knobs,
     )
 
 
@@ -141,7 +146,7 @@ def _log_materializations(
         context.log_event(
             dg.AssetMaterialization(
                 asset,
-                partition=one.integrated_account_id,
+                partition=one.partition_key,
                 metadata=dict(metadata),
                 tags=provenance if asset == RAW_GROUPS else None,
             )
@@ -151,8 +156,7 @@ def _log_materializations(
 def _show(accepted: AcceptedAccount) -> dict[str, object]:
     one = accepted.pending
     return {
-        "integrated_account_id": one.integrated_account_id,
-        "integration": one.integration,
+        "account": say_account(one.partition_key, one.label),
         "was": "published" if one.is_published else "held back",
         "groups": one.group_count,
         "added": accepted.replacement.added,

@@ -28,6 +28,7 @@ from truto_groups.defs.metadata import (
     describe_table,
     table_of,
 )
+from truto_groups.defs.partitions import find_account_ids
 from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import tell_verdicts
@@ -44,6 +45,7 @@ from truto_groups.sync.refresh import (
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
+from truto_groups.warehouse.ledger_table import Attempt
 
 GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
@@ -115,9 +117,13 @@ SPECS = [
 
 @dataclass
 class _Tally:
-    """What a step did, for its log, its last event and its verdict."""
+    """What a step did, for its log, its last event and its verdict.
+
+    ``keys`` are the partitions that were selected, by the id of the account.
+    """
 
     progress: RunProgress
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
     failures: dict[str, str] = field(default_factory=dict[str, str])
     published: int = 0
     unchanged: int = 0
@@ -132,12 +138,18 @@ class _Tally:
             attempt.outcome, is_good=result.is_good, group_count=attempt.group_count
         )
         if not result.is_good:
-            self.failures[attempt.integrated_account_id] = attempt.error or attempt.outcome
+            key = self.keys[attempt.integrated_account_id]
+            self.failures[key] = self.say_error(attempt) or attempt.outcome
         self.published += attempt.outcome == "published"
         self.unchanged += attempt.outcome == "unchanged"
         self.added += result.replacement.added
         self.removed += result.replacement.removed
         self.changed += result.replacement.changed
+
+    def say_error(self, attempt: Attempt) -> str:
+        """What went wrong in an attempt, its account named as people name it."""
+        account_id = attempt.integrated_account_id
+        return (attempt.error or "").replace(account_id, self.keys[account_id])
 
 
 @dg.multi_asset(
@@ -195,49 +207,78 @@ def _materialize(
         )
     if {RAW_GROUPS, GROUPS} & selected:
         tally.progress.account_count = len(keys)
+    run_id = context.run.run_id
+    account_ids = _find_accounts(context, session, keys, tally)
     if RAW_GROUPS in selected:
-        yield from _fetch(context, session, keys, tally)
+        yield from _fetch(context, session, account_ids, tally)
         yield _changes_event(tally)
     elif GROUPS in selected:
-        for result in _tell(
-            context, replay_accounts(session, keys, run_id=context.run.run_id), tally
-        ):
-            yield _event(GROUPS, result, describe_groups(result))
-            yield _event(BREAKDOWN, result, describe_account(result))
+        for result in _tell(context, replay_accounts(session, account_ids, run_id=run_id), tally):
+            yield _event(GROUPS, result, describe_groups(result), tally)
+            yield _event(BREAKDOWN, result, describe_account(result), tally)
         yield _changes_event(tally)
     elif BREAKDOWN in selected:
-        for account in rebuild_account_breakdowns(session, keys):
+        for account in rebuild_account_breakdowns(session, account_ids):
             metadata = {"integration": show(account.integration)}
-            yield dg.AssetMaterialization(BREAKDOWN, partition=account.id, metadata=metadata)
+            yield dg.AssetMaterialization(
+                BREAKDOWN, partition=tally.keys[account.id], metadata=metadata
+            )
     elif CHANGES in selected:
         yield _changes_event(tally)
 
 
-def _fetch(
+def _find_accounts(
     context: dg.AssetExecutionContext, session: Session, keys: Sequence[str], tally: _Tally
+) -> Sequence[str]:
+    """Find the ids of the accounts whose partitions were selected."""
+    if not keys:
+        return []
+    is_fetching = RAW_GROUPS in context.selected_asset_keys
+    ids: Mapping[str, str] = {}
+    if session.database.exists or not is_fetching:
+        ids = find_account_ids(session, keys)
+    if len(ids) < len(keys) and is_fetching:
+        # The tables may be new, and the partitions older: a listing makes the same keys again.
+        discover_accounts(
+            session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
+        )
+        ids = find_account_ids(session, keys)
+    tally.keys = {account_id: key for key, account_id in ids.items()}
+    for key in keys:
+        if key not in ids:
+            reason = "No known account has this partition key. The next discovery removes it."
+            tally.failures[key] = reason
+            tally.progress.account_count -= 1
+            context.log.error("Failed integrated account %s: %s", show(key), reason)
+    return [ids[key] for key in keys if key in ids]
+
+
+def _fetch(
+    context: dg.AssetExecutionContext, session: Session, account_ids: Sequence[str], tally: _Tally
 ) -> Iterator[dg.AssetMaterialization]:
     run_id = context.run.run_id
-    results = refresh_accounts(session, keys, run_id=run_id, counted=tally.progress)
+    results = refresh_accounts(session, account_ids, run_id=run_id, counted=tally.progress)
     provenance = provenance_tags(context.instance, run_id=run_id)
     for result in _tell(context, results, tally):
         if result.attempt.outcome == "skipped":
             for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
-                yield _event(asset, result, describe_skipped(result))
+                yield _event(asset, result, describe_skipped(result), tally)
             continue
         # Only here: storing an event with tags takes Dagster a third longer, and groups and
         # breakdown come with every raw_groups.
         version = {DATA_VERSION_TAG: result.attempt.digest or ""}
-        yield _event(RAW_GROUPS, result, describe_fetch(result), tags={**version, **provenance})
+        tags = {**version, **provenance}
+        yield _event(RAW_GROUPS, result, describe_fetch(result), tally, tags=tags)
         unmet = _find_unmet_paths(session, result)
         if unmet:
             context.log.warning(
                 "Of integrated account %s no group has %s, which its setting remote_data is to "
                 "keep. Correct the path in the settings file, or leave it out.",
-                show(result.attempt.integrated_account_id),
+                show(tally.keys[result.attempt.integrated_account_id]),
                 show(", ".join(unmet)),
             )
-        yield _event(GROUPS, result, describe_groups(result, unmet=unmet))
-        yield _event(BREAKDOWN, result, describe_account(result))
+        yield _event(GROUPS, result, describe_groups(result, unmet=unmet), tally)
+        yield _event(BREAKDOWN, result, describe_account(result), tally)
 
 
 def _find_unmet_paths(session: Session, result: AccountResult) -> Sequence[str]:
@@ -258,7 +299,7 @@ def _tell(
             tally.progress.account_count -= 1
             context.log.warning(
                 "Passed over integrated account %s. %s",
-                show(result.integrated_account_id),
+                show(tally.keys[result.integrated_account_id]),
                 show(result.reason),
             )
             continue
@@ -270,8 +311,8 @@ def _tell(
             context.log.error(
                 "%s integrated account %s: %s",
                 _VERBS.get(attempt.outcome, "Failed"),
-                show(attempt.integrated_account_id),
-                show(attempt.error or ""),
+                show(tally.keys[attempt.integrated_account_id]),
+                show(tally.say_error(attempt)),
             )
 
 
@@ -279,12 +320,12 @@ def _event(
     asset: dg.AssetKey,
     result: AccountResult,
     metadata: dict[str, Any],
+    tally: _Tally,
     *,
     tags: Mapping[str, str] | None = None,
 ) -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        asset, partition=result.attempt.integrated_account_id, metadata=metadata, tags=tags
-    )
+    partition = tally.keys[result.attempt.integrated_account_id]
+    return dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags)
 
 
 def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
@@ -310,7 +351,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
         ]
     if len(failures) > _NAMED_IN_A_FAILURE:
         lines.append(f"- and {len(failures) - _NAMED_IN_A_FAILURE} more; see account_syncs.")
-    rows = [{"integrated_account_id": key, "error": error} for key, error in failures.items()]
+    rows = [{"account": key, "error": error} for key, error in failures.items()]
     return dg.Failure(
         description="\n".join(lines),
         metadata={"failed_accounts": table_of(rows)} if rows else None,

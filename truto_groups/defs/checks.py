@@ -15,6 +15,7 @@ import yaml
 from truto_groups import schema
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import say_account
 from truto_groups.defs.metadata import table_of
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
 from truto_groups.drift.common_drift import find_common_drift
@@ -60,6 +61,14 @@ class _Tables:
         return read_known_accounts(self.connection)
 
     @cached_property
+    def names(self) -> Mapping[str, str]:
+        return {one.id: say_account(one.partition_key, one.label) for one in self.accounts}
+
+    def name(self, integrated_account_id: str) -> str:
+        """An account as people name it; one that is not known by the id that its rows have."""
+        return self.names.get(integrated_account_id, integrated_account_id)
+
+    @cached_property
     def audits(self) -> list[LastAudit]:
         private = {a.id for a in self.accounts if self.session.settings_for(a).private_values}
         return [
@@ -82,7 +91,7 @@ def _judge_contract(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     for audit in tables.audits:
         limit = session.settings_for(known[audit.integrated_account_id]).unmapped_limit
         problems = list(_find_contract_problems(audit, unmapped_limit=limit))
-        rows += [_row(audit, problem=what, advice=advice) for what, advice in problems]
+        rows += [_row(audit, tables, problem=what, advice=advice) for what, advice in problems]
         is_held_back |= bool(problems) and not audit.is_published
     return _result(
         "groups_match_contract",
@@ -126,7 +135,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     for audit in audits:
         rows += [
             {
-                **_who(audit),
+                "account": tables.name(audit.integrated_account_id),
                 "path": finding.path,
                 "change": finding.kind,
                 "was_and_is": f"{finding.was or 'nothing'} → {finding.now}",
@@ -140,7 +149,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
         ]
         rows += [
             {
-                **_who(audit),
+                "account": tables.name(audit.integrated_account_id),
                 "path": told.parameter,
                 "change": f"filter {told.kind}",
                 "advice": told.message,
@@ -175,9 +184,7 @@ def _judge_freshness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     stale = find_stale_accounts(tables.accounts, max_age_of=session.max_age_of, now=session.clock())
     rows: list[Row] = [
         {
-            "integrated_account_id": found.account.id,
-            "integration": found.account.integration,
-            "tenant_id": found.account.tenant_id,
+            "account": tables.name(found.account.id),
             "status": found.account.status,
             "age": say_duration(found.age),
             "max_age": say_duration(found.max_age),
@@ -200,7 +207,7 @@ def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     rows: list[Row] = [
         {
-            "integrated_account_id": found.integrated_account_id,
+            "account": tables.name(found.integrated_account_id),
             "id": found.id,
             "rows": found.row_count,
             "advice": "Something else wrote to the table. Materialize groups for this account.",
@@ -219,7 +226,7 @@ def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
 def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     audits = [audit for audit in tables.audits if audit.volume != "ok"]
-    rows = [_row(audit, problem=audit.volume_reason, advice=_ACCEPT) for audit in audits]
+    rows = [_row(audit, tables, problem=audit.volume_reason, advice=_ACCEPT) for audit in audits]
     is_held_back = any(not audit.is_published for audit in audits)
     return _result(
         "group_counts_are_plausible",
@@ -235,7 +242,7 @@ def _judge_breakdown(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     rows: list[Row] = [
         {
-            "integrated_account_id": found.integrated_account_id,
+            "account": tables.name(found.integrated_account_id),
             "groups": found.group_count,
             "broken_down": found.broken_down_count,
             "advice": "Materialize group_type_breakdown for this account: it is counted anew.",
@@ -336,7 +343,7 @@ def _describe_acceptance(pending: Sequence[PendingAcceptance]) -> dict[str, Any]
         "ops": {
             ACCEPT_OP: {
                 "config": {
-                    "integrated_account_ids": [one.integrated_account_id for one in acceptable],
+                    "integrated_account_ids": [one.partition_key for one in acceptable],
                     "reason": "",
                     "accepted_by": "",
                     "digest": digest,
@@ -347,8 +354,7 @@ def _describe_acceptance(pending: Sequence[PendingAcceptance]) -> dict[str, Any]
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     rows = [
         {
-            "integrated_account_id": one.integrated_account_id,
-            "integration": one.integration,
+            "account": say_account(one.partition_key, one.label),
             "state": "published" if one.is_published else "held back",
             "groups": one.group_count,
             "would_add": one.would_add,
@@ -369,16 +375,9 @@ def _describe_acceptance(pending: Sequence[PendingAcceptance]) -> dict[str, Any]
     }
 
 
-def _who(audit: LastAudit) -> Row:
+def _row(audit: LastAudit, tables: _Tables, **more: object) -> Row:
     return {
-        "integrated_account_id": audit.integrated_account_id,
-        "integration": audit.integration,
-    }
-
-
-def _row(audit: LastAudit, **more: object) -> Row:
-    return {
-        **_who(audit),
+        "account": tables.name(audit.integrated_account_id),
         "state": "published" if audit.is_published else "held back",
         **more,
     }
@@ -395,7 +394,7 @@ def _result(
     pending: Sequence[PendingAcceptance] = (),
     at_once: Sequence[str] = (),
 ) -> dg.AssetCheckResult:
-    accounts = list(dict.fromkeys(row["integrated_account_id"] for row in rows))
+    accounts = list(dict.fromkeys(row["account"] for row in rows))
     named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
     more = len(accounts) - _NAMED_IN_A_DESCRIPTION
     named += f" and {more} more" if more > 0 else ""
@@ -409,7 +408,7 @@ def _result(
         metadata["what_to_do"] = table_of(rows)
         failing = set(accounts)
         metadata |= _describe_acceptance(
-            [one for one in pending if one.integrated_account_id in failing]
+            [one for one in pending if say_account(one.partition_key, one.label) in failing]
         )
     return dg.AssetCheckResult(
         check_name=name,

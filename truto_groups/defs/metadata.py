@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import say_account
 from truto_groups.schema import GROUP_CHANGES, GROUP_TYPE_BREAKDOWN, GROUPS, RAW_GROUPS, Table
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.visible import show
@@ -155,9 +156,7 @@ def describe_listing(accounts: Sequence[KnownAccount]) -> dict[str, Any]:
         "accounts_gone": len(accounts) - len(present),
         "accounts": table_of(
             {
-                "integrated_account_id": account.id,
-                "integration": account.integration,
-                "tenant_id": account.tenant_id,
+                "account": say_account(account.partition_key, account.label),
                 "status": account.status if account.gone_at is None else "gone",
                 "supports_groups": account.supports_groups,
                 "last_confirmed_at": account.last_confirmed_at,

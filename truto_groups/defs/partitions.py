@@ -1,6 +1,9 @@
-"""One Dagster partition per integrated account; only discovery adds or removes keys."""
+"""One Dagster partition per integrated account; only discovery adds or removes keys.
 
-from collections.abc import Sequence
+A partition's key is the account's, kept in integrated_accounts; past this point accounts are ids.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -8,6 +11,7 @@ import dagster as dg
 from truto_groups.accounts.discovery import Discovery, discover_accounts
 from truto_groups.defs.in_flight import find_in_flight
 from truto_groups.session import Session
+from truto_groups.warehouse import partition_keys
 
 integrated_accounts = dg.DynamicPartitionsDefinition(name="integrated_accounts")
 _NAME = str(integrated_accounts.name)
@@ -31,6 +35,20 @@ class DiscoveredPartitions:
 def read_partition_keys(instance: dg.DagsterInstance) -> Sequence[str]:
     """Dagster's keys, in its order."""
     return instance.get_dynamic_partitions(_NAME)
+
+
+def find_account_ids(session: Session, keys: Sequence[str]) -> Mapping[str, str]:
+    """Find the integrated account id of each key; a key that is nobody's is left out.
+
+    An id is a key too, so that a partition of an earlier version can be materialized.
+
+    Raises:
+        DatabaseError: The tables cannot be read.
+    """
+    with session.database.reading() as connection:
+        known = partition_keys.read_partition_keys(connection)
+    ids = {key: account_id for account_id, key in known.items()} | {one: one for one in known}
+    return {key: ids[key] for key in keys if key in ids}
 
 
 def discover_partitions(

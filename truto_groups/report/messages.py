@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from truto_groups.accounts.names import say_account
 from truto_groups.text.secrecy import redact
-from truto_groups.text.visible import show, show_in_cell, show_lines
+from truto_groups.text.visible import show_in_cell, show_lines
 from truto_groups.text.words import say_count
 
 _NAMED: Final = 20
@@ -28,6 +29,8 @@ class FailedAttempt:
 
     Attributes:
         integrated_account_id: The account.
+        partition_key: How people name it; its id when it is not known.
+        label: What its tenant called it, or None.
         integration: The app's kind; "unknown" when the account is not known.
         tenant_id: Whose it is, or None.
         outcome: ``failed``, ``held_back``, or ``running`` when the run was killed.
@@ -39,6 +42,8 @@ class FailedAttempt:
     """
 
     integrated_account_id: str
+    partition_key: str
+    label: str | None
     integration: str
     tenant_id: str | None
     outcome: str
@@ -119,7 +124,10 @@ def tell_failed_run(run: FailedRun, attempts: Sequence[FailedAttempt]) -> Messag
     lines = [f"Run {run.run_id} of {run.job} failed."]
     if news:
         lines.append(f"Not published: {say_count(len(news), 'integrated account')}.")
-        lines += [f"- {_say_account(one)}: {show_in_cell(one.reason)}" for one in news[:_NAMED]]
+        lines += [
+            f"- {show_in_cell(f'{say_account(one.partition_key, one.label)}: {one.reason}')}"
+            for one in news[:_NAMED]
+        ]
     else:
         lines.append(show_lines(_cut(redact(run.description))))
     if len(news) > _NAMED:
@@ -136,6 +144,8 @@ def tell_failed_run(run: FailedRun, attempts: Sequence[FailedAttempt]) -> Messag
         "accounts": [
             {
                 "integrated_account_id": one.integrated_account_id,
+                "partition_key": one.partition_key,
+                "label": one.label,
                 "integration": one.integration,
                 "tenant_id": one.tenant_id,
                 "outcome": one.outcome,
@@ -170,11 +180,6 @@ def tell_check_change(now: CheckState, *, before: str | None) -> Message | None:
         "before": before,
         "run_id": now.run_id,
     }
-
-
-def _say_account(one: FailedAttempt) -> str:
-    tenant = f", tenant {one.tenant_id}" if one.tenant_id else ""
-    return show(f"{one.integrated_account_id} ({one.integration}{tenant})")
 
 
 def _cut(text: str) -> str:

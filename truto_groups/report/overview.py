@@ -12,6 +12,7 @@ from typing import Final
 
 from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.names import say_account
 from truto_groups.report.charts import Bar, draw_bars, to_data_uri
 from truto_groups.text.visible import show, show_in_markdown
 
@@ -46,6 +47,7 @@ class ChangedAccount:
     """What changed in an account lately."""
 
     integrated_account_id: str
+    partition_key: str
     integration: str
     tenant_id: str | None
     added: int
@@ -157,9 +159,9 @@ def _render_held_back(accounts: Sequence[KnownAccount]) -> str:
     if not accounts:
         return "No sync waits for a person."
     rows = [
-        (one.integration, one.tenant_id, one.id, one.attempted_at, one.error) for one in accounts
+        (say_account(one.partition_key, one.label), one.attempted_at, one.error) for one in accounts
     ]
-    return _table(("integration", "tenant", "account", "since", "why"), rows)
+    return _table(("account", "since", "why"), rows)
 
 
 def _render_stale(stale: Sequence[StaleAccount]) -> str:
@@ -167,16 +169,14 @@ def _render_stale(stale: Sequence[StaleAccount]) -> str:
         return "Every account was confirmed recently enough."
     rows = [
         (
-            one.account.integration,
-            one.account.tenant_id,
-            one.account.id,
+            say_account(one.account.partition_key, one.account.label),
             one.account.status,
             one.account.last_confirmed_at or "never",
             one.advice,
         )
         for one in stale
     ]
-    columns = ("integration", "tenant", "account", "status", "last confirmed", "what to do")
+    columns = ("account", "status", "last confirmed", "what to do")
     return _table(columns, rows)
 
 
@@ -187,10 +187,10 @@ def _render_largest(accounts: Sequence[KnownAccount]) -> str:
     if not largest:
         return "No account has groups yet."
     rows = [
-        (one.integration, one.tenant_id, one.id, one.group_count, one.last_confirmed_at)
+        (say_account(one.partition_key, one.label), one.group_count, one.last_confirmed_at)
         for one in largest[:10]
     ]
-    return _table(("integration", "tenant", "account", "groups", "last confirmed"), rows)
+    return _table(("account", "groups", "last confirmed"), rows)
 
 
 def _render_changes(changes: Sequence[ChangedAccount]) -> str:
@@ -198,9 +198,7 @@ def _render_changes(changes: Sequence[ChangedAccount]) -> str:
         return "Nothing changed. (An account's first sync is a beginning and no change.)"
     rows = [
         (
-            one.integration,
-            one.tenant_id,
-            one.integrated_account_id,
+            one.partition_key,
             one.added,
             one.removed,
             one.changed,
@@ -208,7 +206,7 @@ def _render_changes(changes: Sequence[ChangedAccount]) -> str:
         )
         for one in changes
     ]
-    columns = ("integration", "tenant", "account", "added", "removed", "changed", "last change")
+    columns = ("account", "added", "removed", "changed", "last change")
     return _table(columns, rows)
 
 

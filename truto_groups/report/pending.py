@@ -6,7 +6,6 @@ What accepting does is sync/accept.py's.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from truto_groups.accounts.names import SHORT_ID
 from truto_groups.drift.findings import SEVERITIES, Finding
 from truto_groups.drift.shape import Shape
 from truto_groups.text.words import say_count
@@ -21,6 +20,8 @@ class PendingAcceptance:
 
     Attributes:
         integrated_account_id: The account.
+        partition_key: How people name it.
+        label: What its tenant called it, or None.
         integration: The app's kind.
         tenant_id: The customer.
         run_id: The run whose sync waits, or drifted.
@@ -36,6 +37,8 @@ class PendingAcceptance:
     """
 
     integrated_account_id: str
+    partition_key: str
+    label: str | None
     integration: str
     tenant_id: str | None
     run_id: str
@@ -89,7 +92,7 @@ def advise(one: PendingAcceptance) -> str:
 
 def accept_command(pending: Sequence[PendingAcceptance]) -> str:
     """The command that accepts these accounts, to paste."""
-    names = " ".join(one.integrated_account_id[:SHORT_ID] for one in pending)
+    names = " ".join(one.partition_key for one in pending)
     return f'truto-groups accept --account {names} --reason "…"'
 
 

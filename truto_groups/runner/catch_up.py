@@ -61,7 +61,6 @@ def catch_up(
         found = _discover(session, instance)
         listener.discovered(_take_census(session, found))
         sync = _Sync(session, instance, tags, listener, is_verbose=is_verbose)
-        sync.report.accounts = found.accounts
         sync.run(_choose(session, found.accounts, request, report=sync.report))
         if any(not verdict.is_passed for verdict in sync.report.verdicts):
             with session.database.reading() as connection:
@@ -91,7 +90,7 @@ class _Sync:
             self.report.in_flight = [
                 account
                 for account in known.values()
-                if account.id in busy - self.tried and self._is_wanted(account, wanted)
+                if account.partition_key in busy - self.tried and self._is_wanted(account, wanted)
             ]
             self.report.overdue = find_stale_accounts(
                 self.report.in_flight,
@@ -102,17 +101,18 @@ class _Sync:
             if not ranges:
                 self.report.due_at = self._find_next_due_at(known.values())
                 return
+            by_key = {account.partition_key: account for account in known.values()}
             covers = [
                 [
-                    known[key]
+                    by_key[key]
                     for key in _cut(keys, one)
-                    if key in known and self._is_syncable(known[key])
+                    if key in by_key and self._is_syncable(by_key[key])
                 ]
                 for one in ranges
             ]
             progress = self._begin(sum(len(covered) for covered in covers))
             for one, covered in zip(ranges, covers, strict=True):
-                self.tried |= {account.id for account in covered}
+                self.tried |= {account.partition_key for account in covered}
                 with counting_together(progress):
                     finished = refresh_range(
                         definitions, self.instance, one, tags=self.tags, is_verbose=self.is_verbose
@@ -147,11 +147,12 @@ class _Sync:
             )
         turns: dict[str, Turn] = {}
         for account in known:
-            if account.id not in excluded:
+            key = account.partition_key
+            if key not in excluded:
                 if not self._is_syncable(account):
-                    turns[account.id] = Turn.PASSED_OVER
+                    turns[key] = Turn.PASSED_OVER
                 elif account.id in wanted:
-                    turns[account.id] = Turn.DUE
+                    turns[key] = Turn.DUE
         return plan_ranges(keys, turns=turns, limits=Limits(ranges=len(keys), in_all=len(keys)))
 
     def _settle(self, finished: FinishedRun, covered: Sequence[KnownAccount]) -> bool:

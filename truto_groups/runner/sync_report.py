@@ -50,7 +50,6 @@ class SyncReport:
         problems: Why a run failed, where no account tells it.
         verdicts: What the checks said after the last run.
         pending: What drifted or is held back, when a check failed.
-        accounts: All known accounts, as last listed.
         due_at: When the next account is due, where nothing was; None when none ever is.
     """
 
@@ -66,7 +65,6 @@ class SyncReport:
     problems: list[str] = field(default_factory=list[str])
     verdicts: Sequence[CheckVerdict] = ()
     pending: Sequence[PendingAcceptance] = ()
-    accounts: Sequence[KnownAccount] = ()
     due_at: datetime | None = None
 
     @property

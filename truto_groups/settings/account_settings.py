@@ -113,14 +113,11 @@ class Settings:
         sections: Its sections as typed.
         path: The file; None when there is none.
         lines: Line of each key path, for errors.
-        partition_keys: Partition key of each account by its id. The file may name an account by
-            either; whoever knows the accounts fills this in.
     """
 
     sections: FileSections = field(default_factory=FileSections)
     path: Path | None = None
     lines: Mapping[KeyPath, int] = field(default_factory=dict[KeyPath, int], repr=False)
-    partition_keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def truto(self) -> TrutoKnobs:
@@ -142,6 +139,7 @@ class Settings:
         integrated_account_id: str,
         integration: str | None,
         *,
+        partition_key: str = "",
         knobs: EffectiveKnobs | None = None,
     ) -> AccountSettings:
         """Lay what the file says of an account over its integration and the defaults.
@@ -149,6 +147,7 @@ class Settings:
         Args:
             integrated_account_id: Truto UUID.
             integration: Slug of its integration, in whatever case; None when it is not known.
+            partition_key: Its key, by which the file may name it as well.
             knobs: The resource's, which give page size and ceilings that the file's account,
                 integration and defaults leave open. By default those of the file's ``truto:``
                 section.
@@ -156,7 +155,7 @@ class Settings:
         Returns:
             What holds, also where :meth:`find_mistake` finds that it cannot.
         """
-        layers = self._find_layers(integrated_account_id, integration)
+        layers = self._find_layers(integrated_account_id, integration, partition_key)
         given: dict[str, Any] = {}
         volume: dict[str, Any] = {}
         query: dict[str, Any] = {}
@@ -178,14 +177,15 @@ class Settings:
         return replace(settings, **turned)
 
     def find_mistake(
-        self, integrated_account_id: str, integration: str | None
+        self, integrated_account_id: str, integration: str | None, *, partition_key: str = ""
     ) -> SettingsError | None:
         """Find what is wrong in what holds for an account of this integration.
 
         Only Truto knows the integration, so that a ``max_age`` that is not above ``refresh_every``
         for it cannot be refused when the file is read. It concerns this account alone.
         """
-        mistake = _judge_ages(self._find_layers(integrated_account_id, integration), self.lines)
+        layers = self._find_layers(integrated_account_id, integration, partition_key)
+        mistake = _judge_ages(layers, self.lines)
         return make_error([mistake], source=str(self.path)) if mistake else None
 
     def find_impossible_ages(self) -> list[Mistake]:
@@ -220,12 +220,13 @@ class Settings:
             for slug, section in self.sections.integrations.items()
         }
 
-    def _find_layers(self, integrated_account_id: str, integration: str | None) -> list[_Layer]:
+    def _find_layers(
+        self, integrated_account_id: str, integration: str | None, partition_key: str
+    ) -> list[_Layer]:
         layers: list[_Layer] = [(("defaults",), self.sections.defaults)]
         found = self._integrations.get((integration or "").casefold())
         if found:
             layers.append(found)
-        partition_key = self.partition_keys.get(integrated_account_id, "")
         for name in (partition_key, integrated_account_id):
             account = self.sections.accounts.get(name)
             if account:

@@ -16,22 +16,21 @@ _MOST_TOLD = 20  # among 10,000 accounts, looking for the one that is meant take
 
 
 def find_unused_settings(
-    settings: Settings, *, account_ids: Collection[str], integrations: Collection[str]
+    settings: Settings, *, account_names: Collection[str], integrations: Collection[str]
 ) -> list[str]:
     """Find the accounts and integrations of the settings file that are not among the known ones.
 
     Args:
         settings: The settings file.
-        account_ids: Ids of all known accounts, those that are gone included.
+        account_names: Ids and keys of all known accounts, those that are gone included.
         integrations: Slugs of their integrations.
 
     Returns:
         One sentence per stray key, with its line and the known key that may be meant; of very many
         the first ones.
     """
-    known = {*account_ids, *settings.partition_keys.values()}
     return [
-        *islice(_find_accounts(settings, known), _MOST_TOLD),
+        *islice(_find_accounts(settings, account_names), _MOST_TOLD),
         *islice(_find_integrations(settings, integrations), _MOST_TOLD),
     ]
 

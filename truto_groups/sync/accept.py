@@ -12,6 +12,7 @@ from datetime import datetime
 
 import duckdb
 
+from truto_groups.accounts.selection import find_named
 from truto_groups.drift.audit import audit
 from truto_groups.drift.findings import findings_to_json
 from truto_groups.errors import AcceptanceRefusedError
@@ -23,6 +24,8 @@ from truto_groups.sync.land_stored import land_held_back
 from truto_groups.sync.publish import ReplacedAccount, Replacement, release_held_back, replace_rows
 from truto_groups.sync.waiting import digest_of, read_pending
 from truto_groups.text.secrecy import redact
+from truto_groups.text.visible import show
+from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import (
     Connection,
     Database,
@@ -44,14 +47,14 @@ class Acceptance:
     """Who accepts what, and why.
 
     Attributes:
-        integrated_account_ids: These accounts, and
+        account_names: These accounts, as people name them, and
         integrations: all accounts of these integrations.
         reason: Why it is right.
         accepted_by: Who says so.
         digest: Of what was shown; "" accepts whatever waits now.
     """
 
-    integrated_account_ids: Sequence[str]
+    account_names: Sequence[str]
     integrations: Sequence[str]
     reason: str
     accepted_by: str
@@ -130,14 +133,19 @@ def accept(
 
 
 def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAcceptance]:
-    if not acceptance.integrated_account_ids and not acceptance.integrations:
+    if not acceptance.account_names and not acceptance.integrations:
         raise AcceptanceRefusedError(
             "Neither accounts nor integrations are named.",
             advice="Give integrated_account_ids or integrations.",
         )
+    account_ids, unknown = find_named(acceptance.account_names, read_known_accounts(connection))
+    if unknown:
+        raise AcceptanceRefusedError(
+            f"{show(unknown[0].name)}: {unknown[0].what}.", advice=unknown[0].hint
+        )
     pending = read_pending(
         connection,
-        integrated_account_ids=acceptance.integrated_account_ids,
+        integrated_account_ids=account_ids,
         integrations=acceptance.integrations,
     )
     if not pending:
@@ -156,7 +164,7 @@ def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAccep
     for one in pending:
         if one.obstacle is not None:
             raise AcceptanceRefusedError(
-                f"Integrated account {one.integrated_account_id} cannot be accepted, because no "
+                f"Integrated account {one.partition_key} cannot be accepted, because no "
                 f"rows can be made of what it sent. {one.obstacle}",
                 advice="Have the mapping mended at Truto, then sync again.",
             )
@@ -175,7 +183,7 @@ def _land(staging: Staging, one: PendingAcceptance, settings: AccountSettings) -
         landed = staging.inspect([account_id])[account_id]
     if landed.group_count != one.group_count:
         raise AcceptanceRefusedError(
-            f"Of integrated account {account_id} {landed.group_count:,} groups wait in "
+            f"Of integrated account {one.partition_key} {landed.group_count:,} groups wait in "
             f"held_back_groups, and it had {one.group_count:,} when it was held back: something "
             "else has changed them.",
             advice="Nothing was accepted. Sync the account again.",
@@ -196,7 +204,7 @@ def _blaming(accounts: Sequence[PendingAcceptance]) -> Generator[None]:
         yield
     except _BLAMABLE as error:
         raise_interruption(error)
-        account_ids = ", ".join(one.integrated_account_id for one in accounts)
+        names = ", ".join(one.partition_key for one in accounts)
         is_too_long = isinstance(error, duckdb.OutOfMemoryException)
         reason = (
             "need more memory at once than a run takes"
@@ -204,7 +212,7 @@ def _blaming(accounts: Sequence[PendingAcceptance]) -> Generator[None]:
             else f"cannot be published: {redact(first_line(error))}"
         )
         raise AcceptanceRefusedError(
-            f"The groups of integrated account {account_ids} {reason}.",
+            f"The groups of integrated account {names} {reason}.",
             advice="Nothing was accepted. Accept the other accounts without it; of this one leave "
             "out what is long, `query: {truto_exclude_fields: [remote_data]}` in the settings "
             "file, and sync it again.",

@@ -27,6 +27,7 @@ from truto_groups.sync.progress import PlannedSync
 from truto_groups.sync.replay import find_replayable, rebuild_breakdowns, replay_account
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.logs import get_logger
+from truto_groups.text.visible import show
 from truto_groups.truto import GroupsRequest
 from truto_groups.truto.blocking import look_up_accounts
 from truto_groups.warehouse.accounts_table import (
@@ -105,7 +106,9 @@ def refresh_accounts(
                 continue
             settings = session.settings_for(account)
             reason = find_obstacle(account, skip=settings.skip)
-            mistake = session.settings.find_mistake(account.id, account.integration)
+            mistake = session.settings.find_mistake(
+                account.id, account.integration, partition_key=account.partition_key
+            )
             if reason is not None:
                 yield PassedOver(account_id, reason)
             elif mistake is not None:
@@ -198,7 +201,7 @@ def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountR
     except Exception as error:
         raise_interruption(error)
         # Whatever its records do to us, it is this account's failure and nobody else's.
-        logger.exception("Integrated account %s could not be replayed", account.id)
+        logger.exception("Integrated account %s could not be replayed", show(account.partition_key))
         unforeseen = tell_unforeseen(account.id, error)
         kind, told = unforeseen.kind, str(unforeseen)
     return AccountResult(

@@ -13,6 +13,7 @@ from truto_groups.errors import DatabaseError
 from truto_groups.sync.land import Staging
 from truto_groups.sync.publish import ReplacedAccount, replace_rows
 from truto_groups.text.secrecy import redact
+from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import forget_accounts
 from truto_groups.warehouse.database import Database, first_line
 from truto_groups.warehouse.interruption import raise_interruption
@@ -85,7 +86,7 @@ def _remove(
         logger.warning(
             "Integrated account %s, whose grace period is over, could not be removed (%s: %s). "
             "Its rows stay; the next tick tries again.",
-            account_ids[0],
+            show(accounts[0].partition_key),
             type(error).__name__,
             redact(first_line(error)),
         )

@@ -36,18 +36,20 @@ def read_pending(
     pending = [
         PendingAcceptance(
             integrated_account_id=row[0],
-            integration=row[1],
-            tenant_id=row[2],
-            run_id=row[3],
-            is_published=row[4],
-            group_count=row[5],
-            shape=Shape.from_json(row[6]),
-            findings=findings_from_json(row[7]),
-            volume=row[8],
-            volume_reason=row[9],
-            would_add=row[10],
-            would_remove=row[11],
-            would_change=row[12],
+            partition_key=row[1],
+            label=row[2],
+            integration=row[3],
+            tenant_id=row[4],
+            run_id=row[5],
+            is_published=row[6],
+            group_count=row[7],
+            shape=Shape.from_json(row[8]),
+            findings=findings_from_json(row[9]),
+            volume=row[10],
+            volume_reason=row[11],
+            would_add=row[12],
+            would_remove=row[13],
+            would_change=row[14],
         )
         for row in rows
     ]

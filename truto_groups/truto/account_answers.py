@@ -38,6 +38,7 @@ class _Account(msgspec.Struct):
     id: Raw = Raw()
     status: Raw = Raw()
     tenant_id: Raw = Raw()
+    context: Raw = Raw()
     integration: Raw = Raw()
     environment_integration: Raw = Raw()
     is_sandbox: Raw = Raw()
@@ -129,6 +130,7 @@ def _read_row(
         integration=integration or _UNKNOWN,
         status=_read_word(account.status) or _UNKNOWN,
         tenant_id=None if tenant_id is None else shorten(tenant_id, _TEXT_LENGTH),
+        label=_read_label(account.context, redact),
         is_sandbox=bytes(account.is_sandbox) == b"true",
         last_error=shorten(redact(_read_text(account.last_error) or ""), _TEXT_LENGTH) or None,
         created_at=_read_instant(account.created_at),
@@ -203,6 +205,12 @@ def _read_slug(raw: Raw) -> str | None:
 def _read_word(raw: Raw) -> str | None:
     text = (_read_text(raw) or "").strip() if bytes(raw)[:1] == b'"' else ""
     return text if 0 < len(text) <= _WORD_LENGTH and text.isprintable() else None
+
+
+def _read_label(context: Raw, redact: Callable[[str], str]) -> str | None:
+    label = _read_member(context, "label")
+    text = (_read_text(label) or "").strip() if bytes(label)[:1] == b'"' else ""
+    return shorten(redact(text), _WORD_LENGTH) or None
 
 
 def _read_member(raw: Raw, name: str) -> Raw:

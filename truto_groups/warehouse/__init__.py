@@ -19,6 +19,7 @@ sync/'s; what a table's columns are, schema.py's.
     properties_table  database_properties: what the database remembers of itself
     ledger_table      account_syncs: every attempt and how it ended
     accounts_table    integrated_accounts, and what discovery remembers
+    partition_keys    the keys of accounts, in integrated_accounts
     shapes_table      account_shapes: what attempts looked like, and their baselines
     contracts_table   integration_contracts: what integrations declare
 

@@ -13,6 +13,7 @@ import duckdb
 from truto_groups.accounts.model import KnownAccount, ListedAccount
 from truto_groups.warehouse.answer_order import count_first_request, resume_count
 from truto_groups.warehouse.database import Database, set_variables
+from truto_groups.warehouse.partition_keys import give_partition_keys
 from truto_groups.warehouse.statements import statement, statements
 
 _LISTING_ORDER = "listing_order"
@@ -123,6 +124,7 @@ def write_listing(
     set_variables(connection, now=now)
     for text in [*statements("write_listing"), statement("carry_capabilities")]:
         connection.execute(text).fetchall()
+    give_partition_keys(connection)
 
 
 def mark_gone(

@@ -18,6 +18,8 @@ class AccountOutcome:
 
     Attributes:
         integrated_account_id: The account.
+        partition_key: How people name it; its id when it is not known.
+        label: What its tenant called it, or None.
         integration: The app's kind; "unknown" when the account is not known.
         tenant_id: Whose it is, or None.
         outcome: As in the ledger.
@@ -31,6 +33,8 @@ class AccountOutcome:
     """
 
     integrated_account_id: str
+    partition_key: str
+    label: str | None
     integration: str
     tenant_id: str | None
     outcome: str

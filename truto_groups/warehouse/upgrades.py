@@ -25,6 +25,7 @@ import duckdb
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import DATABASE_PROPERTIES, SCHEMA_VERSION, TABLES
 from truto_groups.version import read_version
+from truto_groups.warehouse.partition_keys import give_partition_keys
 from truto_groups.warehouse.statements import statements
 
 logger = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ def bring_forward(
         for number in range(version + 1, SCHEMA_VERSION + 1):
             for text in statements(f"upgrades/{number}"):
                 connection.execute(text).fetchall()
+        give_partition_keys(connection)
         _refuse_foreign(connection, layout, shown=shown)
         for name in DERIVED:
             for text in statements(name):

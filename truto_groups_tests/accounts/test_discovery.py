@@ -22,7 +22,7 @@ from truto_groups.errors import RetriesExhaustedError
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync.remove import remove_accounts
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.stand import START, A, B, C, Stand, group, groups_of
+from truto_groups_tests.stand import KEYS, START, A, B, C, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
 
@@ -214,20 +214,21 @@ def test_settings_that_an_integration_makes_impossible_stop_no_other_account(
         f"accounts: {{'{A}': {{max_age: 4d}}}}\n"
     )
     stand.pass_time(days=5)
-    accounts = stand.discover(partition_keys=[A, B]).accounts
+    keys = [f"acme.gitlab.{A[:8]}", KEYS[B]]
+    accounts = stand.discover(partition_keys=keys).accounts
     session = stand.session()
     (warning,) = caplog.messages
     assert f"accounts.{A}.max_age" in warning
     tick = timedelta(minutes=10)
     plan = plan_due_ranges(
         accounts,
-        partition_keys=[A, B],
+        partition_keys=keys,
         in_flight=(),
         pace_of=session.pace_of,
         now=stand.now,
         next_tick=tick,
     )
-    assert plan == [PartitionRange(A, B)]
+    assert plan == [PartitionRange(*keys)]
     assert stand.outcomes(run_id="r1") == {A: "failed", B: "unchanged"}
     replayed = stand.replay(A)[A]
     assert isinstance(replayed, AccountResult)
@@ -326,7 +327,7 @@ def test_an_older_listing_that_arrives_later_changes_nothing(
         before = stand.table("integrated_accounts"), stand.table("account_state")
     assert (stand.table("integrated_accounts"), stand.table("account_state")) == before
     assert statuses(stand) == {A: "needs_reauth", B: "active", C: "gone"}
-    assert (late[0].gone, late[0].added_keys) == ([], [B])
+    assert (late[0].gone, late[0].added_keys) == ([], [KEYS[B]])
     assert "A newer listing" in caplog.text
 
 
@@ -426,8 +427,33 @@ def test_an_account_that_cannot_be_removed_stops_no_other(
         stand.database, [odd, known[B]], run_id="tick", clock=lambda: stand.now
     )
     assert removed == [B]
-    assert f"{A}, whose grace period is over, could not be removed" in caplog.text
+    assert f"{KEYS[A]}, whose grace period is over, could not be removed" in caplog.text
     owners = "SELECT DISTINCT integrated_account_id FROM {} ORDER BY ALL"
     assert stand.rows(owners.format("groups")) == [(A,), (C,)]
     assert stand.rows(owners.format("account_shapes")) == [(A,), (C,)]
     assert stand.rows(owners.format("group_changes")) == [(B,)]
+
+
+def test_an_account_keeps_its_key_whatever_it_becomes_and_its_label_follows(stand: Stand) -> None:
+    stand.put(A, groups_of(1), context={"label": " Okta EU "})
+    assert stand.discover().added_keys == [KEYS[A]]
+    stand.put(A, groups_of(1), integration="slack", tenant_id="globex", context={"label": {}})
+
+    stand.discover(partition_keys=[KEYS[A]])
+
+    rows = stand.rows("SELECT partition_key, integration, tenant_id FROM integrated_accounts")
+    assert rows == [(KEYS[A], "slack", "globex")]
+    assert stand.rows("SELECT label FROM integrated_accounts") == [(None,)]
+    stand.put(A, groups_of(1), context={"label": "Okta US"})
+    stand.discover()
+    assert stand.rows("SELECT label FROM integrated_accounts") == [("Okta US",)]
+
+
+def test_two_accounts_that_would_share_a_key_have_keys_of_their_own(stand: Stand) -> None:
+    twin = A[:8] + "-1111-4000-8000-000000000009"
+    stand.put(A, groups_of(1))
+    stand.discover()
+    stand.put(twin, groups_of(1))
+
+    assert stand.discover(partition_keys=[KEYS[A]]).added_keys == [f"{KEYS[A]}1"]
+    assert stand.rows("SELECT id FROM integrated_accounts WHERE partition_key = $key", key=KEYS[A])

@@ -8,24 +8,16 @@ import pytest
 
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
+from truto_groups_tests.stand import known_account
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
 def known(key: str, *, hours: float | None, listed: float = 48, **fields: Any) -> KnownAccount:
-    account = KnownAccount(
-        id=key,
-        integration="okta",
-        tenant_id="t",
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
+    account = known_account(
+        key,
         first_listed_at=NOW - timedelta(hours=listed),
-        listed_at=NOW,
         last_confirmed_at=None if hours is None else NOW - timedelta(hours=hours),
     )
     return replace(account, **fields)

@@ -14,25 +14,14 @@ from truto_groups.accounts.listing import (
 )
 from truto_groups.accounts.model import KnownAccount, ListedAccount
 from truto_groups.errors import DoubtfulListingError
+from truto_groups_tests.stand import known_account
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
 def known(key: str, *, integration: str = "okta", **fields: object) -> KnownAccount:
-    account = KnownAccount(
-        id=key,
-        integration=integration,
-        tenant_id="t",
-        status="active",
-        supports_groups=None,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=NOW,
-        listed_at=NOW,
-    )
+    account = known_account(key, integration=integration, supports_groups=None)
     return replace(account, **fields)
 
 

@@ -21,6 +21,7 @@ from truto_groups.accounts.planning import (
 )
 from truto_groups.accounts.ranges import MAX_ACCOUNTS_IN_A_TICK, PartitionRange
 from truto_groups.errors import find_permanent_kinds
+from truto_groups_tests.stand import known_account
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(minutes=10)
@@ -30,19 +31,9 @@ PACE = Pace(timedelta(hours=6), skip=False, digest="settings")
 def account(key: str = "a", *, hours: float | None = None, **fields: Any) -> KnownAccount:
     """An account that was confirmed so many hours ago, or never."""
     confirmed = None if hours is None else NOW - timedelta(hours=hours)
-    first = NOW - timedelta(days=30)
-    known = KnownAccount(
-        id=key,
-        integration="okta",
-        tenant_id="t",
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=first,
-        listed_at=NOW,
+    known = known_account(
+        key,
+        first_listed_at=NOW - timedelta(days=30),
         last_confirmed_at=confirmed,
         attempted_at=confirmed,
         outcome=None if hours is None else "published",
@@ -264,7 +255,7 @@ def test_a_gap_with_an_account_that_must_not_be_tried_is_never_bridged(bar: str)
     if bar != "in flight":
         outcome = {"held back": "held_back", "failed": "failed"}[bar]
         waiting = failed("not_found", hours=1, is_same=True)
-        accounts[1] = replace(waiting, id=accounts[1].id, outcome=outcome)
+        accounts[1] = replace(waiting, partition_key=accounts[1].partition_key, outcome=outcome)
     found = plan(accounts, in_flight={accounts[1].id} if bar == "in flight" else ())
     assert len(found) == 4
     assert found[0] == ("00000", "00000")

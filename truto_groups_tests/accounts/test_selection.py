@@ -14,24 +14,17 @@ from truto_groups.accounts.selection import (
     find_states,
     select_accounts,
 )
-from truto_groups_tests.stand import START, A, B, C, D
+from truto_groups_tests.stand import START, A, B, C, D, known_account
 
 NOW = START + timedelta(days=2)
 
 
 def known(key: str, integration: str, tenant_id: str | None, **fields: object) -> KnownAccount:
-    account = KnownAccount(
-        id=key,
+    account = known_account(
+        key,
+        partition_key=f"{tenant_id or 'none'}.{integration}.{key[:8]}",
         integration=integration,
         tenant_id=tenant_id,
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=START,
-        listed_at=START,
     )
     return replace(account, **fields)
 
@@ -56,6 +49,7 @@ def select(accounts: Sequence[KnownAccount] = ALL, /, **wanted: Sequence[str]) -
         ({"integrations": ["okta"]}, [A, B]),
         ({"integrations": ["okta", "slack"], "tenants": ["acme"]}, [A, C]),
         ({"names": [B[:8], A], "tenants": ["globex"]}, [B]),
+        ({"names": ["globex.okta.bbbbbbbb", "ACME.okta", "cc"]}, [A, B, C]),
         ({"states": ["stale"]}, [B]),
         ({"states": ["fresh"]}, [A, D]),
         ({"states": ["failed", "held-back"]}, [B, D]),
@@ -82,9 +76,11 @@ def test_of_each_kind_any_and_of_all_kinds_that_are_given(
         ({"tenants": ["acmee"]}, "no account of such a tenant", "did you mean acme?"),
         ({"integrations": ["Okat"]}, "no account of such an integration", "did you mean okta?"),
         ({"states": ["fail"]}, "no account of such a state", "did you mean failed?"),
-        ({"names": ["aaaabaaa"]}, "no such account", "did you mean okta of acme (aaaaaaaa)?"),
+        ({"names": ["aaaabaaa"]}, "no such account", "did you mean acme.okta.aaaaaaaa?"),
+        ({"names": [""]}, "no such account", "`truto-groups status` shows all."),
         ({"names": ["okta"]}, "no such account", "`--integration okta` names all of that integra"),
         ({"names": ["acme"]}, "no such account", "`--tenant acme` names all of that tenant."),
+        ({"names": ["Acme."]}, "no one account alone, 2 begin so", "acme.okta.aaaaaaaa, acme.sla"),
         ({"names": ["xyz"]}, "no such account", "`truto-groups status` shows all."),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.settings.dotenv import read_variables
-from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of
+from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of, id_of
 
 pytestmark = pytest.mark.long
 
@@ -37,7 +37,7 @@ def provide_read_output(capsys: pytest.CaptureFixture[str]) -> Read:
 @pytest.fixture(name="known")
 def provide_known(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Four accounts: well, held in need of its tenant, without groups in its app, and failed."""
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+    stand.put(A, groups_of(3), context={"label": "Okta EU"})
     stand.put(B, groups_of(2), integration="slack", status="needs_reauth")
     stand.put(C, [], integration="zendesk", tenant_id="globex")
     stand.put(D, [{"name": "no id"}], integration="jira", tenant_id="globex")
@@ -125,6 +125,8 @@ def test_status_tells_how_each_account_stands(known: Stand, read_output: Read) -
     assert set(objects) == {A, B, C, D}
     assert objects[A] == {
         "integrated_account_id": A,
+        "partition_key": "acme.okta.aaaaaaaa",
+        "label": "Okta EU",
         "tenant_id": "acme",
         "integration": "okta",
         "status": "active",
@@ -155,10 +157,10 @@ def test_status_as_a_table_names_accounts_and_what_to_do(known: Stand, read_outp
     assert lines[0].split() == [
         *("account", "integration", "tenant", "status", "groups", "confirmed", "last", "sync")
     ]
-    assert [line.split()[0] for line in lines[2:6]] == [D, A, B, C]
+    assert [id_of(line.split()[0]) for line in lines[2:6]] == [D, A, B, C]
     assert "none: its integration, zendesk, has no groups" in lines[5]
     assert "(stale)" in lines[3]
-    assert "(bbbbbbbb): Its status is needs_reauth" in out
+    assert ".bbbbbbbb: Its status is needs_reauth" in out
     assert lines[-1] == (
         "4 accounts, 3 groups; 2 stale, 1 failed or held back at the last attempt."
     )
@@ -183,13 +185,13 @@ def test_status_says_what_drifted_and_how_to_accept_it_and_which_types_want_a_ma
 
     assert main(["status"]) == 0
     lines = read_output()[0].partition("What to do:\n")[2].splitlines()
-    told = {line.split(": ")[0].split("(")[-1].rstrip(")"): line for line in lines if line}
+    told = {line.split(": ")[0].split(".")[-1]: line for line in lines if line}
     assert told.keys() >= {A[:8], B[:8], C[:8]}
     assert "Field was added, `new`: " in told[A[:8]]
-    assert '`truto-groups accept --account aaaaaaaa --reason "…"`' in told[A[:8]]
+    assert '`truto-groups accept --account acme.okta.aaaaaaaa --reason "…"`' in told[A[:8]]
     assert "Map the types in Truto, or raise `unmapped_limit`" in told[B[:8]]
     assert "accept" not in told[B[:8]]
-    assert '`truto-groups accept --account cccccccc --reason "…"`' in told[C[:8]]
+    assert '`truto-groups accept --account acme.slack.cccccccc --reason "…"`' in told[C[:8]]
 
 
 def test_status_needs_no_token_and_no_dagster_home(known: Stand) -> None:
@@ -227,7 +229,7 @@ def test_an_account_that_is_gone_is_shown_as_gone(known: Stand, read_output: Rea
 
     assert objects[A]["gone_at"] == known.now.isoformat()
     assert objects[A]["not_synced_because"] == "Truto no longer lists it."
-    (line,) = [line for line in read_output()[0].splitlines() if line.startswith(A)]
+    (line,) = [line for line in read_output()[0].splitlines() if "aaaaaaaa" in line]
     assert "gone" in line
     assert "active" not in line
 
@@ -292,8 +294,9 @@ NASTY = "技术\x1b[2J\x9b\u202e\nA line of its own"
 
 @pytest.fixture(name="nasty")
 def provide_nasty(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """An account whose tenant is named to do harm, and that fails with such words."""
-    stand.put(A, groups_of(1), integration="okta", tenant_id=NASTY, status="needs_reauth")
+    """An account whose tenant and label are worded to do harm."""
+    named = {"tenant_id": NASTY, "context": {"label": NASTY}}
+    stand.put(A, groups_of(1), integration="okta", status="needs_reauth", **named)
     stand.discover()
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
     monkeypatch.chdir(stand.folder)
@@ -306,7 +309,8 @@ def test_no_name_is_obeyed_by_the_terminal_and_json_has_it_as_it_came(
     assert main(["status"]) == 0
     shown = read_output()[0]
     assert not {"\x1b", "\x9b", "\u202e"} & set(shown)
-    assert "okta of 技术\\x1b[2J\\x9b\\u202e\\nA line of its own (aaaaaaaa)" in shown
+    harmless = "技术\\x1b[2J\\x9b\\u202e A line of its own"
+    assert shown.count(f"2J-A-line-of-its-own.okta.aaaaaaaa ({harmless})") == 2
     assert not any(line.startswith("A line") for line in shown.splitlines())
 
     assert main(["status", "--json"]) == 0
@@ -330,7 +334,7 @@ def test_without_utf_8_a_command_ends_well(nasty: Stand, locale: dict[str, str])
     )
 
     assert (ended.returncode, ended.stderr) == (0, b"")
-    assert rb"okta of \u6280\u672f\x1b[2J" in ended.stdout
+    assert rb"okta.aaaaaaaa (\u6280\u672f\x1b[2J" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,11 @@ def test_the_demo_publishes_every_active_account_and_then_shows_what_changed(
     assert "rows x 16 columns" in pasted.stdout
     assert "19 accounts: 19 published." in first.stdout
     assert (
-        "19 to keep in sync, 1 to be reconnected (onelogin of initech (d4f5a8b0)), "
-        "1 without groups (zendesk of acme (f8d41637))." in first.stdout
+        "19 to keep in sync, 1 to be reconnected (initech.onelogin.d4f5a8b0 "
+        "(initech onelogin)), "
+        "1 without groups (acme.zendesk.f8d41637 (acme zendesk))." in first.stdout
     )
-    assert "launchdarkly of acme (816dafc0)" in second.stdout.partition("no_unaccepted_drift")[2]
+    assert "acme.launchdarkly.816dafc0" in second.stdout.partition("no_unaccepted_drift")[2]
     assert "group_changes" not in first.stdout
     for told in ("Platform", "department", "every_account_is_fresh", "make ui", "TRUTO_API_TOKEN"):
         assert told in first.stdout

@@ -39,6 +39,7 @@ from truto_groups_tests.stand import (
     go_on_in_project,
     group,
     groups_of,
+    id_of,
     open_stand,
     serve_body,
 )
@@ -83,14 +84,18 @@ class Command:
 
     @property
     def lines(self) -> dict[str, str]:
-        """What was printed of each account, by its id, without the id."""
+        """What was printed of each account, by its id, without its key."""
         told = [line.split() for line in self.out.splitlines() if line.startswith("  ")]
-        return {words[-1]: " ".join(words[:-1]) for words in told}
+        return {id_of(words[1]): " ".join([words[0], *words[2:]]) for words in told}
 
     def runs(self) -> list[dg.DagsterRun]:
         """The runs of the project's instance, the oldest first."""
         with open_instance(cwd=self.project) as instance:
             return list(reversed(instance.get_runs()))
+
+
+def materialized(instance: dg.DagsterInstance) -> set[str]:
+    return {*map(id_of, instance.get_materialized_partitions(dg.AssetKey("groups")))}
 
 
 @pytest.fixture(name="command")
@@ -147,13 +152,13 @@ def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_d
     assert three.sync() == 0
     assert (
         "Truto lists 4 accounts, 3 new: 3 to keep in sync, "
-        "1 to be reconnected (slack of acme (dddddddd))." in three.out
+        "1 to be reconnected (acme.slack.dddddddd)." in three.out
     )
     assert "3 accounts: 3 published." in three.out
     assert three.lines == {
-        A: "published okta acme 3 groups first sync",
-        B: "published jira acme 2 groups first sync",
-        C: "published gitlab acme 0 groups first sync",
+        A: "published 3 groups first sync",
+        B: "published 2 groups first sync",
+        C: "published 0 groups first sync",
     }
     assert three.err == ""
     assert len(three.stand.table("groups")) == 5
@@ -169,14 +174,18 @@ def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_d
 def test_all_refreshes_what_is_not_due_and_tells_what_changed(synced: Command) -> None:
     assert synced.sync("--all") == 0
     assert "3 accounts: 1 published, 2 unchanged." in synced.out
-    assert synced.lines[A] == "published okta acme 3 groups +1 -1"
-    assert synced.lines[B] == "unchanged jira acme 2 groups"
+    assert synced.lines[A] == "published 3 groups +1 -1"
+    assert synced.lines[B] == "unchanged 2 groups"
 
 
 def test_the_events_land_in_the_instance_of_the_project(synced: Command) -> None:
     with open_instance(cwd=synced.project) as instance:
-        assert set(instance.get_dynamic_partitions(PARTITIONS)) == {A, B, C}
-        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+        assert {*map(id_of, instance.get_dynamic_partitions(PARTITIONS))} == {A, B, C}
+        assert {*map(id_of, instance.get_materialized_partitions(dg.AssetKey("groups")))} == {
+            A,
+            B,
+            C,
+        }
         assert instance.get_latest_materialization_event(dg.AssetKey(PARTITIONS)) is not None
     assert list((synced.project / ".dagster").rglob("*.db"))
 
@@ -192,7 +201,11 @@ def test_a_folder_below_the_project_uses_the_same_instance(
     assert synced.sync() == 0
     assert list(below.iterdir()) == []
     with open_instance(cwd=below) as instance:
-        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+        assert {*map(id_of, instance.get_materialized_partitions(dg.AssetKey("groups")))} == {
+            A,
+            B,
+            C,
+        }
 
 
 def test_a_named_account_is_synced_alone(synced: Command) -> None:
@@ -213,8 +226,8 @@ def test_named_accounts_that_do_not_touch_leave_the_one_between_alone(synced: Co
     with open_instance(cwd=synced.project) as instance:
         first, between, last = instance.get_dynamic_partitions(PARTITIONS)
 
-    assert synced.sync("--account", first[:8], last) == 0
-    assert set(synced.lines) == {first, last}
+    assert synced.sync("--account", id_of(first)[:8], last) == 0
+    assert set(synced.lines) == {id_of(first), id_of(last)}
     assert re.findall("Syncing .*", synced.out) == ["Syncing 2 accounts …"]
     ranges = [run.tags["dagster/asset_partition_range_start"] for run in synced.runs()[1:]]
     assert sorted(ranges) == sorted([first, last])
@@ -226,10 +239,10 @@ def test_an_account_that_cannot_be_synced_may_lie_between_and_is_passed_over(
 ) -> None:
     with open_instance(cwd=synced.project) as instance:
         first, between, last = instance.get_dynamic_partitions(PARTITIONS)
-    synced.stand.put(between, [], integration="jira", status="needs_reauth")
+    synced.stand.put(id_of(between), [], integration="jira", status="needs_reauth")
 
     assert synced.sync("--all") == 0
-    assert set(synced.lines) == {first, last}
+    assert set(synced.lines) == {id_of(first), id_of(last)}
     assert len(synced.runs()) == 2
     assert synced.err == ""
 
@@ -241,9 +254,9 @@ def test_an_account_that_fails_is_named_with_its_reason_and_the_others_are_publi
 
     assert three.sync() == 1
     assert "3 accounts: 1 failed, 2 published." in three.out
-    assert three.lines[B] == "failed jira acme"
+    assert three.lines[B] == "failed"
     (told,) = [line for line in three.err.splitlines() if line]
-    assert told.startswith("jira of acme (bbbbbbbb) failed. ")
+    assert told.startswith("acme.jira.bbbbbbbb failed. ")
     assert "JSON" in told
     assert len(three.stand.table("groups", account=A)) == 3
 
@@ -252,8 +265,8 @@ def test_an_account_that_is_held_back_ends_with_1(three: Command) -> None:
     three.stand.put(B, [{"name": "without id"}], integration="jira", tenant_id="acme")
 
     assert three.sync() == 1
-    assert three.lines[B].startswith("held_back jira acme")
-    assert "jira of acme (bbbbbbbb) was held back. " in three.err
+    assert three.lines[B].startswith("held_back")
+    assert "acme.jira.bbbbbbbb was held back. " in three.err
 
 
 def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) -> None:
@@ -264,33 +277,33 @@ def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) 
     lines = command.out.splitlines()
     (told,) = [line for line in lines if line.startswith("Check ")]
     assert told.startswith("Check no_unaccepted_drift: ")
-    assert "okta of acme (aaaaaaaa)" in told
+    assert "acme.okta.aaaaaaaa" in told
     assert A not in told
     assert lines[-2:] == [
         "What to do about each account: truto-groups status",
-        'If what they send is right: truto-groups accept --account aaaaaaaa --reason "…"',
+        'If what they send is right: truto-groups accept --account acme.okta.aaaaaaaa --reason "…"',
     ]
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("name", "shown", "reason"),
     [
-        ("11111111-0000-4000-8000-000000000009", "Truto lists no such account"),
-        (D, "Its status is needs_reauth"),
-        (C, "Its integration, zendesk, has no groups."),
-        (B, "The settings file skips it."),
+        ("11111111-0000", "11111111-0000", "Truto lists no such account"),
+        (D, "acme.slack.dddddddd", "Its status is needs_reauth"),
+        ("acme.zendesk", "acme.zendesk.cccccccc", "Its integration, zendesk, has no groups."),
+        ("b", "acme.jira.bbbbbbbb", "The settings file skips it."),
     ],
     ids=["unknown", "not active", "no groups", "skip"],
 )
 def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
-    three: Command, name: str, reason: str
+    three: Command, name: str, shown: str, reason: str
 ) -> None:
     three.stand.put(C, [], integration="zendesk")
     three.stand.write_settings(f"accounts:\n  {B}:\n    skip: true\n")
 
     assert three.sync("--account", name, A) == 1
-    assert f"{name} cannot be synced. {reason}" in three.err
-    assert three.lines == {A: "published okta acme 3 groups first sync"}
+    assert f"{shown} cannot be synced. {reason}" in three.err
+    assert three.lines == {A: "published 3 groups first sync"}
 
 
 @pytest.mark.parametrize(
@@ -326,7 +339,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest_and_what_is_right_is_synce
     assert set(three.lines) == {A}
 
     assert three.sync("--account", "aaaaaaab") == 1
-    assert "did you mean okta of acme (aaaaaaaa)?" in three.err
+    assert "did you mean acme.okta.aaaaaaaa?" in three.err
     assert three.out.endswith("\nNothing was synced.\n")
 
 
@@ -334,19 +347,20 @@ def test_that_no_account_is_all_of_what_was_named_is_no_failure(three: Command) 
     assert three.sync("--state", "stale", "--tenant", "acme") == 0
     assert "No account is all of that: nothing was synced." in three.out
     assert three.sync("--state", "needs_reauth") == 1
-    assert f"{D} cannot be synced. Its status is needs_reauth" in three.err
+    assert f"acme.slack.{D[:8]} cannot be synced. Its status is needs_reauth" in three.err
 
 
 def test_an_account_that_is_gone_is_told_so(synced: Command) -> None:
     synced.stand.server.remove_account(B)
 
     assert synced.sync("--account", B) == 1
-    assert f"{B} cannot be synced. Truto no longer lists it." in synced.err
+    assert f"acme.jira.{B[:8]} cannot be synced. Truto no longer lists it." in synced.err
     assert "Nothing was synced." in synced.out
 
 
-def cover_elsewhere(command: Command, key: str) -> None:
-    """Another run, which runs for ever, covers an account."""
+def cover_elsewhere(command: Command) -> None:
+    """Another run, which runs for ever, covers the account B."""
+    key = f"acme.jira.{B[:8]}"
     with open_instance(cwd=command.project) as instance:
         instance.add_run(
             dg.DagsterRun(
@@ -358,21 +372,21 @@ def cover_elsewhere(command: Command, key: str) -> None:
 
 
 def test_accounts_in_flight_elsewhere_are_left_out_and_named(synced: Command) -> None:
-    cover_elsewhere(synced, B)
+    cover_elsewhere(synced)
 
     assert synced.sync("--all") == 0
     assert set(synced.lines) == {A, C}
-    assert "Left to a run that covers it already: jira of acme (bbbbbbbb)." in synced.out
+    assert "Left to a run that covers it already: acme.jira.bbbbbbbb." in synced.out
 
 
 def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(synced: Command) -> None:
-    cover_elsewhere(synced, B)
+    cover_elsewhere(synced)
     synced.stand.write(
         "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 25 HOURS"
     )
 
     assert synced.sync() == 1
-    assert f"jira of acme ({B[:8]}) is stale" in synced.err
+    assert f"acme.jira.{B[:8]} is stale" in synced.err
 
 
 def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
@@ -383,7 +397,7 @@ def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "raw_groups"]
     with groups_withheld(synced) as asked:
         process = subprocess.Popen(
-            [*command, "-m", "truto_groups.definitions", "--partition", B],
+            [*command, "-m", "truto_groups.definitions", "--partition", f"acme.jira.{B[:8]}"],
             cwd=synced.project,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
@@ -438,7 +452,7 @@ def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Comm
         process.communicate()
         with open_instance(cwd=three.project) as instance:
             keys = instance.get_dynamic_partitions(PARTITIONS)
-            assert find_in_flight(instance, keys) == {A, B, C}
+            assert {*map(id_of, find_in_flight(instance, keys))} == {A, B, C}
 
     assert three.sync() == 0
     assert "3 accounts: 3 published." in three.out
@@ -652,7 +666,11 @@ def test_dagster_home_is_used_when_it_is_set(
 
     assert three.sync() == 0
     with dg.DagsterInstance.get() as instance:
-        assert instance.get_materialized_partitions(dg.AssetKey("groups")) == {A, B, C}
+        assert {*map(id_of, instance.get_materialized_partitions(dg.AssetKey("groups")))} == {
+            A,
+            B,
+            C,
+        }
     assert not (three.project / ".dagster").exists()
 
 

@@ -20,9 +20,10 @@ MARKUP = "[red]not red[/red] [link=http://evil]x[/link] :boom:"
 
 @pytest.fixture(name="known")
 def provide_known(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """An account that is stale, and one of a tenant who writes markup and escape sequences."""
+    """An account that is stale, and one whose label has markup and escape sequences."""
     stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    stand.put(B, groups_of(2), integration="jira", tenant_id=f"{MARKUP}\x1b[2J", status="broken")
+    label = {"label": f"{MARKUP}\x1b[2J"}
+    stand.put(B, groups_of(2), integration="jira", context=label, status="broken")
     stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
     stand.discover()
     stand.sync(A)
@@ -90,10 +91,10 @@ def test_in_a_terminal_nothing_is_wider_than_it_and_no_word_is_lost(
 
     assert max(map(len, shown.splitlines())) <= columns
     told = " ".join(shown.split())
-    assert "jira of [red]not red[/red] [link=http://evil]x[/link] :boom:\\x1b[2J" in told
+    assert "[red]not red[/red] [link=http://evil]x[/link] :boom:\\x1b[2J" in told
     assert "have the tenant reconnect the app" in told
     # What to do about an account stands below its name.
-    assert re.search(r"\n  okta of acme \(aaaaaaaa\): Look", shown)
+    assert re.search(r"\n  acme\.okta\.aaaaaaaa: Look", shown)
     assert ESCAPE not in shown
 
 
@@ -110,9 +111,9 @@ def test_colour_is_for_terminals_alone_and_only_where_it_is_wanted(known: Stand)
         check=True,
     )
     assert ESCAPE not in piped.stdout
-    (line,) = [line for line in piped.stdout.splitlines() if line.startswith(A)]
+    (line,) = [line for line in piped.stdout.splitlines() if "okta" in line and "(stale)" in line]
     assert line.split() == [
-        A,
+        "acme.okta.aaaaaaaa",
         "okta",
         "acme",
         "active",
@@ -128,7 +129,7 @@ def test_colour_is_for_terminals_alone_and_only_where_it_is_wanted(known: Stand)
 def test_markup_of_somebody_else_is_shown_as_it_stands(known: Stand) -> None:
     shown = run(known, "status", columns="200")
 
-    assert f"jira of {MARKUP}\\x1b[2J" in shown
+    assert f"({MARKUP}\\x1b[2J)" in shown
     assert "\x1b[2J" not in shown
 
 

@@ -22,6 +22,7 @@ from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups.sync.refresh import refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.stand import read_rows
 
 META = "meta"
 
@@ -72,6 +73,15 @@ class Project:
                 str(integrated_accounts.name), list(request.partition_keys)
             )
         return list(self.instance.get_dynamic_partitions(str(integrated_accounts.name)))
+
+    def key_of(self, account_id: str) -> str:
+        """The key of a known account."""
+        ((key,),) = read_rows(
+            self.database,
+            "SELECT partition_key FROM integrated_accounts WHERE id = $id",
+            id=account_id,
+        )
+        return key
 
     def refresh(self) -> dg.ExecuteInProcessResult:
         """Refresh all accounts in one run."""

@@ -29,6 +29,7 @@ from truto_groups_tests.defs.project import Project, open_project, shown_rows
 from truto_groups_tests.stand import (
     DATA_TABLES,
     GROUPS_PATH,
+    KEYS,
     A,
     B,
     C,
@@ -41,6 +42,7 @@ from truto_groups_tests.stand import (
 pytestmark = pytest.mark.long
 
 PARTITIONED = ("raw_groups", "groups", "group_type_breakdown")
+IDS = {key: account_id for account_id, key in KEYS.items()}
 CHECKS = {
     "groups_match_contract",
     "no_unaccepted_drift",
@@ -73,7 +75,9 @@ def materialized(result: dg.ExecuteInProcessResult) -> dict[str, list[str | None
     found: dict[str, list[str | None]] = {}
     for event in result.get_asset_materialization_events():
         one = event.step_materialization_data.materialization
-        found.setdefault(one.asset_key.to_user_string(), []).append(one.partition)
+        found.setdefault(one.asset_key.to_user_string(), []).append(
+            IDS.get(one.partition or "", one.partition)
+        )
     return found
 
 
@@ -81,7 +85,7 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str, key: str) -> dict
     (found,) = [
         event.step_materialization_data.materialization
         for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey(asset) and event.partition == key
+        if event.asset_key == dg.AssetKey(asset) and event.partition == KEYS.get(key, key)
     ]
     return {name: value.value for name, value in found.metadata.items()}
 
@@ -90,9 +94,12 @@ def statuses(project: Project, asset: str, *keys: str) -> dict[str, str]:
     definition = project.definitions.resolve_assets_def(asset)
     assert definition.partitions_def is not None
     found = project.instance.get_status_by_partition(
-        dg.AssetKey(asset), list(keys), definition.partitions_def
+        dg.AssetKey(asset), [KEYS.get(key, key) for key in keys], definition.partitions_def
     )
-    return {key: status.name if status else "MISSING" for key, status in (found or {}).items()}
+    return {
+        IDS.get(key, key): status.name if status else "MISSING"
+        for key, status in (found or {}).items()
+    }
 
 
 def failure_text(result: dg.ExecuteInProcessResult) -> str:
@@ -112,7 +119,7 @@ def select(project: Project, *assets: str, key: str | None = None) -> dg.Execute
     return project.run(
         "refresh_groups",
         asset_selection=[dg.AssetKey(asset) for asset in assets],
-        partition_key=key,
+        partition_key=None if key is None else KEYS[key],
     )
 
 
@@ -125,17 +132,18 @@ def test_a_run_over_many_accounts_records_each_as_a_partition_with_its_own_metad
 ) -> None:
     put(project, A, groups_of(3), tenant_id="acme")
     put(project, B, [], integration="gitlab", tenant_id="globex")
+    other = f"globex.gitlab.{B[:8]}"
     project.discover()
     result = project.refresh()
     assert result.success
     found = materialized(result)
     assert {asset: sorted(map(str, keys)) for asset, keys in found.items()} == {
-        **{asset: [A, B] for asset in PARTITIONED},
+        **{asset: [A, other] for asset in PARTITIONED},
         "group_changes": ["None"],
     }
     for asset in PARTITIONED:
-        assert set(statuses(project, asset, A, B).values()) == {"MATERIALIZED"}
-    one, two = (metadata_of(result, "raw_groups", key) for key in (A, B))
+        assert set(statuses(project, asset, A, other).values()) == {"MATERIALIZED"}
+    one, two = (metadata_of(result, "raw_groups", key) for key in (A, other))
     assert (one["integration"], one["tenant_id"]) == ("okta", "acme")
     assert (two["integration"], two["tenant_id"]) == ("gitlab", "globex")
     assert (one["dagster/partition_row_count"], two["dagster/partition_row_count"]) == (3, 0)
@@ -145,7 +153,7 @@ def test_a_run_over_many_accounts_records_each_as_a_partition_with_its_own_metad
     preview = next(
         event.step_materialization_data.materialization.metadata["preview"]
         for event in result.get_asset_materialization_events()
-        if event.asset_key == dg.AssetKey("groups") and event.partition == A
+        if event.asset_key == dg.AssetKey("groups") and event.partition == KEYS[A]
     )
     assert [row["name"] for row in shown_rows(preview)] == ["Group 0", "Group 1", "Group 2"]
 
@@ -173,7 +181,7 @@ def test_no_value_that_a_private_account_sent_is_in_any_event(
 
 def test_one_account_in_one_run_leaves_the_others_alone(project: Project) -> None:
     connect(project, A, B)
-    result = project.run("refresh_groups", partition_key=B)
+    result = project.run("refresh_groups", partition_key=KEYS[B])
     assert result.success
     assert materialized(result)["groups"] == [B]
     assert requests_for_groups(project) == [B]
@@ -182,7 +190,7 @@ def test_one_account_in_one_run_leaves_the_others_alone(project: Project) -> Non
 
 def test_a_run_over_a_range_covers_its_accounts_and_no_other(project: Project) -> None:
     connect(project, A, B, C)
-    assert project.run("refresh_groups", tags=range_tags(A, B)).success
+    assert project.run("refresh_groups", tags=range_tags(KEYS[A], KEYS[B])).success
     assert set(requests_for_groups(project)) == {A, B}
 
 
@@ -207,8 +215,8 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
         }
     text = failure_text(result)
     assert "Not published: 2 integrated accounts." in text
-    assert f"- {B}: " in text
-    assert f"- {C}: " in text
+    assert f"- {KEYS[B]}: " in text
+    assert f"- {KEYS[C]}: " in text
     assert "Resource is gone" in text
     assert "held_back_groups" in text
     assert A not in text
@@ -263,12 +271,12 @@ def hold_back_account(project: Project, key: str) -> None:
 def test_the_checks_stay_shown_after_one_account_s_run_failed(project: Project, spoil: Any) -> None:
     """The newest materialization of the asset is another account's."""
     connect(project, A, B)
-    project.run("refresh_groups", partition_key=A)
-    project.run("refresh_groups", partition_key=B)
+    project.run("refresh_groups", partition_key=KEYS[A])
+    project.run("refresh_groups", partition_key=KEYS[B])
     assert set(shown_checks(project)) == CHECKS
 
     spoil(project, A)
-    assert not project.run("refresh_groups", partition_key=A).success
+    assert not project.run("refresh_groups", partition_key=KEYS[A]).success
 
     assert set(shown_checks(project)) == CHECKS
 
@@ -337,7 +345,7 @@ def test_materializing_only_the_breakdown_counts_groups_anew_and_sends_no_reques
     result = project.run(
         "refresh_groups",
         asset_selection=[dg.AssetKey("group_type_breakdown")],
-        tags=range_tags(A, B),
+        tags=range_tags(KEYS[A], KEYS[B]),
     )
     assert result.success
     assert project.server.requests == ()
@@ -359,7 +367,9 @@ def test_group_changes_alone_need_no_partition_and_no_request(project: Project) 
     assert read_data(project.database) == before
 
 
-@pytest.mark.parametrize("tags", [{}, range_tags(B, A)], ids=["no partition", "an empty range"])
+@pytest.mark.parametrize(
+    "tags", [{}, range_tags(KEYS[B], KEYS[A])], ids=["no partition", "an empty range"]
+)
 def test_a_run_over_no_account_fails_and_says_how_to_name_one(
     project: Project, tags: dict[str, str]
 ) -> None:
@@ -406,7 +416,7 @@ def stale_causes(project: Project, *keys: str) -> dict[str, list[str]]:
     found = {
         f"{asset} {key}": [
             f"{cause.reason}: {cause.dependency_asset_key}"
-            for cause in resolver.get_stale_causes(dg.AssetKey(asset), key)
+            for cause in resolver.get_stale_causes(dg.AssetKey(asset), KEYS[key])
         ]
         for asset in PARTITIONED
         for key in keys
@@ -444,7 +454,7 @@ def test_an_account_that_cannot_be_synced_is_passed_over_and_shows_as_it_did(
     project: Project,
 ) -> None:
     connect(project, A, B, C)
-    project.run("refresh_groups", partition_key=A)
+    project.run("refresh_groups", partition_key=KEYS[A])
     put(project, B, groups_of(3), status="needs_reauth", last_error="Revoked")
     project.discover()
     project.server.forget_requests()
@@ -560,7 +570,7 @@ def test_an_answer_that_was_skipped_shows_nothing_of_itself(project: Project) ->
     events = [
         event.step_materialization_data.materialization
         for event in result.get_asset_materialization_events()
-        if event.partition == A
+        if event.partition == KEYS[A]
     ]
     assert len(events) == len(PARTITIONED)
     assert not [event for event in events if "dagster/data_version" in (event.tags or {})]
@@ -580,8 +590,9 @@ def test_an_answer_that_a_held_back_one_overtook_turns_no_red_partition_green(
     assert not result.success
     assert materialized(result)["groups"] == [B]
     assert statuses(project, "groups", A, B) == {A: "FAILED", B: "MATERIALIZED"}
-    assert f"- {A}: Run newer asked later, and its newer answer was held back." in failure_text(
-        result
+    assert (
+        f"- {KEYS[A]}: Run newer asked later, and its newer answer was held back."
+        in failure_text(result)
     )
 
 
@@ -682,7 +693,7 @@ def test_cancelling_a_run_keeps_what_was_published_touches_nothing_else_and_ends
     project.server.intercept = intercept
     home, _ = open_home(project, A, B, C)
     process = start_materialization(
-        project, home, "--select", "raw_groups", "--partition-range", f"{A}...{C}"
+        project, home, "--select", "raw_groups", "--partition-range", f"{KEYS[A]}...{KEYS[C]}"
     )
     try:
         deadline = time.monotonic() + 60
@@ -723,7 +734,7 @@ def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
     assert one.exit_code == 0, one.output
     assert {row["integrated_account_id"] for row in project.table("groups")} == {B}
     many = start_materialization(
-        project, home, "--select", "raw_groups", "--partition-range", f"{A}...{C}"
+        project, home, "--select", "raw_groups", "--partition-range", f"{KEYS[A]}...{KEYS[C]}"
     )
     assert "RUN_SUCCESS" in many.communicate(timeout=90)[0]
     assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}

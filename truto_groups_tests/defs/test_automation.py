@@ -36,7 +36,7 @@ from truto_groups.errors import (
 )
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C, D
+from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C, D, id_of
 
 pytestmark = pytest.mark.long
 
@@ -54,8 +54,8 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def ranges_of(found: Any) -> list[tuple[str, str]]:
     return [
         (
-            request.tags["dagster/asset_partition_range_start"],
-            request.tags["dagster/asset_partition_range_end"],
+            id_of(request.tags["dagster/asset_partition_range_start"]),
+            id_of(request.tags["dagster/asset_partition_range_end"]),
         )
         for request in found.run_requests
     ]
@@ -74,12 +74,18 @@ def tick(project: Project) -> list[tuple[str, str]]:
 
 
 def keys_of(project: Project) -> list[str]:
-    return list(project.instance.get_dynamic_partitions(PARTITIONS))
+    return [id_of(key) for key in project.instance.get_dynamic_partitions(PARTITIONS)]
+
+
+def in_flight(project: Project) -> set[str]:
+    keys = project.instance.get_dynamic_partitions(PARTITIONS)
+    return {id_of(key) for key in find_in_flight(project.instance, keys)}
 
 
 def run_all(project: Project, ranges: list[tuple[str, str]]) -> None:
     for first, last in ranges:
-        project.run("refresh_groups", tags=range_tags(first, last))
+        tags = range_tags(project.key_of(first), project.key_of(last))
+        project.run("refresh_groups", tags=tags)
 
 
 def accounts(project: Project) -> dict[str, dict[str, Any]]:
@@ -262,9 +268,9 @@ def test_an_account_in_flight_is_not_requested_again(project: Project) -> None:
         put(project, key)
     assert tick(project) == [(A, C)]
     assert tick(project) == [(A, C)]  # nothing was started yet
-    project.create("refresh_groups", tags=range_tags(A, B))
+    project.create("refresh_groups", tags=range_tags(KEYS[A], KEYS[B]))
     assert tick(project) == [(C, C)]
-    one = project.create("refresh_groups", tags={"dagster/partition": C})
+    one = project.create("refresh_groups", tags={"dagster/partition": KEYS[C]})
     assert tick(project) == []
     project.instance.report_run_failed(one)
     assert tick(project) == [(C, C)]
@@ -312,12 +318,12 @@ def test_a_run_that_was_killed_while_it_refreshed_is_ended_by_the_next_tick(
     with started_run(project, A) as run:
         tick(project)
         assert status_of(project, run) is dg.DagsterRunStatus.STARTED
-        assert find_in_flight(project.instance, keys_of(project)) == {A}
+        assert in_flight(project) == {A}
 
     tick(project)
 
     assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
-    assert find_in_flight(project.instance, keys_of(project)) == set()
+    assert in_flight(project) == set()
 
 
 def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trace_is_not(
@@ -341,7 +347,7 @@ def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trac
 
     assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
     assert status_of(project, unknown) is dg.DagsterRunStatus.STARTED
-    assert find_in_flight(project.instance, keys_of(project)) == {B}
+    assert in_flight(project) == {B}
 
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "not watched"])
@@ -410,8 +416,8 @@ def test_a_requested_backfill_covers_its_accounts(project: Project) -> None:
     for key in (A, B, C):
         put(project, key)
     tick(project)
-    add_backfill(project, A, C)
-    assert find_in_flight(project.instance, keys_of(project)) == {A, C}
+    add_backfill(project, KEYS[A], KEYS[C])
+    assert in_flight(project) == {A, C}
     assert tick(project) == [(B, B)]
 
 
@@ -424,14 +430,14 @@ def test_a_run_of_other_assets_covers_no_account(project: Project) -> None:
                 job_name="__ASSET_JOB",
                 status=dg.DagsterRunStatus.STARTED,
                 asset_selection=frozenset([dg.AssetKey(asset)]),
-                tags=range_tags(A, A),
+                tags=range_tags(KEYS[A], KEYS[A]),
             )
         )
 
     add_run("group_overview")
-    assert find_in_flight(project.instance, keys_of(project)) == set()
+    assert in_flight(project) == set()
     add_run("groups")
-    assert find_in_flight(project.instance, keys_of(project)) == {A}
+    assert in_flight(project) == {A}
 
 
 def add_backfill(project: Project, *keys: str) -> None:
@@ -521,7 +527,7 @@ def test_an_account_in_flight_is_not_removed(project: Project) -> None:
     project.server.remove_account(B)
     tick(project)
     age(project, "gone_at", "8 DAY", B)
-    run = project.create("refresh_groups", tags=range_tags(A, C))
+    run = project.create("refresh_groups", tags=range_tags(KEYS[A], KEYS[C]))
     tick(project)
     assert keys_of(project) == [A, B, C]
     assert B in accounts(project)
@@ -674,7 +680,7 @@ def test_the_schedule_leaves_out_what_is_in_flight(project: Project) -> None:
     settled(project, A, B, C)
     for key in (A, B, C):
         age(project, "last_confirmed_at", "7 HOUR", key)
-    project.create("refresh_groups", tags=range_tags(B, B))
+    project.create("refresh_groups", tags=range_tags(KEYS[B], KEYS[B]))
     assert schedule(project) == [(A, A), (C, C)]
 
 

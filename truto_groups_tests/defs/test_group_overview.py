@@ -25,7 +25,7 @@ SENSOR = "refresh_overview"
 @pytest.fixture(name="project")
 def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     with open_project(tmp_path, monkeypatch) as project:
-        put(project, A, "okta", tenant_id="acme|corp")
+        put(project, A, "okta", tenant_id="acme|corp", context={"label": "EU|1"})
         put(project, B, "gitlab")
         put(project, C, "slack", status="needs_reauth")
         project.discover()
@@ -62,7 +62,7 @@ def test_the_picture_shows_types_accounts_and_how_they_stand(project: Project) -
         for row in shown_rows(event.metadata["accounts_by_state"].value)
     }
     assert standings == {"published": 2, "not active (needs_reauth)": 1}
-    assert A in section(text, "Largest accounts")
+    assert "acme-corp.okta.aaaaaaaa" in section(text, "Largest accounts")
     assert "Nothing changed" in section(text, "Changed")
     assert "(0)" in text
 
@@ -84,7 +84,7 @@ def test_the_chart_is_a_picture_that_says_what_it_shows(project: Project) -> Non
 def test_what_a_customer_is_called_cannot_break_a_table(project: Project) -> None:
     project.refresh()
 
-    assert "acme\\|corp" in section(text_of(draw(project)), "Largest accounts")
+    assert "aaaaaaaa (EU\\|1) |" in section(text_of(draw(project)), "Largest accounts")
 
 
 def test_changes_stale_and_held_back_accounts_are_named(project: Project) -> None:
@@ -106,9 +106,9 @@ def test_changes_stale_and_held_back_accounts_are_named(project: Project) -> Non
     event = draw(project)
 
     text = text_of(event)
-    assert "| okta | acme\\|corp | " + A + " | 0 | 2 | 0 |" in section(text, "Changed")
-    assert A in section(text, "Stale")
-    assert B not in section(text, "Stale")
+    assert "| acme-corp.okta.aaaaaaaa | 0 | 2 | 0 |" in section(text, "Changed")
+    assert "acme-corp.okta.aaaaaaaa" in section(text, "Stale")
+    assert "bbbbbbbb" not in section(text, "Stale")
     assert "Too few groups." in section(text, "Held back")
     assert event.metadata["accounts_stale"].value == 1
     assert event.metadata["accounts_held_back"].value == 1

@@ -19,12 +19,9 @@ import pytest
 from truto_groups.report.delivery import MAX_TRIES
 from truto_groups.truto import post_json
 from truto_groups_tests.defs.project import Project, open_project, put
+from truto_groups_tests.stand import A, B, C
 
 pytestmark = pytest.mark.long
-
-A = "aaaaaaaa-0000-4000-8000-000000000001"
-B = "bbbbbbbb-0000-4000-8000-000000000002"
-C = "cccccccc-0000-4000-8000-000000000003"
 
 FAILURES = "report_failures"
 CHECKS = "report_check_changes"
@@ -148,7 +145,7 @@ def test_a_failed_run_is_told_once_with_its_accounts_and_advice(
     assert message["event"] == "run_failed"
     assert (message["run_id"], message["job"]) == (run.run_id, "refresh_groups")
     assert told_accounts(message) == {A: "400. Give the parameter.", B: "503 again and again."}
-    assert A in message["text"]
+    assert posting.key_of(A) in message["text"]
     assert "Give the parameter." in message["text"]
 
 
@@ -348,7 +345,7 @@ def test_a_check_is_told_when_it_turns_and_never_twice(posting: Project, webhook
         "error",
         "passed",
     )
-    assert A in told["ids_are_unique"]["text"]
+    assert posting.key_of(A) in told["ids_are_unique"]["text"]
     assert len(webhook.messages) == 2
 
     posting.run("evaluate_checks")  # still red

@@ -29,7 +29,7 @@ from truto_groups_tests.defs.served import (
     wait_for_webserver,
     write_home,
 )
-from truto_groups_tests.stand import GROUPS_PATH, A, B, C
+from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C
 
 pytestmark = pytest.mark.long
 
@@ -55,7 +55,7 @@ def judge_once(project: Project) -> None:
     project.discover()
     assert project.refresh().success
     hold_back(project, A)
-    assert not project.run("refresh_groups", partition_key=A).success
+    assert not project.run("refresh_groups", partition_key=KEYS[A]).success
 
 
 def find_states(project: Project) -> dict[str, str | None]:
@@ -76,7 +76,7 @@ def find_states(project: Project) -> dict[str, str | None]:
 @pytest.mark.parametrize(
     ("job", "tags"),
     [
-        ("refresh_groups", range_tags(A, C)),
+        ("refresh_groups", range_tags(KEYS[A], KEYS[C])),
         ("evaluate_checks", {}),
         ("check_freshness", {}),
         ("refresh_contracts", {}),
@@ -121,7 +121,9 @@ def test_what_another_run_materializes_hides_no_verdict(project: Project) -> Non
     before = find_states(project)
 
     for asset in (GROUPS, BREAKDOWN):
-        project.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=B))
+        project.instance.report_runless_asset_event(
+            dg.AssetMaterialization(asset, partition=KEYS[B])
+        )
 
     assert find_states(project) == before
 
@@ -132,13 +134,13 @@ def test_the_verdict_of_the_run_that_ended_last_is_shown(project: Project) -> No
     def intercept(request: Request) -> Response | None:
         if request.path == GROUPS_PATH and request.integrated_account_id == A:
             project.server.intercept = None
-            project.run("refresh_groups", partition_key=B)
+            project.run("refresh_groups", partition_key=KEYS[B])
             put(project, A)
         return None
 
     project.server.intercept = intercept
 
-    project.run("refresh_groups", partition_key=A)
+    project.run("refresh_groups", partition_key=KEYS[A])
 
     assert find_states(project)["groups_match_contract"] == "SUCCEEDED"
 
@@ -322,16 +324,19 @@ def test_a_verdict_is_on_the_page_while_runs_wait_overlap_fail_and_are_cancelled
 
         server.intercept = intercept
         unstarted = [
-            ui.launch("refresh_groups", tags=range_tags(A, C)),
+            ui.launch("refresh_groups", tags=range_tags(KEYS[A], KEYS[C])),
             ui.launch("evaluate_checks"),
             ui.execute("every_account_is_fresh"),
         ]
-        runs = [ui.materialize("raw_groups", "groups", tags=range_tags(key, key)) for key in (A, B)]
-        hanging = ui.launch("refresh_groups", tags=range_tags(C, C))
+        runs = [
+            ui.materialize("raw_groups", "groups", tags=range_tags(KEYS[key], KEYS[key]))
+            for key in (A, B)
+        ]
+        hanging = ui.launch("refresh_groups", tags=range_tags(KEYS[C], KEYS[C]))
         page.look_again(3)
         for run_id in unstarted:
             ui.terminate(run_id)
-        backfill = ui.backfill(B)
+        backfill = ui.backfill(KEYS[B])
         daemon = stack.enter_context(
             running(str(BIN / "dagster-daemon"), "run", *WORKSPACE, folder=tmp_path)
         )

@@ -1,6 +1,5 @@
 """What holds for one account once defaults, integration and account are laid over each other."""
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -88,12 +87,15 @@ def test_the_file_may_name_an_account_by_its_partition_key(tmp_path: Path) -> No
     text = (
         f"accounts:\n  acme.okta.aaaaaaaa: {{skip: true, max_pages: 5}}\n  {A}: {{max_pages: 6}}\n"
     )
-    settings = replace(read(tmp_path, text), partition_keys={A: "acme.okta.aaaaaaaa"})
+    settings = read(tmp_path, text)
 
-    one = settings.for_account(A, "okta")
+    one = settings.for_account(A, "okta", partition_key="acme.okta.aaaaaaaa")
     assert (one.skip, one.max_pages) == (True, 6)
     assert settings.for_account("other", "okta").skip is False
-    assert find_unused_settings(settings, account_ids={A}, integrations=()) == []
+    assert (
+        find_unused_settings(settings, account_names={A, "acme.okta.aaaaaaaa"}, integrations=())
+        == []
+    )
 
 
 def test_an_integration_is_found_in_whatever_case(tmp_path: Path) -> None:

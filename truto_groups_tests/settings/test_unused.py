@@ -12,14 +12,14 @@ STRANGER = "0b1c2d3e-4f50-4617-8283-94a5b6c7d8e9"
 def find(path: Path, text: str) -> list[str]:
     path.write_text(text)
     return find_unused_settings(
-        read_settings(path), account_ids={KNOWN}, integrations={"asana", "okta", "gitlab"}
+        read_settings(path), account_names={KNOWN}, integrations={"asana", "okta", "gitlab"}
     )
 
 
 def test_what_applies_to_a_known_account_is_no_stray(tmp_path: Path) -> None:
     text = f"integrations:\n  Okta: {{skip: true}}\naccounts:\n  {KNOWN}: {{skip: true}}\n"
     assert find(tmp_path / "s.yaml", text) == []
-    assert find_unused_settings(Settings(), account_ids=(), integrations=()) == []
+    assert find_unused_settings(Settings(), account_names=(), integrations=()) == []
 
 
 def test_an_unknown_key_is_told_with_its_line_and_what_may_be_meant(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ class World:
     def discover(self, session: Session) -> None:
         """List the accounts, as the sensor does."""
         found = discover_accounts(
-            session, partition_keys=self.keys, in_flight=self.keys, run_id="discovery"
+            session, partition_keys=[], in_flight=(), run_id="discovery", is_removing=False
         )
         self.note(f"listed {found.listed_count}")
 

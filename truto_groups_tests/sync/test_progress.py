@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from truto_groups.accounts.model import KnownAccount
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.truto import GroupsRequest
@@ -17,25 +16,13 @@ from truto_groups.truto.walk_results import (
     prove_landed,
     seal_walk,
 )
-from truto_groups_tests.stand import A, B
+from truto_groups_tests.stand import A, B, known_account
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def plan(key: str) -> PlannedSync:
-    account = KnownAccount(
-        id=key,
-        integration="okta",
-        tenant_id=None,
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=NOW,
-        listed_at=NOW,
-    )
+    account = known_account(key)
     return PlannedSync(account, AccountSettings(), GroupsRequest(key, "okta"))
 
 

@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truto_groups.accounts.model import KnownAccount
 from truto_groups.report.overview import Overview, render_overview
 from truto_groups.text.logs import get_logger
 from truto_groups.text.secrecy import hide
 from truto_groups.text.visible import show, show_in_cell, show_in_markdown, show_lines
-from truto_groups_tests.stand import START, A
+from truto_groups_tests.stand import START, A, known_account
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 DANGEROUS = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -54,24 +53,11 @@ def test_in_markdown_every_sign_of_its_own_is_escaped(text: str) -> None:
 
 def test_a_name_makes_no_link_image_cell_code_or_html_in_the_overview() -> None:
     name = "![x](http://evil) | `code` <b>\n# title\u202e"
-    account = KnownAccount(
-        id=A,
-        integration="okta",
-        tenant_id=name,
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=None,
-        updated_at=None,
-        first_listed_at=START,
-        listed_at=START,
-        group_count=3,
-    )
+    account = known_account(A, partition_key="acme.okta.1", label=name, group_count=3)
     overview = Overview([account], frozenset(), types=[], changes=[], stale=[], now=START)
 
     shown = "\\!\\[x\\](http://evil) \\| \\`code\\` \\<b\\> \\# title\\\\u202e"
-    assert f"| okta | {shown} | " in render_overview(overview)
+    assert f"| acme.okta.1 ({shown}) | " in render_overview(overview)
 
 
 def test_a_log_line_has_no_secret_and_no_control_character(

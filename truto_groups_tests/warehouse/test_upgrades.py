@@ -49,7 +49,16 @@ def make_older(location: str, schema: Path = OLDER[0]) -> None:
             connection.execute(part)
         for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
             fill(connection, name)
+        if (version := version_of(schema)) > 1:
+            connection.execute(
+                "INSERT INTO database_properties VALUES ('schema_version', $version)",
+                {"version": str(version)},
+            )
         connection.execute("USE memory; DETACH old")
+
+
+def version_of(schema: Path) -> int:
+    return int(schema.stem.removeprefix("schema_"))
 
 
 def fill(connection: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -134,7 +143,30 @@ def test_an_earlier_version_is_brought_forward_with_every_row(
         write(Database(database.location))
 
     (told,) = caplog.messages
-    assert f"from version 1 of its tables to version {SCHEMA_VERSION}" in told
+    assert f"from version {version_of(schema)} of its tables to version {SCHEMA_VERSION}" in told
+    after = read_all(database.location)
+    for table, rows in before.items():
+        kept = {"outcome"} if table == "account_syncs" else set[str]()
+        names = [name for name in rows[0] if name not in kept]
+        extra = {"schema_version", "last_published_at"}
+        found = [row for row in after[table] if row.get("name") not in extra]
+        found = [{name: row[name] for name in names} for row in found]
+        expected = [row for row in rows if row.get("name") not in extra]
+        expected = [{name: row[name] for name in names} for row in expected]
+        assert sorted(found, key=str) == sorted(expected, key=str), table
+    new = Database(str(tmp_path / "new.duckdb"))
+    write(new)
+    assert read_layout_of(database.location) == read_layout_of(new.location)
+
+
+def test_attempts_of_version_1_are_counted_and_the_killed_ones_are_interrupted(
+    database: Database,
+) -> None:
+    make_older(database.location)
+    before = read_all(database.location)
+
+    write(database)
+
     after = read_all(database.location)
     syncs = {row["run_id"]: row for row in after["account_syncs"]}
     was = {row["run_id"]: row for row in before["account_syncs"]}
@@ -150,17 +182,34 @@ def test_an_earlier_version_is_brought_forward_with_every_row(
         "running",
         "held_back",
     ]
-    for table, rows in before.items():
-        kept = {"outcome"} if table == "account_syncs" else set[str]()
-        names = [name for name in rows[0] if name not in kept]
-        found = [{name: row[name] for name in names} for row in after[table]]
-        expected = [{name: row[name] for name in names} for row in rows]
-        extra = {"schema_version", "last_published_at"}
-        found = [row for row in found if row.get("name") not in extra]
-        assert sorted(found, key=str) == sorted(expected, key=str), table
-    new = Database(str(tmp_path / "new.duckdb"))
-    write(new)
-    assert read_layout_of(database.location) == read_layout_of(new.location)
+
+
+def test_accounts_of_version_2_get_their_keys_and_a_shared_one_more_digits(
+    database: Database,
+) -> None:
+    make_older(database.location, HERE / "schema_2.sql")
+    with duckdb.connect(database.location) as connection:
+        connection.execute("DELETE FROM integrated_accounts")
+        for number, (tenant, account_id) in enumerate([("acme", A), ("Ä cme", B), ("acme", B)]):
+            connection.execute(
+                "INSERT INTO integrated_accounts BY NAME SELECT $id AS id, 'okta' AS integration, "
+                "$tenant AS tenant_id, 'active' AS status, $at AS first_listed_at, "
+                "$at AS listed_at",
+                {
+                    "id": account_id[:8] + f"-{number}" + account_id[8:],
+                    "tenant": tenant,
+                    "at": START - timedelta(days=number),
+                },
+            )
+        connection.execute(
+            "UPDATE integrated_accounts SET id = replace(id, 'bbbbbbbb', 'aaaaaaaa') "
+            "WHERE tenant_id = 'acme'"
+        )
+
+    write(database)
+
+    rows = read_rows(database, "SELECT partition_key FROM integrated_accounts ORDER BY listed_at")
+    assert rows == [("acme.okta.aaaaaaaa",), ("cme.okta.bbbbbbbb",), ("acme.okta.aaaaaaaa0",)]
 
 
 def test_a_publication_comes_after_all_those_of_before_the_upgrade(database: Database) -> None:
@@ -263,7 +312,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
         connection.execute("DROP TABLE account_state")
     before = read_all(database.location)
     for refused in (write, lambda one: read_rows(one, "SELECT 1"), Database.open_copy):
-        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 2") as caught:
+        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 3") as caught:
             refused(Database(database.location))
         assert "Install the truto-groups that wrote it" in caught.value.advice
     assert read_all(database.location) == before

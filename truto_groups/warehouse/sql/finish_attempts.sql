@@ -10,7 +10,15 @@ SET
     byte_count = a.byte_count,
     digest = a.digest,
     error_kind = a.error_kind,
-    error = a.error
+    -- Whoever reads it knows the account by its key.
+    error = coalesce(
+        replace(
+            a.error,
+            a.integrated_account_id,
+            (SELECT partition_key FROM integrated_accounts WHERE id = a.integrated_account_id)
+        ),
+        a.error
+    )
 FROM (
     SELECT
         unnest($integrated_account_id::VARCHAR[]) AS integrated_account_id,

@@ -4,6 +4,7 @@ SELECT
     unnest($integration::VARCHAR[]) AS integration,
     unnest($status::VARCHAR[]) AS status,
     unnest($tenant_id::VARCHAR[]) AS tenant_id,
+    unnest($label::VARCHAR[]) AS label,
     unnest($is_sandbox::BOOLEAN[]) AS is_sandbox,
     unnest($last_error::VARCHAR[]) AS last_error,
     unnest($created_at::TIMESTAMPTZ[]) AS created_at,

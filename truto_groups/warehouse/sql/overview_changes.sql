@@ -1,6 +1,7 @@
 -- What changed since an instant, by account; the latest change first.
 SELECT
     c.integrated_account_id,
+    coalesce(k.partition_key, c.integrated_account_id) AS partition_key,
     coalesce(k.integration, 'unknown') AS integration,
     k.tenant_id,
     count(*) FILTER (c.change = 'added') AS added,

@@ -26,8 +26,10 @@ confirmations AS (
 )
 SELECT
     k.id,
+    k.partition_key,
     k.integration,
     k.tenant_id,
+    k.label,
     k.status,
     k.supports_groups,
     k.is_sandbox,

@@ -19,6 +19,8 @@ WITH attempts AS (
 )
 SELECT
     a.integrated_account_id,
+    coalesce(k.partition_key, a.integrated_account_id) AS partition_key,
+    k.label,
     coalesce(k.integration, 'unknown') AS integration,
     k.tenant_id,
     a.outcome,

@@ -1,6 +1,8 @@
 -- What a run did with each account that it tried, and what changed in it.
 SELECT
     s.integrated_account_id,
+    coalesce(k.partition_key, s.integrated_account_id) AS partition_key,
+    k.label,
     coalesce(k.integration, 'unknown') AS integration,
     k.tenant_id,
     s.outcome,

@@ -13,6 +13,8 @@ WITH last_audits AS (
         s.findings,
         s.volume,
         s.volume_reason,
+        k.partition_key,
+        k.label,
         k.integration,
         k.tenant_id
     FROM account_shapes AS s
@@ -59,6 +61,8 @@ compared AS (
 )
 SELECT
     a.integrated_account_id,
+    a.partition_key,
+    a.label,
     a.integration,
     a.tenant_id,
     a.run_id,

@@ -27,6 +27,7 @@ UPDATE integrated_accounts AS k
 SET
     integration = l.integration,
     tenant_id = l.tenant_id,
+    label = l.label,
     status = l.status,
     is_sandbox = l.is_sandbox,
     last_error = l.last_error,
@@ -42,6 +43,7 @@ SELECT
     id,
     integration,
     tenant_id,
+    label,
     status,
     is_sandbox,
     last_error,
