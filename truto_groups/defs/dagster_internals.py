@@ -77,10 +77,15 @@ def tell_failures_in_words(log: dg.DagsterLogManager) -> None:
 
 def _tell_in_words(record: logging.LogRecord) -> bool:
     event = get_log_record_event(record) if has_log_record_event(record) else None
-    told = event.step_failure_data.user_failure_data if event and event.is_step_failure else None
-    if told is not None and told.description:
-        head = str(record.msg).partition("\n")[0]
-        record.msg = f"{head}\n{told.description}"
+    failed = event
+    if event is not None and event.event_type is dg.DagsterEventType.RUN_FAILURE:
+        # Dagster tells the step's failure a second time, stack and all.
+        failed = event.job_failure_data.first_step_failure_event
+    if failed is not None and failed.is_step_failure:
+        told = failed.step_failure_data.user_failure_data
+        if told is not None and told.description:
+            head = str(record.msg).partition("\n")[0]
+            record.msg = f"{head}\n{told.description}" if failed is event else head
     return True
 
 
