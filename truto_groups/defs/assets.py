@@ -16,7 +16,7 @@ import dagster as dg
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
-from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, tell_failures_in_words
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
@@ -164,7 +164,6 @@ def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
     """Fetch, replay or rebuild what was selected, then evaluate the selected checks."""
-    tell_failures_in_words(context.log)
     tally = _Tally(RunProgress(heard=HumanPace(context.log.info)))
     problem: TrutoGroupsError | None = None
     session: Session | None = None

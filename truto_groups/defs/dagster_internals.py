@@ -4,7 +4,6 @@ Nothing else names ``dagster._…`` or an undocumented method, so that a release
 here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.log_manager import get_log_record_event, has_log_record_event
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -63,30 +61,6 @@ def leave_verdict_in_sight(event: dg.DagsterEvent) -> dg.DagsterEvent:
         event_type_value=dg.DagsterEventType.ENGINE_EVENT.value,
         event_specific_data=EngineEventData(),
     )
-
-
-def tell_failures_in_words(log: dg.DagsterLogManager) -> None:
-    """Let the terminal show a failure that a step tells by dg.Failure without where it was raised.
-
-    The run's own log in the UI keeps what Dagster keeps. Dagster prints an exception's stack
-    whatever it is, and lets nobody choose the logger of a run but by the run's configuration.
-    """
-    for console in log._dagster_handler._loggers:  # pyright: ignore[reportPrivateUsage]
-        console.addFilter(_tell_in_words)
-
-
-def _tell_in_words(record: logging.LogRecord) -> bool:
-    event = get_log_record_event(record) if has_log_record_event(record) else None
-    failed = event
-    if event is not None and event.event_type is dg.DagsterEventType.RUN_FAILURE:
-        # Dagster tells the step's failure a second time, stack and all.
-        failed = event.job_failure_data.first_step_failure_event
-    if failed is not None and failed.is_step_failure:
-        told = failed.step_failure_data.user_failure_data
-        if told is not None and told.description:
-            head = str(record.msg).partition("\n")[0]
-            record.msg = f"{head}\n{told.description}" if failed is event else head
-    return True
 
 
 def target_newest(

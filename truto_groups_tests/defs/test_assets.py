@@ -760,18 +760,3 @@ def test_a_path_of_remote_data_that_meets_nothing_is_told(
     ]
     assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
     assert "no group has profile.nmae" in capfd.readouterr().err
-
-
-def test_a_failed_account_is_told_in_the_terminal_without_a_stack(
-    project: Project, capfd: pytest.CaptureFixture[str]
-) -> None:
-    connect(project, A, B)
-    fail_account(project, A)
-
-    assert not project.refresh().success
-
-    told = capfd.readouterr().err
-    assert "Resource is gone" in told
-    assert "Not published: 1 integrated account." in told
-    assert "Stack Trace" not in told
-    assert "Traceback" not in told
