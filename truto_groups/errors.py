@@ -9,6 +9,9 @@ becomes which exception is decided in truto/.
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
+    ├── UnknownNameError              an account, tenant, integration or type that is nobody's
+    ├── MissingPackageError           what hands rows over in that form is not installed
+    ├── ExportError                   a file cannot be written where it is wanted
     ├── UnforeseenError               of one account: what nobody thought of
     └── TrutoError                    what Truto said, or failed to say
         ├── DoubtfulListingError      an empty or broken listing makes nobody disappear
@@ -111,6 +114,24 @@ class AcceptanceRefusedError(TrutoGroupsError):
     """What a person wanted to accept cannot be, or is no longer what was shown. Nothing changed."""
 
     kind = "acceptance_refused"
+
+
+class UnknownNameError(TrutoGroupsError, LookupError):
+    """What was named is not there. Another name helps."""
+
+    kind = "unknown_name"
+
+
+class MissingPackageError(TrutoGroupsError, ImportError):
+    """An optional package is not installed. Installing it helps."""
+
+    kind = "missing_package"
+
+
+class ExportError(TrutoGroupsError):
+    """An export cannot be written where it is wanted. Another place helps."""
+
+    kind = "export"
 
 
 class UnforeseenError(TrutoGroupsError):

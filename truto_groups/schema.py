@@ -296,6 +296,38 @@ ACCEPTED_BASELINES = Table(
     ),
 )
 
+ACCOUNT_DRIFT = Table(
+    name="account_drift",
+    description="A view: one row per finding that stands against an account, neither accepted nor "
+    "gone, of every severity.",
+    key=("integrated_account_id", "kind", "path", "now"),
+    columns=(
+        _account_column(),
+        Column("partition_key", "VARCHAR", "How people and Dagster name the account.", True),
+        Column("integration", "VARCHAR", "The app's kind, as a slug.", True),
+        Column("tenant_id", "VARCHAR", "The customer who connected the app."),
+        Column("path", "VARCHAR", "Where in a group; null when it is the whole answer."),
+        Column("kind", "VARCHAR", "What changed: type_changed, field_gone, volume…", True),
+        Column(
+            "severity",
+            "VARCHAR",
+            "breaking (the account is held back), warning or information.",
+            True,
+        ),
+        Column("was", "VARCHAR", "What was accepted, in words; null: nothing."),
+        Column("now", "VARCHAR", "What came last, in words.", True),
+        Column("group_count", "BIGINT", "How many groups of that answer it concerns.", True),
+        Column(
+            "attributed_to",
+            "VARCHAR",
+            "vendor, truto_mapping, our_normalization, our_settings, whole_integration; null: it "
+            "cannot be told.",
+        ),
+        Column("since", "TIMESTAMPTZ", "Since when it stands without a break (UTC).", True),
+        Column("run_id", "VARCHAR", "The run that found it last.", True),
+    ),
+)
+
 DATABASE_PROPERTIES = Table(
     name="database_properties",
     description="What the database remembers of itself.",
@@ -353,3 +385,6 @@ TABLES = (
     INTEGRATION_CAPABILITIES,
 )
 """Every table, in the order in which they are made."""
+
+VIEWS = (ACCOUNT_DRIFT,)
+"""What is read like a table; made by the SQL file of its name."""

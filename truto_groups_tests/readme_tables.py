@@ -20,6 +20,7 @@ SHOWN = (
     schema.INTEGRATED_ACCOUNTS,
     schema.ACCOUNT_SYNCS,
     schema.INTEGRATION_CONTRACTS,
+    schema.ACCOUNT_DRIFT,
     schema.HELD_BACK_GROUPS,
     schema.ACCOUNT_SHAPES,
     schema.ACCEPTED_BASELINES,

@@ -8,13 +8,19 @@ import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from truto_groups import read, schema
-from truto_groups.errors import DatabaseError, SettingsError
-from truto_groups_tests.stand import A, B, Stand, group, groups_of, open_stand
+from truto_groups.errors import (
+    DatabaseError,
+    MissingPackageError,
+    SettingsError,
+    UnknownNameError,
+)
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
 
 @pytest.fixture(name="synced", scope="module")
@@ -23,11 +29,36 @@ def provide_synced(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     with open_stand(tmp_path_factory.mktemp("synced")) as stand:
         first, second = [group(0), group(1), group(2)], [group(0), group(1, "Renamed"), group(3)]
         stand.put(A, first, second, integration="okta", tenant_id="acme")
-        stand.put(B, [], integration="slack")
+        stand.put(B, [], integration="slack", tenant_id="globex")
         stand.discover()
         stand.sync(A, B)
         stand.pass_time(days=1)
         stand.sync(A, run_id="second")
+    return stand
+
+
+@pytest.fixture(name="later", scope="module")
+def provide_later(synced: Stand, tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """The same some hours later: a group of Slack, other types, and types that drifted."""
+    with open_stand(tmp_path_factory.mktemp("later")) as stand:
+        stand.go_on_from(synced)
+        stand.pass_time(hours=1)
+        squad = group(5, "Squad", group_type="squad")
+        teams = [group(0), group(1, "Renamed"), group(3), squad]
+        stand.put(A, teams, integration="okta", tenant_id="acme")
+        sales = group(1, "Sales", group_type="department")
+        stand.put(B, [sales], integration="slack", tenant_id="globex")
+        stand.sync(A, B, run_id="third")
+        return stand
+
+
+@pytest.fixture(name="mixed")
+def provide_mixed(stand: Stand, later: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """The same in a database of the test's own."""
+    stand.go_on_from(later)
+    for account in later.server.accounts:
+        stand.server.put_account(account)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
     return stand
 
 
@@ -47,6 +78,9 @@ TABLES = {
     schema.INTEGRATED_ACCOUNTS: read.integrated_accounts,
     schema.INTEGRATION_CONTRACTS: read.integration_contracts,
     schema.ACCOUNT_SYNCS: read.account_syncs,
+    schema.HELD_BACK_GROUPS: read.held_back,
+    schema.ACCOUNT_DRIFT: read.drift,
+    schema.ACCEPTED_BASELINES: read.accepted,
 }
 
 
@@ -183,3 +217,221 @@ def test_the_dotenv_of_the_project_names_the_database(
     monkeypatch.chdir(project)
 
     assert len(read.groups()) == 3
+
+
+# Filters.
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ({"account": "acme.okta.aaaaaaaa"}, {A}),
+        ({"account": A}, {A}),
+        ({"account": "ACME"}, {A}),
+        ({"account": ["acme.okta", B[:6]]}, {A, B}),
+        ({"tenant": "acme"}, {A}),
+        ({"integration": ["okta", "slack"]}, {A, B}),
+        ({"integration": ("slack",)}, {B}),
+        ({"tenant": "acme", "integration": "slack"}, set()),
+        ({"account": []}, set()),
+        ({}, {A, B}),
+    ],
+    ids=str,
+)
+def test_a_filter_takes_one_or_several_and_all_filters_must_hold(
+    mixed: Stand, wanted: dict[str, Any], ids: set[str]
+) -> None:
+    del mixed
+    for function in (read.groups, read.raw_groups, read.group_type_breakdown, read.account_syncs):
+        assert set(function(**wanted)["integrated_account_id"]) == ids
+    assert set(read.integrated_accounts(**wanted)["id"]) == ids
+    assert set(read.overview(**wanted)["integrated_account_id"]) == ids
+    assert set(read.drift(**wanted)["integrated_account_id"]) == ids & {A}
+    assert set(read.group_changes(**wanted)["integrated_account_id"]) == ids
+    assert set(read.groups_as_of("2026-03-03", **wanted)["integrated_account_id"]) == ids
+
+
+@pytest.mark.parametrize(
+    ("types", "names"),
+    [
+        ("team", {"Group 0", "Renamed", "Group 3"}),
+        ("Department", {"Sales"}),
+        (["department", "unmapped"], {"Sales", "Squad"}),
+        ([], set()),
+    ],
+    ids=str,
+)
+def test_groups_are_chosen_by_type(mixed: Stand, types: Any, names: set[str]) -> None:
+    del mixed
+
+    assert set(read.groups(type=types)["name"]) == names
+    assert set(read.groups_as_of("2026-03-03", type=types)["name"]) == names
+    assert read.group_type_breakdown(type=types)["group_count"].sum() == len(names)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"account": "acme.otka.aaaaaaaa"}, r"acme\.otka\.aaaaaaaa: no such account.*acme\.okta"),
+        ({"account": ["acme", "zzz"]}, "zzz: no such account"),
+        ({"tenant": "acmee"}, "acmee: no account of such a tenant.*did you mean acme"),
+        ({"integration": "otka"}, "otka: no account of such an integration.*did you mean okta"),
+        ({"type": "teem"}, "teem: no such type of a group.*did you mean team"),
+        ({"type": "x"}, "a type is one of team, department"),
+    ],
+    ids=str,
+)
+def test_a_name_that_is_nobodys_is_answered_with_the_nearest(
+    mixed: Stand, wanted: dict[str, Any], told: str
+) -> None:
+    """Told at once, and not when the rows are wanted."""
+    del mixed
+
+    with pytest.raises(UnknownNameError, match=told):
+        read.groups(**wanted)
+    with pytest.raises(LookupError):
+        read.groups_as_of("2026-03-02", **wanted)
+
+
+def test_a_beginning_that_several_accounts_share_is_told(mixed: Stand) -> None:
+    mixed.put(C, [], integration="okta", tenant_id="acme")
+    mixed.discover()
+
+    with pytest.raises(UnknownNameError, match=r"acme\.okta: no one account alone.*2 begin so"):
+        read.groups(account="acme.okta")
+
+
+def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
+    for name in ("okta", "slack"):
+        mixed.write(
+            "INSERT INTO integration_contracts BY NAME SELECT $name AS integration, "
+            "'field' AS kind, 'id' AS name, TRUE AS is_required, now() AS first_seen_at",
+            name=name,
+        )
+
+    assert list(read.integration_contracts(integration="slack")["integration"]) == ["slack"]
+
+
+def test_the_overview_has_a_row_for_each_account(mixed: Stand) -> None:
+    overview = read.overview().set_index("partition_key")
+
+    okta, slack = overview.loc["acme.okta.aaaaaaaa"], overview.loc["globex.slack.bbbbbbbb"]
+    assert (okta["group_count"], okta["last_outcome"], okta["warning_count"]) == (4, "published", 1)
+    assert okta["last_confirmed_at"] == pd.Timestamp(mixed.now)
+    assert slack["group_count"] == 1
+
+
+def test_what_waits_and_what_was_accepted_can_be_read(mixed: Stand) -> None:
+    mixed.put(B, [{"name": "no id"}], integration="slack", tenant_id="globex")
+    mixed.sync(B, run_id="held")
+    mixed.write("INSERT INTO accepted_baselines VALUES ($id, 'r', now(), 'me', 'meant', 'd')", id=A)
+
+    assert list(read.held_back()["integrated_account_id"]) == [B]
+    assert "breaking" in set(read.drift(integration="slack")["severity"])
+    assert list(read.accepted(tenant="acme")["accepted_by"]) == ["me"]
+
+
+# Forms.
+
+
+def test_rows_are_relations_that_can_be_asked_further(mixed: Stand) -> None:
+    del mixed
+    relation = read.groups(tenant="acme").relation
+
+    assert relation.filter("group_type = 'team'").count("*").fetchone() == (3,)
+
+
+def test_rows_are_a_dataframe_in_all_that_is_asked_of_them(filled: Stand) -> None:
+    del filled
+    rows = read.groups()
+
+    assert isinstance(rows.df(), pd.DataFrame)
+    assert (len(rows), rows.shape, list(rows)[3], "name" in rows) == (3, (3, 16), "id", True)
+    assert list(rows.head(1)["id"]) == ["g0"]
+    rows["more"] = 1
+    assert rows.df()["more"].sum() == 3
+    assert repr(rows) == repr(rows.df())
+    assert "<table" in rows._repr_html_()
+    with pytest.raises(AttributeError):
+        rows.nothing_like_it  # noqa: B018
+
+
+def test_rows_are_as_they_were_when_they_were_asked_for(filled: Stand) -> None:
+    rows = read.groups()
+    filled.write("DELETE FROM groups")
+
+    assert len(rows) == 3
+
+
+def test_rows_outlive_the_connection_that_was_handed_in(filled: Stand) -> None:
+    del filled
+    with read.connect() as connection:
+        rows = read.groups_as_of("2026-03-02", connection, tenant="acme")
+
+    assert len(rows) == 3
+    assert str(rows["first_seen_at"].dt.tz) == "UTC"
+
+
+def test_reading_in_another_form_makes_no_dataframe(filled: Stand) -> None:
+    del filled
+    rows = read.groups()
+
+    assert rows.relation.count("*").fetchone() == (3,)
+    assert "_frame" not in vars(rows)
+
+
+def test_rows_come_as_arrow(mixed: Stand) -> None:
+    del mixed
+    arrow = pytest.importorskip("pyarrow")
+    table = read.groups(tenant="acme").arrow()
+
+    assert isinstance(table, arrow.Table)
+    assert table.schema.field("created_at").type == arrow.timestamp("us", tz="UTC")
+    assert table.column("id").to_pylist() == ["g0", "g1", "g3", "g5"]
+
+
+def test_rows_come_as_polars(mixed: Stand) -> None:
+    del mixed
+    polars = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    frame = read.groups(type="team", tenant="acme").pl()
+
+    assert isinstance(frame, polars.DataFrame)
+    assert frame["id"].to_list() == ["g0", "g1", "g3"]
+
+
+@pytest.mark.parametrize(
+    ("package", "form", "told"),
+    [
+        ("pyarrow", "arrow", r"Arrow: the package pyarrow.*pip install 'truto-groups\[arrow\]'"),
+        ("pyarrow", "pl", r"Polars: the package .*pip install 'truto-groups\[polars\]'"),
+        ("polars", "pl", r"Polars: the package .*pip install 'truto-groups\[polars\]'"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_how_to_get_it(
+    filled: Stand, package: str, form: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del filled
+    monkeypatch.setitem(sys.modules, package, None)
+    rows = read.groups()
+
+    with pytest.raises(MissingPackageError, match=told):
+        getattr(rows, form)()
+    with pytest.raises(ImportError):
+        getattr(rows, form)()
+
+
+def test_a_lake_is_read_and_filtered_like_a_file(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_ducklake(stand)
+    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+    stand.put(B, [], integration="slack")
+    stand.discover()
+    stand.sync(A, B)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+
+    assert list(read.groups(tenant="acme", type="team")["id"]) == ["g0", "g1", "g2"]
+    assert len(read.groups_as_of(stand.now, integration="okta")) == 3
+    assert read.drift().empty
+    assert len(read.overview()) == 2

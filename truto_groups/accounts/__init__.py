@@ -10,6 +10,7 @@ All but discovery are rules: plain values and a clock reading in, plain values o
     freshness  whose groups are older than allowed
     selection  whom a person means: by name, tenant, integration and state
     advice     why an account is not synced, or stale, and what to do: the words
+    coverage   how much of what should be in the tables is in them
     statuses   how each account stands, put together for those who show it
     discovery  a listing fetched and kept: table, partitions to add and drop
 """

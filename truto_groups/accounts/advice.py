@@ -7,6 +7,7 @@ in a sync is told by its error.
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import is_syncable
 
+WAITS_FOR_FIRST_SYNC = "It waits for its first sync: run `truto-groups sync`, or start Dagster."
 _RECONNECT = "have the tenant reconnect the app"
 
 

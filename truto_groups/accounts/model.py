@@ -120,6 +120,10 @@ class KnownAccount:
         """Whether Truto says that the connection works."""
         return self.status == ACTIVE
 
+    def name_in(self, text: str) -> str:
+        """Return a text that names the account by its id, with its key in its place."""
+        return text.replace(self.id, self.partition_key)
+
     def conditions(self, settings_digest: str) -> str:
         """Return the digest of what a failure that no retry heals depends on."""
         listing = f"{self.status} {self.updated_at} {self.integration} {self.supports_groups}"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import find_account
+from truto_groups.schema import GROUP_TYPES
 from truto_groups.text.nearest import ask_for, find_nearest
 from truto_groups.text.visible import show
 
@@ -17,6 +18,7 @@ STALE, FRESH, NEVER_SYNCED, GONE = "stale", "fresh", "never_synced", "gone"
 _OUTCOMES = ("published", "unchanged", "held_back", "failed", "skipped", "interrupted", "running")
 _STATUSES = ("active", "connecting", "needs_reauth", "post_install_error", "validation_error")
 _STATES = (STALE, FRESH, NEVER_SYNCED, GONE, *_STATUSES, *_OUTCOMES)
+_TYPES = (*GROUP_TYPES, "unmapped")
 _NAMED = 5
 _SEE_ALL = "`truto-groups status` shows all."
 _ID_BEGINNING = 8
@@ -76,14 +78,14 @@ def select_accounts(
     accounts: Sequence[KnownAccount],
     wanted: AccountFilter,
     *,
-    states_of: Callable[[KnownAccount], Collection[str]],
+    states_of: Callable[[KnownAccount], Collection[str]] = lambda account: (),
 ) -> Selection:
     """Select the accounts that are wanted, and say which names are nobody's.
 
     Args:
         accounts: All known accounts.
         wanted: What is wanted.
-        states_of: Gives the states of an account.
+        states_of: Gives the states of an account; not needed where none is wanted.
     """
     named, unknown = find_named(wanted.names, accounts)
     tenants = {account.tenant_id for account in accounts if account.tenant_id}
@@ -125,6 +127,13 @@ def find_named(
 def find_unknown_integrations(names: Iterable[str], known: Iterable[str]) -> list[Unknown]:
     """Find the names that are no known account's integration."""
     return _find_unknown(names, known, what="no account of such an integration")
+
+
+def find_unknown_types(names: Iterable[str]) -> list[Unknown]:
+    """Find the names that are no type of a group; their case is nothing."""
+    wrong = [name for name in names if name.lower() not in _TYPES]
+    hint = f"a type is one of {', '.join(_TYPES)}."
+    return _find_unknown(wrong, _TYPES, what="no such type of a group", otherwise=hint)
 
 
 def find_states(
@@ -183,10 +192,12 @@ def _tell_unknown(name: str, accounts: Sequence[KnownAccount]) -> Unknown:
     return Unknown(name, "no such account", ask_for(map(show, nearest)) or _SEE_ALL)
 
 
-def _find_unknown(names: Iterable[str], known: Iterable[str], *, what: str) -> list[Unknown]:
+def _find_unknown(
+    names: Iterable[str], known: Iterable[str], *, what: str, otherwise: str = _SEE_ALL
+) -> list[Unknown]:
     known = list(known)
     return [
-        Unknown(name, what, ask_for(map(show, find_nearest(name, known))) or _SEE_ALL)
+        Unknown(name, what, ask_for(map(show, find_nearest(name, known))) or otherwise)
         for name in dict.fromkeys(names)
         if name not in known
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from truto_groups.accounts.advice import find_obstacle
+from truto_groups.accounts.advice import WAITS_FOR_FIRST_SYNC, find_obstacle
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
@@ -117,5 +117,5 @@ def _advise(
     if account.outcome in ("failed", "held_back"):
         return f"{account.error or 'Look at its last run in Dagster.'} {drift_advice}".strip()
     if account.outcome is None:
-        return "It waits for its first sync: run `truto-groups sync`, or start Dagster."
+        return WAITS_FOR_FIRST_SYNC
     return f"{stale_advice} {drift_advice}".strip()

@@ -7,6 +7,7 @@ Dagster does not import it, because that alone takes two seconds.
     sync_command     refresh accounts now
     status_command   every known account
     accept_command   accept drift and held-back syncs
+    export_command   a table into a file, with what is said of it
     sandbox_command  the Truto double, alone or for a command
     demo             what ``make demo`` shows
     ui_ready         what ``make ui`` says once the UI answers

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ import click
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli.terminal import Complaints
 from truto_groups.errors import SettingsError
+from truto_groups.text.instants import read_instant
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = """\
@@ -36,6 +38,31 @@ Exit codes:
   1  some account failed, was held back or cannot be synced; each is named with the reason
   2  nothing could be done (token, settings, database, listing), with the reason
 """
+_EXPORT_EPILOG = """\
+\b
+Exit codes:
+  0  written; every active account is complete and fresh, or --allow-incomplete was given
+  1  a name is nobody's
+  2  nothing could be done (settings, database, the file), with the reason
+  3  an active account is missing or stale; nothing was written
+
+\b
+Examples:
+  truto-groups export --format parquet --out groups.parquet
+  truto-groups export --format csv --tenant acme > groups.csv
+  truto-groups export --format json --as-of 2026-11-01 --out groups.json
+"""
+_EXPORTED = (
+    "groups",
+    "raw_groups",
+    "group_type_breakdown",
+    "group_changes",
+    "integrated_accounts",
+    "account_syncs",
+    "account_drift",
+    "held_back_groups",
+    "accepted_baselines",
+)
 _SANDBOX_PORT = 8790
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -80,8 +107,13 @@ def _name_accounts(command: Command) -> Command:
 
 
 def _filter_accounts(command: Command) -> Command:
+    text = "Only in these states: failed, held_back, stale, fresh …"
+    command = click.option("--state", "states", metavar="STATE", multiple=True, help=text)(command)
+    return _choose_accounts(command)
+
+
+def _choose_accounts(command: Command) -> Command:
     for option, name, metavar, text in (
-        ("--state", "states", "STATE", "Only in these states: failed, held_back, stale, fresh …"),
         ("--integration", "integrations", "SLUG", "Only of these integrations."),
         ("--tenant", "tenants", "ID", "Only of these tenants."),
     ):
@@ -195,6 +227,81 @@ def accept(
 
     wanted = Wanted(names, integrations, reason.strip(), by, digest)
     return run_accept(wanted, is_verbose=is_verbose)
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        return read_instant(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@commands.command(
+    cls=NamingCommand,
+    epilog=_EXPORT_EPILOG,
+    short_help="Write a table to a file, with what is complete and fresh in it.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["parquet", "csv", "json"], case_sensitive=False),
+    help="As what; default: what the name of the file ends with.",
+)
+@click.option(
+    "--table",
+    type=click.Choice(_EXPORTED),
+    metavar="NAME",
+    default=_EXPORTED[0],
+    help="Which; default: groups. Also raw_groups, group_changes, account_drift …",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Where to; default: stdout. FILE.coverage.json is written beside it.",
+)
+@click.option(
+    "--as-of",
+    metavar="INSTANT",
+    type=_read_instant,
+    help="The groups as they were: 2026-11-01 or 2026-11-01T08:30:00Z.",
+)
+@_choose_accounts
+@click.option(
+    "--allow-incomplete",
+    "is_incomplete_allowed",
+    is_flag=True,
+    help="Write also when an active account is missing or stale.",
+)
+def export(
+    *,
+    form: str | None,
+    table: str,
+    out: Path | None,
+    as_of: datetime | None,
+    is_incomplete_allowed: bool,
+    **wanted: Sequence[str],
+) -> int:
+    """Write a table to a file, after saying how much of what should be in it is in it.
+
+    The coverage statement goes to stderr, into the metadata of a Parquet file and beside the file.
+    Where an active account is missing or stale, nothing is written without --allow-incomplete. A
+    file is written whole or not at all. Reads the database only: no token, no request.
+    """
+    if as_of is not None and table != _EXPORTED[0]:
+        raise click.UsageError("--as-of is for the table groups alone.")
+    _take_variables()
+    # Ended by cron or a container it should leave as little behind as ended by hand.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    from truto_groups.cli.export_command import run_export
+    from truto_groups.runner.exporting import ExportRequest
+
+    return run_export(
+        ExportRequest(table, AccountFilter(**wanted), as_of),
+        form=form,
+        out=out,
+        is_incomplete_allowed=is_incomplete_allowed,
+    )
 
 
 @commands.command(

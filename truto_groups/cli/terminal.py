@@ -10,10 +10,12 @@ wrote is obeyed by the terminal, and nothing that it cannot write ends a command
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from truto_groups.text.visible import show_in_cell, show_lines
@@ -85,6 +87,18 @@ def say(text: str, *, indent: int = 0) -> None:
 def say_as_typed(text: str) -> None:
     """Say something that is to be pasted: the terminal alone breaks its lines."""
     print(show_lines(text), flush=True)
+
+
+def pour(path: Path) -> None:
+    """Write a file to stdout as it is; into a terminal, with its control characters visible."""
+    if sys.stdout.isatty():
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                print(show_lines(line.removesuffix("\n")))
+    else:
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+    sys.stdout.flush()
 
 
 def complain(text: str) -> None:

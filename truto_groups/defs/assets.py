@@ -45,7 +45,6 @@ from truto_groups.sync.refresh import (
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
-from truto_groups.warehouse.ledger_table import Attempt
 
 GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
@@ -139,17 +138,12 @@ class _Tally:
         )
         if not result.is_good:
             key = self.keys[attempt.integrated_account_id]
-            self.failures[key] = self.say_error(attempt) or attempt.outcome
+            self.failures[key] = attempt.error or attempt.outcome
         self.published += attempt.outcome == "published"
         self.unchanged += attempt.outcome == "unchanged"
         self.added += result.replacement.added
         self.removed += result.replacement.removed
         self.changed += result.replacement.changed
-
-    def say_error(self, attempt: Attempt) -> str:
-        """What went wrong in an attempt, its account named as people name it."""
-        account_id = attempt.integrated_account_id
-        return (attempt.error or "").replace(account_id, self.keys[account_id])
 
 
 @dg.multi_asset(
@@ -311,7 +305,7 @@ def _tell(
                 "%s integrated account %s: %s",
                 _VERBS.get(attempt.outcome, "Failed"),
                 show(tally.keys[attempt.integrated_account_id]),
-                show(tally.say_error(attempt)),
+                show(attempt.error or ""),
             )
 
 

@@ -17,7 +17,7 @@ from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import say_account
 from truto_groups.defs.metadata import table_of
-from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, attribute
+from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import Finding
 from truto_groups.report.pending import PendingAcceptance
@@ -28,10 +28,11 @@ from truto_groups.text.words import say_count, say_duration
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import (
     LastAudit,
+    StandingFinding,
     find_duplicate_ids,
     find_wrong_breakdowns,
     read_last_audits,
-    read_since,
+    read_standing,
 )
 from truto_groups.warehouse.database import Connection
 
@@ -130,7 +131,7 @@ def _find_contract_problems(
 def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     del session
     audits = tables.audits
-    since = read_since(tables.connection)
+    standing = read_standing(tables.connection)
     rows: list[Row] = []
     for audit in audits:
         rows += [
@@ -139,8 +140,7 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
                 "path": finding.path,
                 "change": finding.kind,
                 "was_and_is": f"{finding.was or 'nothing'} → {finding.now}",
-                "since": since.get((audit.integrated_account_id, finding.kind, finding.path)),
-                "whose": _say_whose(audit, finding),
+                **_tell_origin(standing[audit.integrated_account_id, finding.kind, finding.path]),
                 "advice": finding.advice,
                 "example": audit.examples.get(finding.path),
             }
@@ -171,9 +171,8 @@ def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
     )
 
 
-def _say_whose(audit: LastAudit, finding: Finding) -> str:
-    whose = attribute(finding, audit.circumstances, others=audit.findings)
-    return ATTRIBUTION_TEXTS[whose]
+def _tell_origin(standing: StandingFinding) -> Row:
+    return {"since": standing.since, "whose": ATTRIBUTION_TEXTS[standing.attributed_to]}
 
 
 def _is_told(finding: Finding) -> bool:

@@ -8,4 +8,5 @@ What is printed of it is cli/'s.
     acceptance   the job accept_drift in this process
     sandbox_place  the Truto double, served with data of its own
     reading      how accounts stand and what waits, without Dagster
+    exporting    a table for others, with its coverage statement
 """

@@ -73,7 +73,7 @@ def read_status(wanted: AccountFilter, *, cwd: Path) -> StatusReport:
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    session = _open_session(cwd)
+    session = open_reading(cwd)
     with open_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_pending(connection)}
@@ -102,7 +102,7 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be read.
     """
-    session = _open_session(cwd)
+    session = open_reading(cwd)
     with open_snapshot(session.database) as connection:
         known = read_known_accounts(connection)
         pending = read_pending(connection)
@@ -120,7 +120,12 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
     return WaitingReport(ids, unknown, idle, chosen, len(pending) - len(chosen))
 
 
-def _open_session(cwd: Path) -> Session:
+def open_reading(cwd: Path) -> Session:
+    """Open what a command works with that reads the database only.
+
+    Raises:
+        SettingsError: A variable or the settings file is wrong.
+    """
     environment = read_environment(os.environ, cwd=cwd)
     settings = read_settings(environment.settings_path)
     knobs = resolve_knobs({}, section=settings.truto, base_url=environment.base_url)

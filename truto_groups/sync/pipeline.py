@@ -283,7 +283,7 @@ class _Run:
         syncs = self.progress.at(Stage.LANDED, Stage.FAILED)
         if not syncs:
             return
-        results = settle(
+        settled = settle(
             self.staging,
             self.database,
             [landed for sync in syncs if (landed := _as_landed(sync)) is not None],
@@ -291,10 +291,12 @@ class _Run:
             run_id=self.run_id,
             clock=self.clock,
         )
-        self.staging.forget([sync.id for sync in syncs])
-        for sync in syncs:
-            self.progress.settle(sync)
-        yield from results
+        for results in settled:
+            account_ids = [result.attempt.integrated_account_id for result in results]
+            self.staging.forget(account_ids)
+            for account_id in account_ids:
+                self.progress.settle(self.progress.find(account_id))
+            yield from results
 
     def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
         """Before the run ends: publish what is whole; with the token, what is under way failed."""
@@ -322,7 +324,7 @@ class _Run:
             throttled_seconds=stats.throttled_seconds,
             byte_count=stats.byte_count,
             error_kind=error.kind,
-            error=str(error),
+            error=account.name_in(str(error)),
             conditions=account.conditions(settings.digest),
         )
 

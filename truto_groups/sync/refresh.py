@@ -195,14 +195,14 @@ def _replay(session: Session, account: KnownAccount, *, run_id: str) -> AccountR
             session.database, account, settings, run_id=run_id, clock=session.clock
         )
     except (RawRecordsError, TooLargeError) as error:
-        kind, told = error.kind, str(error)
+        kind, told = error.kind, account.name_in(str(error))
     except TrutoGroupsError:
         raise
     except Exception as error:
         raise_interruption(error)
         # Whatever its records do to us, it is this account's failure and nobody else's.
         logger.exception("Integrated account %s could not be replayed", show(account.partition_key))
-        unforeseen = tell_unforeseen(account.id, error)
+        unforeseen = tell_unforeseen(account.partition_key, error)
         kind, told = unforeseen.kind, str(unforeseen)
     return AccountResult(
         Attempt(account.id, "failed", error_kind=kind, error=told), account=account

@@ -5,7 +5,7 @@ back when its audit finds it wrong, published otherwise. Only what has to be alo
 """
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -103,7 +103,7 @@ def settle(
     *,
     run_id: str,
     clock: Callable[[], datetime],
-) -> list[AccountResult]:
+) -> Iterator[Sequence[AccountResult]]:
     """Settle accounts that were landed whole, and write down those that failed.
 
     Accounts share a transaction; where that comes to nothing because of what one of them sent, each
@@ -117,8 +117,9 @@ def settle(
         run_id: The run.
         clock: Gives the present as an aware UTC instant.
 
-    Returns:
-        One result per account; what it says is committed.
+    Yields:
+        The results of a transaction, one per account, when it is committed. What was staged of
+        these accounts can be forgotten.
 
     Raises:
         DatabaseError: Nothing was written of those that share the transaction.
@@ -130,7 +131,7 @@ def settle(
         return _settle_together(staging, database, landed, failed, run_id=run_id, clock=clock)
 
     try:
-        return settle_together(landed, failed)
+        results = settle_together(landed, failed)
     except OF_NO_ACCOUNT:
         raise
     except Exception as error:
@@ -138,13 +139,16 @@ def settle(
         if not landed:
             raise
         reason = error
+    else:
+        yield results
+        return
     if len(landed) == 1:
-        return settle_together((), [*failed, _fail(landed[0], reason)])
-    results = settle_together((), failed) if failed else []
+        yield settle_together((), [*failed, _fail(landed[0], reason)])
+        return
+    if failed:
+        yield settle_together((), failed)
     for sync in sorted(landed, key=lambda one: -one.landing.walk.stats.byte_count):
-        results += settle(staging, database, [sync], (), run_id=run_id, clock=clock)
-        staging.forget([sync.account.id])
-    return results
+        yield from settle(staging, database, [sync], (), run_id=run_id, clock=clock)
 
 
 def _settle_together(
@@ -317,19 +321,19 @@ def _attempt(sync: LandedSync) -> Attempt:
 
 
 def _fail(sync: LandedSync, error: Exception) -> Attempt:
-    account_id, byte_count = sync.account.id, sync.landing.walk.stats.byte_count
+    name, byte_count = sync.account.partition_key, sync.landing.walk.stats.byte_count
     if isinstance(error, duckdb.OutOfMemoryException):
         return replace(
             _attempt(sync),
             outcome="failed",
             error_kind="too_large",
-            error=f"The groups of integrated account {account_id} ({byte_count / 1e6:,.0f} MB) are "
+            error=f"The groups of integrated account {name} ({byte_count / 1e6:,.0f} MB) are "
             "so long that they need more memory at once than a run takes. The rows published "
             f"before stay. Make room in {tempfile.gettempdir()} (or let TMPDIR name another "
             "folder), or leave out what is long: `query: {truto_exclude_fields: [remote_data]}` "
             "for the account in the settings file.",
         )
-    told = tell_unforeseen(account_id, error)
+    told = tell_unforeseen(name, error)
     return replace(_attempt(sync), outcome="failed", error_kind=told.kind, error=str(told))
 
 

@@ -23,6 +23,9 @@ sync/'s; what a table's columns are, schema.py's.
     shapes_table      account_shapes: what attempts looked like, and their baselines
     contracts_table   integration_contracts: what integrations declare
 
+    readable          what people read and export
+    rows              rows handed over as pandas, Polars, Arrow or DuckDB
+    exports           rows written to a file
     check_queries     what checks read
     run_queries       what became of the accounts of a run, for who tells people of it
     earlier_syncs     what is known of accounts' earlier syncs

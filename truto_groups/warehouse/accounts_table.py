@@ -22,7 +22,22 @@ _LOOKED_UP = "looked_up:"
 
 def read_known_accounts(connection: duckdb.DuckDBPyConnection) -> list[KnownAccount]:
     """Read every known account, in the order in which they were first listed."""
-    cursor = connection.execute(statement("read_accounts"))
+    return _read_accounts(connection, "read_accounts")
+
+
+def read_accounts_as_of(
+    connection: duckdb.DuckDBPyConnection, instant: datetime
+) -> list[KnownAccount]:
+    """Read the accounts as they were known at an aware instant, with what had become of them then.
+
+    Those that are not known any more are named by their ids.
+    """
+    set_variables(connection, as_of=instant)
+    return _read_accounts(connection, "read_accounts_as_of")
+
+
+def _read_accounts(connection: duckdb.DuckDBPyConnection, name: str) -> list[KnownAccount]:
+    cursor = connection.execute(statement(name))
     names = [column[0] for column in cursor.description or []]
     return [KnownAccount(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
 

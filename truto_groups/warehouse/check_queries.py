@@ -10,7 +10,7 @@ from datetime import datetime
 import duckdb
 import msgspec
 
-from truto_groups.drift.attribution import Circumstances
+from truto_groups.drift.attribution import Attribution
 from truto_groups.drift.findings import Finding, findings_from_json
 from truto_groups.drift.ignored_filters import IgnoredFilter
 from truto_groups.drift.shape import LandedCounts
@@ -38,7 +38,6 @@ class LastAudit:
         counts: What its records' values were.
         examples: Path to one shortened value of what drifted there.
         told_filters: Filters of the account's query that seem to be ignored.
-        circumstances: What else changed since the baseline.
     """
 
     integrated_account_id: str
@@ -53,7 +52,6 @@ class LastAudit:
     counts: LandedCounts
     examples: Mapping[str, str]
     told_filters: Sequence[IgnoredFilter]
-    circumstances: Circumstances
 
     def without_values(self) -> "LastAudit":
         """The same without anything that the account sent as a value."""
@@ -64,6 +62,14 @@ class LastAudit:
             examples={},
             told_filters=[told.without_values() for told in self.told_filters],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StandingFinding:
+    """Since when a finding stands without a break, and whose change it was; None: not known."""
+
+    since: datetime
+    attributed_to: Attribution | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +107,20 @@ def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
             counts=_COUNTS.decode(row[9]),
             examples=_EXAMPLES.decode(row[10]),
             told_filters=_TOLD_FILTERS.decode(row[11]),
-            circumstances=Circumstances(*row[12:]),
         )
         for row in rows
     ]
 
 
-def read_since(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], datetime]:
-    """Read since when accounts drift, by account, kind and path of the finding."""
-    rows = connection.execute(statement("read_since")).fetchall()
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
+def read_standing(
+    connection: duckdb.DuckDBPyConnection,
+) -> dict[tuple[str, str, str], StandingFinding]:
+    """Read what ``account_drift`` knows of findings, by account, kind and path of the finding."""
+    rows = connection.execute(
+        "SELECT integrated_account_id, kind, coalesce(path, '') AS path, since, attributed_to "
+        "FROM account_drift"
+    ).fetchall()
+    return {(row[0], row[1], row[2]): StandingFinding(*row[3:]) for row in rows}
 
 
 def find_duplicate_ids(connection: duckdb.DuckDBPyConnection) -> list[DuplicateId]:

@@ -1,10 +1,8 @@
 """A read-only look at the database that neither waits for a writer nor keeps one waiting.
 
 A DuckDB file that one process writes can be opened by no other, not even to read. So a reader gets
-a copy of its own (see copies.py). What is read from it is read.py's.
+a copy of its own (see copies.py). What is read from it is readable.py's.
 """
-
-from collections.abc import Mapping
 
 import duckdb
 
@@ -24,26 +22,3 @@ def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
     connection.execute("SET enable_progress_bar = false").fetchall()
     register_sameness(connection)
     return connection
-
-
-def query(
-    connection: duckdb.DuckDBPyConnection, text: str, parameters: Mapping[str, object] | None = None
-) -> tuple[duckdb.DuckDBPyRelation, list[str]]:
-    """Ask, with instants as plain UTC timestamps, which pandas takes without a detour.
-
-    Returns:
-        The answer, and the names of its columns that hold instants.
-    """
-    relation = connection.sql(text, params=dict(parameters) if parameters else None)
-    instants = [
-        name
-        for name, kind in zip(relation.columns, relation.types, strict=True)
-        if str(kind) == "TIMESTAMP WITH TIME ZONE"
-    ]
-    columns = [
-        duckdb.ColumnExpression(name).cast("TIMESTAMP").alias(name)
-        if name in instants
-        else duckdb.ColumnExpression(name)
-        for name in relation.columns
-    ]
-    return relation.select(*columns), instants

@@ -30,7 +30,7 @@ from truto_groups.warehouse.statements import statements
 
 logger = logging.getLogger(__name__)
 
-DERIVED = {"groups_as_of": "FROM groups_as_of(now())"}
+DERIVED = {"groups_as_of": "FROM groups_as_of(now())", "account_drift": "FROM account_drift"}
 """The macros and views, each made by the SQL file of its name; and how one is asked."""
 
 _VERSION = "schema_version"
@@ -183,7 +183,7 @@ def _read_derived(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     found: set[str] = set()
     for name, question in DERIVED.items():
         with contextlib.suppress(duckdb.CatalogException, duckdb.BinderException):
-            connection.execute(f"EXPLAIN {question}").fetchall()
+            connection.execute(f"DESCRIBE {question}").fetchall()
             found.add(name)
     return frozenset(found)
 

@@ -1,4 +1,4 @@
-"""What is made of findings: united over accounts, attributed, and filters that were ignored."""
+"""What is made of findings: united over accounts, and filters that were ignored."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from itertools import product
 
 import pytest
 
-from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Circumstances, attribute
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import Finding, FindingKind, Severity
 from truto_groups.drift.ignored_filters import ObservedValues, find_ignored_filters
@@ -88,40 +87,6 @@ def test_small_accounts_show_together_what_none_shows_alone() -> None:
 
     assert [one.severity for one in few] in ([], ["warning"])
     assert drift.severity == "warning"
-
-
-def test_what_is_inside_remote_data_is_the_vendors() -> None:
-    circumstances = Circumstances(is_meta_changed=True, is_normalization_changed=True)
-
-    assert attribute(finding(), circumstances) == "vendor"
-
-
-@pytest.mark.parametrize(
-    ("circumstances", "kind", "attribution"),
-    [
-        (Circumstances(is_meta_changed=True), "field_gone", "truto_mapping"),
-        (Circumstances(is_override_changed=True), "field_gone", "truto_mapping"),
-        (Circumstances(is_normalization_changed=True), "instants_unreadable", "our_normalization"),
-        (Circumstances(is_normalization_changed=True), "field_gone", "unknown"),
-        (Circumstances(is_settings_changed=True), "field_gone", "our_settings"),
-        (Circumstances(is_meta_changed=True, is_settings_changed=True), "field_gone", "unknown"),
-        (Circumstances(), "field_gone", "unknown"),
-    ],
-)
-def test_a_unified_fields_drift_is_of_what_changed_at_the_same_time(
-    circumstances: Circumstances, kind: FindingKind, attribution: str
-) -> None:
-    found = attribute(finding("description", kind=kind), circumstances)
-
-    assert found == attribution
-    assert ATTRIBUTION_TEXTS[found]
-
-
-def test_a_unified_field_follows_the_vendors_record() -> None:
-    field = finding("description")
-
-    assert attribute(field, Circumstances(), others=[field, finding()]) == "vendor"
-    assert attribute(finding(), Circumstances(is_settings_changed=True)) == "unknown"
 
 
 def observed(**values: dict[str, int]) -> ObservedValues:

@@ -33,9 +33,11 @@ from truto_groups.sync.settle import AccountResult
 from truto_groups.truto import GroupsRequest, TrutoClient
 from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.ledger_table import Attempt
 from truto_groups_tests.stand import (
     DATA_TABLES,
     GROUPS_PATH,
+    KEYS,
     START,
     A,
     B,
@@ -307,7 +309,7 @@ def test_a_broken_page_leaves_the_previous_rows_as_they_were(
     result = stand.sync(A, run_id="r2")[A]
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "failed"
-    assert A in (result.attempt.error or "")
+    assert KEYS[A] in (result.attempt.error or "")
     assert stand.data() == before
     row = stand.ledger(A)[-1]
     assert (row["outcome"], row["error"]) == ("failed", result.attempt.error)
@@ -603,7 +605,7 @@ def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
     assert sorted(ended) == sorted((key, "failed" if key == B else "published") for key in keys)
     row = stand.ledger(B)[-1]
     assert row["outcome"] == "failed"
-    assert B in row["error"]
+    assert KEYS[B] in row["error"]
     assert "foreseen" in row["error"]
     assert stand.table("groups", account=B) == before
 
@@ -625,6 +627,31 @@ def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
     verdict = results[A].verdict
     assert verdict is not None
     assert "duplicate_ids_differ" in {finding.kind for finding in verdict.findings}
+
+
+def test_what_was_committed_before_the_database_failed_is_told(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that one account breaks is settled one by one, the largest first."""
+    stand.put(A, groups_of(9))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    break_writing(monkeypatch)
+    finish = settle_module.finish_attempts
+
+    def finish_good_ones(connection: Any, attempts: Sequence[Attempt], **options: Any) -> None:
+        if any(attempt.outcome == "failed" for attempt in attempts):
+            raise DatabaseError("The disk is full.")
+        finish(connection, attempts, **options)
+
+    monkeypatch.setattr(settle_module, "finish_attempts", finish_good_ones)
+    told: list[Any] = []
+    with pytest.raises(DatabaseError, match="The disk is full"):
+        told.extend(refresh_accounts(stand.session(), [A, B], run_id="r1"))
+    assert [(one.attempt.integrated_account_id, one.attempt.outcome) for one in told] == [
+        (A, "published")
+    ]
+    assert {row["integrated_account_id"] for row in stand.table("groups")} == {A}
 
 
 @pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
@@ -674,7 +701,7 @@ def test_one_failing_account_of_three_leaves_the_other_two_published(stand: Stan
     assert {row["integrated_account_id"] for row in stand.table("groups")} == {A, C}
     (row,) = stand.ledger(B)
     assert row["error_kind"] == "not_found"
-    assert B in row["error"]
+    assert KEYS[B] in row["error"]
     assert "Resource is gone" in row["error"]
 
 
@@ -1252,7 +1279,7 @@ def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
     assert stand.outcomes(A, run_id="r1") == {A: "failed"}
     row = stand.ledger(A)[-1]
     assert (row["outcome"], row["error_kind"]) == ("failed", "too_large")
-    assert A in row["error"]
+    assert KEYS[A] in row["error"]
     assert "truto_exclude_fields" in row["error"]
     assert stand.outcomes(B, run_id="r2") == {B: "published"}
     assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]

@@ -10,15 +10,7 @@ SET
     byte_count = a.byte_count,
     digest = a.digest,
     error_kind = a.error_kind,
-    -- Whoever reads it knows the account by its key.
-    error = coalesce(
-        replace(
-            a.error,
-            a.integrated_account_id,
-            (SELECT partition_key FROM integrated_accounts WHERE id = a.integrated_account_id)
-        ),
-        a.error
-    )
+    error = a.error
 FROM (
     SELECT
         unnest($integrated_account_id::VARCHAR[]) AS integrated_account_id,

@@ -1,0 +1,367 @@
+"""``truto-groups export``: files, what is said of them, and how it ends.
+
+Real: HTTP, DuckDB, the files. Accounts are synced by a clock of the test's that is close to the
+machine's, because the command goes by that one.
+"""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.cli.commands import commands
+from truto_groups.warehouse.readable import EXPORTED
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
+
+pytestmark = pytest.mark.long
+
+KEY_A, KEY_B, KEY_C = "acme.okta.aaaaaaaa", "globex.slack.bbbbbbbb", "acme.jira.cccccccc"
+
+
+@pytest.fixture(name="synced", scope="module")
+def provide_synced(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """Two accounts, confirmed an hour ago; one has renamed a group since ten hours ago."""
+    with open_stand(tmp_path_factory.mktemp("synced")) as stand:
+        stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=10)
+        stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+        stand.put(B, groups_of(2), integration="slack", tenant_id="globex")
+        stand.discover()
+        stand.sync(A, B, run_id="first")
+        stand.pass_time(hours=9)
+        odd = group(0, '=1+1, "x"\n\x1b', description="", other={"a": [1]})
+        stand.put(A, [odd, group(1), group(2)], integration="okta", tenant_id="acme")
+        stand.sync(A, B, run_id="second")
+    return stand
+
+
+@pytest.fixture(name="stored")
+def provide_stored(stand: Stand, synced: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """The same in a database of the test's own."""
+    for account in synced.server.accounts:
+        stand.server.put_account(account)
+    stand.go_on_from(synced)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
+    stand.write_settings("")
+    monkeypatch.chdir(stand.folder)
+    return stand
+
+
+def make_stale(stand: Stand, account: str = B) -> None:
+    ago = datetime.now(UTC) - timedelta(hours=30)
+    stand.write(
+        "UPDATE integrated_accounts SET last_confirmed_at = $ago WHERE id = $id",
+        ago=ago,
+        id=account,
+    )
+
+
+def ask(sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(sql, parameters or None).fetchall()
+
+
+def files_of(stand: Stand) -> set[str]:
+    return {path.name for path in stand.folder.iterdir() if "groups.duckdb" not in path.name}
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv", "json"])
+def test_a_file_holds_every_row_and_column(
+    stored: Stand, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--format", form, "--out", f"out.{form}"]) == 0
+
+    rows = stored.table("groups")
+    found = ask(f"SELECT * FROM '{stored.folder}/out.{form}' ORDER BY ALL")  # noqa: S608
+    columns = ask(f"DESCRIBE FROM '{stored.folder}/out.{form}'")
+    assert [name for name, *_ in columns] == list(rows[0])
+    assert [(row[3], row[4]) for row in found] == [(row["id"], row["name"]) for row in rows]
+    assert found[0][10] is None
+    assert found[0][13].replace(tzinfo=UTC) == rows[0]["first_seen_at"]
+    said = capsys.readouterr()
+    assert "2 of 2 active accounts are complete and fresh." in said.err
+    assert f"Wrote 5 rows of groups to out.{form}." in said.out
+    assert files_of(stored) == {f"out.{form}", f"out.{form}.coverage.json", "truto_groups.yaml"}
+
+
+def test_what_is_said_stands_in_the_metadata_and_beside(stored: Stand) -> None:
+    make_stale(stored)
+    main(["export", "--out", "out.parquet", "--allow-incomplete", "--tenant", "acme", "globex"])
+
+    (kept,) = ask(
+        "SELECT decode(value) FROM parquet_kv_metadata($path) WHERE decode(key) = $key",
+        path=str(stored.folder / "out.parquet"),
+        key="truto_groups_coverage",
+    )
+    coverage = json.loads(kept[0])
+    assert coverage == json.loads((stored.folder / "out.parquet.coverage.json").read_text())
+    assert coverage["is_complete"] is False
+    assert (coverage["active_accounts"], coverage["complete_and_fresh_accounts"]) == (2, 1)
+    assert coverage["of"] == {"accounts": [], "tenants": ["acme", "globex"], "integrations": []}
+    (missing,) = coverage["missing"]
+    assert missing["partition_key"] == KEY_B
+    assert missing["since"]
+    assert missing["what_to_do"]
+
+
+def test_csv_tells_null_from_an_empty_text_and_keeps_every_letter(
+    stored: Stand, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["export", "--format", "csv", "--account", KEY_A]) == 0
+
+    text = capsysbinary.readouterr().out.decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert rows[0]["name"] == '=1+1, "x"\n\x1b'
+    assert json.loads(rows[0]["other_fields"]) == {"other": {"a": [1]}}
+    assert rows[0]["created_at"] == "2025-01-15T09:00:00.000000Z"
+    assert ',"",' in text.splitlines()[2]
+    assert len(rows) == 3
+    assert stored.folder.exists()
+
+
+def test_json_is_one_list_of_objects_also_of_none(
+    stored: Stand, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert main(["export", "--format", "json", "--table", "held_back_groups"]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == []
+
+    assert main(["export", "--format", "json", "--integration", "okta"]) == 0
+    rows = json.loads(capsysbinary.readouterr().out)
+    assert [row["remote_data"]["size"] for row in rows] == [0, 1, 2]
+    assert stored.folder.exists()
+
+
+def test_the_statement_is_said_before_the_first_row(stored: Stand) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "truto_groups.cli", "export", "--format", "csv"],
+        cwd=stored.folder,
+        env={
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "TRUTO_GROUPS_DATABASE": stored.database.location,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout.startswith("At ")
+    assert "2 of 2 active accounts" in ended.stdout.splitlines()[0]
+    assert ended.stdout.splitlines()[1].startswith("integrated_account_id,")
+
+
+def test_nothing_is_written_when_an_active_account_is_stale(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_stale(stored)
+    (stored.folder / "out.csv").write_text("of before")
+
+    assert main(["export", "--out", "out.csv"]) == 3
+
+    said = capsys.readouterr().err
+    assert f"1 of 2 active accounts are complete and fresh; missing: {KEY_B}." in said
+    assert f"  {KEY_B}, since" in said
+    assert "max_age is 1 d 0 h" in said
+    assert "--allow-incomplete" in said
+    assert (stored.folder / "out.csv").read_text() == "of before"
+    assert files_of(stored) == {"out.csv", "truto_groups.yaml"}
+    assert main(["export", "--out", "out.csv", "--allow-incomplete"]) == 0
+    assert "of before" not in (stored.folder / "out.csv").read_text()
+
+
+def test_an_account_that_was_never_synced_is_missing(stored: Stand) -> None:
+    stored.put(C, groups_of(1), integration="jira", tenant_id="acme")
+    stored.discover()
+
+    assert main(["export", "--out", "out.csv"]) == 3
+    assert main(["export", "--out", "out.csv", "--tenant", "globex"]) == 0
+
+
+def test_only_accounts_that_are_chosen_are_judged(stored: Stand) -> None:
+    make_stale(stored)
+
+    assert main(["export", "--out", "a.csv", "--account", "acme.okta"]) == 0
+    assert main(["export", "--out", "b.csv", "--integration", "slack"]) == 3
+    assert {row[0] for row in ask(f"SELECT tenant_id FROM '{stored.folder}/a.csv'")} == {"acme"}  # noqa: S608
+
+
+def test_an_account_that_is_not_active_is_told_and_stops_nobody(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored.put(B, [], integration="slack", tenant_id="globex", status="needs_reauth")
+    stored.discover()
+    make_stale(stored)
+
+    assert main(["export", "--out", "out.json"]) == 0
+
+    said = capsys.readouterr().err
+    assert "1 of 1 active account is complete and fresh." in said
+    assert f"  {KEY_B} is not counted" in said
+    assert "reconnect" in said
+
+
+def test_groups_as_of_an_instant_are_those_of_then_with_the_freshness_of_then(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Today's freshness is never told of the past, nor the past's of today."""
+    make_stale(stored)
+    stored.write("UPDATE integrated_accounts SET last_error = 'of today'")
+    an_hour_after = stored.now - timedelta(hours=8)
+
+    assert main(["export", "--out", "then.csv", "--as-of", an_hour_after.isoformat()]) == 0
+
+    coverage = json.loads((stored.folder / "then.csv.coverage.json").read_text())
+    assert coverage["as_of"] == an_hour_after.isoformat()
+    assert coverage["complete_and_fresh_accounts"] == 2
+    names = ask(f"SELECT name FROM '{stored.folder}/then.csv' WHERE tenant_id = 'acme' ORDER BY 1")  # noqa: S608
+    assert names == [("Group 0",), ("Group 1",), ("Group 2",)]
+    before = (stored.now - timedelta(hours=9, minutes=1)).isoformat()
+    capsys.readouterr()
+    assert main(["export", "--out", "before.csv", "--as-of", before]) == 3
+    assert "No account was known at" in capsys.readouterr().err
+
+
+def test_what_was_stale_then_is_not_fresh_because_it_is_today(stored: Stand) -> None:
+    stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
+    six_hours_after = (stored.now - timedelta(hours=3)).isoformat()
+
+    assert main(["export", "--out", "now.csv"]) == 0
+    assert main(["export", "--out", "then.csv", "--as-of", six_hours_after]) == 3
+
+
+def test_a_sync_that_was_accepted_later_was_not_published_then(stored: Stand) -> None:
+    stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
+    stored.write(
+        "INSERT INTO accepted_baselines VALUES ($id, 'second', $later, 'me', 'meant', 'd')",
+        id=A,
+        later=stored.now + timedelta(minutes=50),
+    )
+    then = (stored.now + timedelta(minutes=1)).isoformat()
+
+    assert main(["export", "--out", "a.csv", "--as-of", then, "--account", KEY_A]) == 3
+    assert main(["export", "--out", "b.csv", "--as-of", then, "--account", KEY_B]) == 0
+
+
+def test_an_account_that_is_removed_since_is_judged_by_what_it_was(stored: Stand) -> None:
+    then = (stored.now - timedelta(hours=5)).isoformat()
+    stored.server.remove_account(B)
+    stored.discover()
+    stored.pass_time(days=8)
+    stored.discover()
+    assert [row["id"] for row in stored.table("integrated_accounts")] == [A]
+
+    assert main(["export", "--out", "then.csv", "--as-of", then]) == 0
+
+    coverage = json.loads((stored.folder / "then.csv.coverage.json").read_text())
+    assert coverage["active_accounts"] == 2
+    assert main(["export", "--out", "globex.csv", "--as-of", then, "--tenant", "globex"]) == 0
+    rows = ask(f"SELECT count(*) FROM '{stored.folder}/globex.csv'")  # noqa: S608
+    assert rows == [(2,)]
+    assert main(["export", "--out", "now.csv", "--tenant", "globex"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--format", "csv", "--tenant", "acmee"], 1, "did you mean acme?"),
+        (["--format", "csv", "--account", "acme.okta.bbbb"], 1, "did you mean"),
+        (["--format", "csv", "--as-of", "yesterday"], 2, "'yesterday' is no instant"),
+        (["--format", "csv", "--as-of", "2999-01-01"], 2, "has not come yet"),
+        (
+            ["--format", "csv", "--as-of", "2026-01-01", "--table", "account_syncs"],
+            2,
+            "groups alone",
+        ),
+        (["--format", "xml"], 2, "'xml' is not one of"),
+        (["--format", "csv", "--table", "group"], 2, "'group' is not one of"),
+        ([], 2, "--format parquet|csv|json"),
+        (["--out", "out.txt"], 2, "--format parquet|csv|json"),
+        (["--format", "csv", "--out", "groups.duckdb"], 2, "replace the database itself"),
+        (["--format", "csv", "--out", "."], 2, "no file that can be replaced"),
+        (["--format", "csv", "--out", "/dev/null"], 2, "no file that can be replaced"),
+        (["--format", "csv", "--out", "none/out.csv"], 2, "cannot be written to"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_done_is_told_and_nothing_is_written(
+    stored: Stand, arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *arguments]) == code
+
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert files_of(stored) == {"truto_groups.yaml"}
+    assert len(stored.table("groups")) == 5
+
+
+FULL_DISK = """
+import resource, signal, sys
+from truto_groups.cli import main
+from truto_groups.cli.commands import commands
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from truto_groups.runner import exporting
+opened = exporting.select_rows
+def limit(*given, **named):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+    return opened(*given, **named)
+exporting.select_rows = limit
+sys.exit(main(["export", "--out", "out.csv"]))
+"""
+
+
+def test_a_disk_that_is_full_leaves_the_file_of_before(stored: Stand) -> None:
+    (stored.folder / "out.csv").write_text("of before")
+    ended = subprocess.run(
+        [sys.executable, "-c", FULL_DISK],
+        cwd=stored.folder,
+        env={
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "TRUTO_GROUPS_DATABASE": stored.database.location,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2, ended.stderr
+    assert "cannot be written to" in ended.stderr
+    assert (stored.folder / "out.csv").read_text() == "of before"
+    assert files_of(stored) == {"out.csv", "truto_groups.yaml"}
+
+
+def test_every_table_can_be_exported(stored: Stand) -> None:
+    (option,) = [one for one in commands.commands["export"].params if one.name == "table"]
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(EXPORTED)
+    for table in EXPORTED:
+        assert main(["export", "--table", table, "--out", f"{table}.parquet"]) == 0
+        columns = ask(f"DESCRIBE FROM '{stored.folder}/{table}.parquet'")
+        assert columns, table
+
+
+def test_a_lake_is_exported_like_a_file(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_ducklake(stand)
+    stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+    stand.discover()
+    stand.sync(A)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
+    stand.write_settings("")
+    monkeypatch.chdir(stand.folder)
+
+    as_of = (stand.now + timedelta(minutes=5)).isoformat()
+    assert main(["export", "--out", "now.parquet", "--tenant", "acme"]) == 0
+    assert main(["export", "--out", "then.csv", "--as-of", as_of]) == 0
+    assert main(["export", "--out", "drift.json", "--table", "account_drift"]) == 0
+    for name in ("now.parquet", "then.csv"):
+        assert ask(f"SELECT count(*) FROM '{stand.folder}/{name}'") == [(3,)]  # noqa: S608
