@@ -228,21 +228,30 @@ def _find_accounts(
         return []
     is_fetching = RAW_GROUPS in context.selected_asset_keys
     ids: Mapping[str, str] = {}
+    reason = "No known account has this partition key. The next discovery removes it."
     if session.database.exists or not is_fetching:
         ids = find_account_ids(session, keys)
     if len(ids) < len(keys) and is_fetching:
         # The tables may be new, and the partitions older: a listing makes the same keys again.
-        discover_accounts(
-            session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
-        )
-        ids = find_account_ids(session, keys)
+        try:
+            discover_accounts(
+                session,
+                partition_keys=[],
+                in_flight=(),
+                run_id=context.run.run_id,
+                is_removing=False,
+            )
+            ids = find_account_ids(session, keys)
+        except TrutoGroupsError as error:
+            if not ids:
+                raise
+            reason = f"No known account has this partition key, and no listing told of it. {error}"
     tally.keys = {account_id: key for key, account_id in ids.items()}
     for key in keys:
         if key not in ids:
-            reason = "No known account has this partition key. The next discovery removes it."
             tally.failures[key] = reason
             tally.progress.account_count -= 1
-            context.log.error("Failed integrated account %s: %s", show(key), reason)
+            context.log.error("Failed integrated account %s: %s", show(key), show(reason))
     return [ids[key] for key in keys if key in ids]
 
 
