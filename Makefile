@@ -24,7 +24,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # A .env file in the folder that Dagster is started in wins over variables that are set, and would
 # send what runs on the sandbox to the tables of your own.
 FROM_SANDBOX_HOME := sh -c 'cd "$$DAGSTER_HOME" && exec "$$@"' sh
-UI_URL = http://127.0.0.1:$(UI_PORT), in some 20 seconds. Stop it with Ctrl-C.
+UI_SOON = It says when it is ready, in some 20 seconds.
 # Dagster's own lines of each tick would drown what somebody should act on.
 UI_OPTIONS = --port $(UI_PORT) --log-level warning
 # An activated environment must not be taken for ours.
@@ -45,10 +45,12 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 		echo "Port $(UI_PORT) is taken. If Dagster runs there already, use it: a second daemon on the same" \
 			"history would request everything twice. Else take another: make ui UI_PORT=$$(($(UI_PORT) + 1))" >&2; exit 1; }
 	@if [ -n "$$TRUTO_API_TOKEN" ] || grep -Eqs '^ *(export +)?TRUTO_API_TOKEN *= *[^ #]' .env; then \
-		echo "Dagster on Truto: $(UI_URL)"; \
+		echo "Starting Dagster on Truto. $(UI_SOON)"; \
+		$(BIN)/python -m truto_groups.cli.ui_ready $(UI_PORT) $$$$ & \
 		exec $(BIN)/dg dev -w workspace.yaml $(UI_OPTIONS); \
 	else \
-		echo "Dagster on the sandbox (no token set): $(UI_URL)"; \
+		echo "Starting Dagster on the sandbox (no token set). $(UI_SOON)"; \
+		$(BIN)/python -m truto_groups.cli.ui_ready $(UI_PORT) $$$$ & \
 		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(FROM_SANDBOX_HOME) \
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi

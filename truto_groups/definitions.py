@@ -6,6 +6,7 @@ import dagster as dg
 
 from truto_groups.defs.accept_drift import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
+from truto_groups.defs.check_jobs import check_freshness, evaluate_checks
 from truto_groups.defs.diagnose import diagnose
 from truto_groups.defs.discovery_sensor import discover_integrated_accounts
 from truto_groups.defs.followup_sensors import (
@@ -15,13 +16,7 @@ from truto_groups.defs.followup_sensors import (
 )
 from truto_groups.defs.group_overview import group_overview
 from truto_groups.defs.integration_contracts import integration_contracts
-from truto_groups.defs.jobs import (
-    check_freshness,
-    draw_overview,
-    evaluate_checks,
-    refresh_contracts,
-    refresh_groups,
-)
+from truto_groups.defs.jobs import draw_overview, refresh_contracts, refresh_groups
 from truto_groups.defs.report_sensors import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups.defs.retention import retain_history, retain_history_schedule

@@ -1,9 +1,13 @@
 """The Makefile, where no environment needs to be set up for it."""
 
+import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,5 +42,31 @@ def test_the_ui_is_refused_where_its_port_is_taken(tmp_path: Path) -> None:
     assert f"Port {port} is taken." in taken.stderr
     assert f"make ui UI_PORT={port + 1}" in taken.stderr
     assert "started" not in taken.stdout
-    assert f": http://127.0.0.1:{port}, " in free.stdout
+    assert "Starting Dagster on the sandbox (no token set)" in free.stdout
+    assert "Dagster is ready" not in free.stdout
     assert f"workspace.yaml --port {port} --log-level warning" in free.stdout
+
+
+def test_the_ui_is_announced_once_it_answers() -> None:
+    """The port is open from the start, as that of a webserver that still loads."""
+
+    class Answers(BaseHTTPRequestHandler):
+        asked: ClassVar[list[str]] = []
+
+        def do_GET(self) -> None:
+            self.asked.append(self.path)
+            self.send_response(503 if len(self.asked) == 1 else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        command = [sys.executable, "-m", "truto_groups.cli.ui_ready", str(port), str(os.getpid())]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        server.shutdown()
+
+    assert f"Dagster is ready: http://127.0.0.1:{port} " in said.stdout
+    assert Answers.asked == ["/server_info"] * 2

@@ -5,7 +5,8 @@ All but discovery are rules: plain values and a clock reading in, plain values o
     model      an account as listed, and as known
     names      the keys of accounts, and accounts as people name them
     listing    what a listing means: who is gone, who expired, whom to ask
-    planning   when an account is due, and in which range of partitions
+    planning   when an account is due, and what it may do in a range of partitions
+    ranges     few contiguous ranges that cover what is due
     freshness  whose groups are older than allowed
     selection  whom a person means: by name, tenant, integration and state
     advice     why an account is not synced, or stale, and what to do: the words

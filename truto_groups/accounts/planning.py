@@ -1,32 +1,21 @@
-"""Plan which accounts are synced now, and in which ranges of partitions.
+"""Plan which accounts are synced now.
 
 Pure: known accounts, their settings and a clock reading in, ranges out. Dagster covers a
 contiguous range of keys in one run, and a healthy account that a failing run leaves alone turns
-red; so a range holds only accounts that are synced in it or that cannot be synced at all.
+red; so a range holds only accounts that are synced in it or that cannot be synced at all. Which
+ranges are made of them is ranges.py's.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.ranges import TICK_LIMITS, Limits, PartitionRange, Turn, plan_ranges
 from truto_groups.errors import find_permanent_kinds
 
 REFRESH_TICK = timedelta(minutes=10)
 """How often what is due is requested: what is "due" depends on it."""
-
-MAX_ACCOUNTS_IN_A_RANGE = 500
-MAX_ACCOUNTS_IN_A_TICK = 1000
-
-
-class Turn(Enum):
-    """What an account may do in a range: what makes it, what it may hold, what ends it."""
-
-    DUE = "due"
-    EARLY = "early"
-    PASSED_OVER = "passed over"
-    BARRED = "barred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +31,6 @@ class Pace:
     refresh_every: timedelta
     skip: bool
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionRange:
-    """A contiguous range of partition keys, both ends included."""
-
-    first: str
-    last: str
 
 
 def is_syncable(account: KnownAccount, *, skip: bool) -> bool:
@@ -103,11 +84,19 @@ def find_due_at(account: KnownAccount, *, pace: Pace, next_tick: timedelta) -> d
     return tried_at + pace.refresh_every - next_tick
 
 
-def may_be_early(account: KnownAccount, *, pace: Pace, now: datetime) -> bool:
-    """Whether the account, not due yet, may be pulled in: past half of its ``refresh_every``."""
+def is_healthy(account: KnownAccount, *, pace: Pace) -> bool:
+    """Whether the account can be synced, and its last sync ended well."""
     return (
         is_syncable(account, skip=pace.skip)
         and account.outcome in ("published", "unchanged")
+        and account.last_confirmed_at is not None
+    )
+
+
+def may_be_early(account: KnownAccount, *, pace: Pace, now: datetime) -> bool:
+    """Whether the account, not due yet, joins due ones: past half of its ``refresh_every``."""
+    return (
+        is_healthy(account, pace=pace)
         and account.last_confirmed_at is not None
         and now - account.last_confirmed_at >= pace.refresh_every / 2
     )
@@ -121,6 +110,7 @@ def plan_due_ranges(
     pace_of: Callable[[KnownAccount], Pace],
     now: datetime,
     next_tick: timedelta,
+    limits: Limits = TICK_LIMITS,
 ) -> list[PartitionRange]:
     """Plan the ranges that sync what is due.
 
@@ -131,68 +121,28 @@ def plan_due_ranges(
         pace_of: Gives an account's pace.
         now: Aware UTC instant to judge by.
         next_tick: Until the plan is made again.
+        limits: How much is planned at once.
 
     Returns:
-        At most ``MAX_ACCOUNTS_IN_A_TICK`` accounts, those that wait the longest, in as few ranges
-        as hold no healthy account that is not synced.
+        Ranges that hold no healthy account that is not synced. Where not all that is due fits into
+        them, those that wait the longest come first.
     """
     turns: dict[str, Turn] = {}
     due: list[tuple[datetime, str]] = []
     keys = set(partition_keys)
     for account in accounts:
-        if account.partition_key not in keys:
+        if account.partition_key not in keys or account.partition_key in in_flight:
             continue
         pace = pace_of(account)
-        if account.partition_key in in_flight:
-            turns[account.partition_key] = Turn.BARRED
-        elif not is_syncable(account, skip=pace.skip):
-            turns[account.partition_key] = Turn.PASSED_OVER
-        elif is_due(account, pace=pace, now=now, next_tick=next_tick):
-            waits_since = account.attempted_at or account.first_listed_at
-            due.append((waits_since, account.partition_key))
-            turns[account.partition_key] = Turn.BARRED
+        turns[account.partition_key] = _find_turn(account, pace=pace)
+        if is_due(account, pace=pace, now=now, next_tick=next_tick):
+            due.append((account.attempted_at or account.first_listed_at, account.partition_key))
         elif may_be_early(account, pace=pace, now=now):
             turns[account.partition_key] = Turn.EARLY
-    for _, key in sorted(due)[:MAX_ACCOUNTS_IN_A_TICK]:
-        turns[key] = Turn.DUE
-    return plan_ranges(partition_keys, turns=turns)
-
-
-def plan_ranges(
-    partition_keys: Sequence[str],
-    *,
-    turns: dict[str, Turn],
-    max_in_a_range: int = MAX_ACCOUNTS_IN_A_RANGE,
-    max_in_all: int = MAX_ACCOUNTS_IN_A_TICK,
-) -> list[PartitionRange]:
-    """Join due keys to contiguous ranges over what may lie between them.
-
-    Args:
-        partition_keys: Dagster's keys in their order.
-        turns: By key; a key without one is barred, because it belongs to nobody we know.
-        max_in_a_range: Keys in one range, whatever their turn.
-        max_in_all: Keys in all ranges.
-
-    Returns:
-        Ranges that begin and end with a due key and hold no barred one.
-    """
-    ranges: list[PartitionRange] = []
-    first: int | None = None
-    last = 0
-    left = max_in_all
-    for index, key in enumerate(partition_keys):
-        turn = turns.get(key, Turn.BARRED)
-        is_joined = first is not None and index - first < min(max_in_a_range, left)
-        if first is not None and (turn is Turn.BARRED or not is_joined):
-            ranges.append(PartitionRange(partition_keys[first], partition_keys[last]))
-            left -= last - first + 1
-            first = None
-        if turn is Turn.DUE and left > 0:
-            first = index if first is None else first
-            last = index
-    if first is not None:
-        ranges.append(PartitionRange(partition_keys[first], partition_keys[last]))
-    return ranges
+    waiting = [key for _, key in sorted(due)]
+    turns |= dict.fromkeys(waiting[: limits.in_all], Turn.DUE)
+    turns |= dict.fromkeys(waiting[limits.in_all :], Turn.EARLY)
+    return plan_ranges(partition_keys, turns=turns, waiting=waiting, limits=limits)
 
 
 def plan_wanted_ranges(
@@ -209,13 +159,26 @@ def plan_wanted_ranges(
         partition_keys: Dagster's keys in their order, those just added included.
         in_flight: Keys of accounts that a queued or running run covers already.
         pace_of: Gives an account's pace.
+
+    Returns:
+        As ``plan_due_ranges``; of accounts that are not wanted, only those that must be bridged.
     """
     turns: dict[str, Turn] = {}
+    wanted: list[tuple[datetime, str]] = []
     for account in accounts:
         if account.partition_key in in_flight:
             continue
-        if not is_syncable(account, skip=pace_of(account).skip):
-            turns[account.partition_key] = Turn.PASSED_OVER
-        elif is_wanted(account):
+        pace = pace_of(account)
+        turns[account.partition_key] = _find_turn(account, pace=pace)
+        if account.wanted_at and is_wanted(account) and is_syncable(account, skip=pace.skip):
             turns[account.partition_key] = Turn.DUE
-    return plan_ranges(partition_keys, turns=turns)
+            wanted.append((account.wanted_at, account.partition_key))
+    waiting = [key for _, key in sorted(wanted)]
+    return plan_ranges(partition_keys, turns=turns, waiting=waiting)
+
+
+def _find_turn(account: KnownAccount, *, pace: Pace) -> Turn:
+    """The turn of an account that is not due: what failed waits, and is not tried before."""
+    if not is_syncable(account, skip=pace.skip):
+        return Turn.PASSED_OVER
+    return Turn.FRESH if is_healthy(account, pace=pace) else Turn.BARRED

@@ -6,9 +6,11 @@ assets                 raw_groups, groups, group_type_breakdown, group_changes, 
 integration_contracts  that asset, and its check
 group_overview         that asset
 checks                 verdicts on the tables, as asset checks
+verdicts               how what a check says is told, so that it stays in sight
 review_job             the job by which a person marks privileged groups as reviewed
 accept_drift           the job by which a person accepts what accounts send
 jobs                   refresh_groups and its kin
+check_jobs             evaluate_checks and check_freshness
 schedules              what is requested by the clock
 discovery_sensor       new accounts and partitions
 followup_sensors       what a run that ended asks for: checks, the picture, contracts

@@ -21,6 +21,7 @@ from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
@@ -95,9 +96,9 @@ def accept_drift_step(
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
-    for result in results:
+    for verdict in tell_verdicts(context.instance, results):
         # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, as_evaluation(result)))
+        context.log_event(cast(Any, verdict))
 
 
 @dg.job(
@@ -162,15 +163,3 @@ def _show(accepted: AcceptedAccount) -> dict[str, object]:
         "removed": accepted.replacement.removed,
         "changed": accepted.replacement.changed,
     }
-
-
-def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """A result as an event that any step may log."""
-    return dg.AssetCheckEvaluation(
-        asset_key=result.asset_key or GROUPS,
-        check_name=str(result.check_name),
-        passed=result.passed,
-        severity=result.severity,
-        description=result.description,
-        metadata=result.metadata or {},
-    )

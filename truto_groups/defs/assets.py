@@ -16,7 +16,7 @@ import dagster as dg
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
-from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, target_newest
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
@@ -31,6 +31,7 @@ from truto_groups.defs.metadata import (
 from truto_groups.defs.partitions import find_account_ids
 from truto_groups.defs.partitions import integrated_accounts as accounts_partitions
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.drift.unmet import find_unmet_paths
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.run_progress import HumanPace, RunProgress
@@ -56,11 +57,6 @@ CHANGES = dg.AssetKey(schema.GROUP_CHANGES.name)
 
 _NAMED_IN_A_FAILURE = 20
 _VERBS = {"held_back": "Held back", "skipped": "Skipped"}
-_OUTPUTS = {spec.key: spec.get_python_identifier() for spec in CHECK_SPECS}
-# Of the asset, whichever account came last; accounts have the check every_account_is_fresh.
-_FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=24), warn_window=timedelta(hours=12)
-)
 
 
 def _spec(
@@ -76,7 +72,6 @@ def _spec(
         kinds=KINDS,
         metadata=describe_table(table),
         partitions_def=accounts_partitions if is_partitioned else None,
-        freshness_policy=_FRESHNESS,
     )
 
 
@@ -177,8 +172,7 @@ def refreshed_groups(
     checks = _find_checks(context)
     if checks and session is not None and (is_readable or problem is None):
         try:
-            for result in evaluate_checks(session, checks):
-                yield from _check_events(context, result)
+            yield from tell_verdicts(context.instance, evaluate_checks(session, checks))
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None or tally.failures:
@@ -186,32 +180,10 @@ def refreshed_groups(
 
 
 def _find_checks(context: dg.AssetExecutionContext) -> Collection[dg.AssetCheckKey]:
-    """The selected checks; all of them where groups are materialized, whatever was selected."""
-    if {RAW_GROUPS, GROUPS} & context.selected_asset_keys:
+    """The selected checks; all of them where accounts are materialized, whatever was selected."""
+    if {RAW_GROUPS, GROUPS, BREAKDOWN} & context.selected_asset_keys:
         return [spec.key for spec in CHECK_SPECS]
     return context.selected_asset_check_keys
-
-
-def _check_events(
-    context: dg.AssetExecutionContext, result: dg.AssetCheckResult
-) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
-    """A result as an event about the asset's newest materialization, whichever account's it is.
-
-    Of a run over one partition Dagster would make it about that partition's own last one; where
-    the account failed that is an old one, and the UI would show the check as not evaluated.
-    """
-    key = dg.AssetCheckKey(result.asset_key or GROUPS, str(result.check_name))
-    yield dg.AssetCheckEvaluation(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=result.passed,
-        metadata=result.metadata,
-        target_materialization_data=target_newest(context.instance, key.asset_key),
-        severity=result.severity,
-        description=result.description,
-    )
-    if key in context.selected_asset_check_keys:
-        yield dg.Output(None, output_name=_OUTPUTS[key])
 
 
 def _materialize(
@@ -256,21 +228,30 @@ def _find_accounts(
         return []
     is_fetching = RAW_GROUPS in context.selected_asset_keys
     ids: Mapping[str, str] = {}
+    reason = "No known account has this partition key. The next discovery removes it."
     if session.database.exists or not is_fetching:
         ids = find_account_ids(session, keys)
     if len(ids) < len(keys) and is_fetching:
         # The tables may be new, and the partitions older: a listing makes the same keys again.
-        discover_accounts(
-            session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
-        )
-        ids = find_account_ids(session, keys)
+        try:
+            discover_accounts(
+                session,
+                partition_keys=[],
+                in_flight=(),
+                run_id=context.run.run_id,
+                is_removing=False,
+            )
+            ids = find_account_ids(session, keys)
+        except TrutoGroupsError as error:
+            if not ids:
+                raise
+            reason = f"No known account has this partition key, and no listing told of it. {error}"
     tally.keys = {account_id: key for key, account_id in ids.items()}
     for key in keys:
         if key not in ids:
-            reason = "No known account has this partition key. The next discovery removes it."
             tally.failures[key] = reason
             tally.progress.account_count -= 1
-            context.log.error("Failed integrated account %s: %s", show(key), reason)
+            context.log.error("Failed integrated account %s: %s", show(key), show(reason))
     return [ids[key] for key in keys if key in ids]
 
 
@@ -391,6 +372,8 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     owners=OWNERS,
     kinds=KINDS,
     metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
+    # Whether discovery runs. On the other assets it would speak for whichever account came last;
+    # of accounts speaks the check every_account_is_fresh.
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
 )
 @keep_secrets

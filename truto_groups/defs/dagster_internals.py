@@ -22,6 +22,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.remote_origin import (
@@ -36,10 +37,6 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.runs.schema import RunStorageSqlMetadata
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
-from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
-from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -65,6 +62,21 @@ _EVALUATED = {
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
 }
+
+
+def leave_verdict_in_sight(event: dg.DagsterEvent) -> dg.DagsterEvent:
+    """Make of the plan to evaluate a check a note in the run's log; other events are as they are.
+
+    From the moment when a run is requested, a planned check is shown as in progress, and what it
+    said last is hidden: for hours, where the run waits in the queue. Dagster has no setting against
+    it. Goes when a planned check leaves its last evaluation in sight.
+    """
+    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+        return event
+    return event._replace(
+        event_type_value=dg.DagsterEventType.ENGINE_EVENT.value,
+        event_specific_data=EngineEventData(),
+    )
 
 
 def target_newest(
@@ -197,6 +209,12 @@ def list_history(instance: dg.DagsterInstance) -> list[HistoryPart]:
     DagsterInstance.wipe_asset_partitions raises NotImplementedError on every storage that is open
     source. Storages that are no SQL database are left out.
     """
+    # As in read_unfinished_backfills.
+    from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+    from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+    from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+    from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
+
     parts: list[HistoryPart] = []
     for storage, metadata in (
         (instance.event_log_storage, SqlEventLogStorageMetadata),

@@ -10,12 +10,14 @@ import dagster as dg
 
 from truto_groups.contracts.kept import find_in_use
 from truto_groups.defs.assets import GROUPS
+from truto_groups.defs.check_jobs import evaluate_checks
+from truto_groups.defs.checks import CHECK_SPECS
 from truto_groups.defs.dagster_internals import read_events
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event, writes_groups
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.group_overview import OVERVIEW
-from truto_groups.defs.in_flight import UNFINISHED
-from truto_groups.defs.jobs import draw_overview, evaluate_checks, refresh_contracts
+from truto_groups.defs.in_flight import is_pending
+from truto_groups.defs.jobs import draw_overview, refresh_contracts
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.contracts_table import read_contracted_integrations
@@ -25,7 +27,8 @@ _INTERRUPTED = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELE
 
 @dg.sensor(
     name="evaluate_checks_after_interruption",
-    job=evaluate_checks,
+    # By its name: given the job, Dagster warns of a parameter of its own that is in beta.
+    job_name=evaluate_checks.name,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Requests the checks after a run that was to materialize groups and ended without "
@@ -45,6 +48,9 @@ def evaluate_checks_after_interruption(context: dg.SensorEvaluationContext) -> d
     ]
     if not interrupted:
         return _skip("No run ended without its checks.", ended.last_event)
+    if is_pending(context.instance, evaluate_checks.name):
+        # The cursor stays: that run may have judged before this one ended.
+        return _skip("The checks are being evaluated.", after)
     # One for all: the checks judge what is there now, whoever left it.
     return _request(dg.RunRequest(run_key=interrupted[-1]), ended.last_event)
 
@@ -71,7 +77,7 @@ def refresh_overview(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if is_due:
             return _request(dg.RunRequest(run_key=f"first:{last}"), last)
         return _skip("From now on refreshes are seen.", last)
-    if _is_pending(instance, draw_overview.name):
+    if is_pending(instance, draw_overview.name):
         # The cursor stays: what ended meanwhile is drawn once this one is through.
         return _skip("The picture is being drawn.", after)
     ended = find_ended_runs(context, after=after)
@@ -101,29 +107,15 @@ def refresh_contracts_of_new_integrations(
         new = sorted(in_use - read_contracted_integrations(connection))
     if not new:
         return dg.SkipReason(f"The contracts of all {len(in_use)} integrations in use are known.")
-    if _is_pending(context.instance, refresh_contracts.name):
+    if is_pending(context.instance, refresh_contracts.name):
         return dg.SkipReason("They are being asked for.")
     return dg.RunRequest(run_key=f"{session.clock():%Y-%m-%d}:{','.join(new)}")
 
 
 def _lacks_checks(instance: dg.DagsterInstance, run_id: str) -> bool:
-    planned = _read_checks(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
-    evaluated = _read_checks(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    return not evaluated or bool(planned - evaluated)
-
-
-def _read_checks(
-    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
-) -> set[dg.AssetCheckKey]:
-    events = read_events(instance, run_id, kind)
-    if kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        return {event.asset_check_evaluation_data.asset_check_key for event in events}
-    return {event.asset_check_planned_data.asset_check_key for event in events}
-
-
-def _is_pending(instance: dg.DagsterInstance, job_name: str) -> bool:
-    unfinished = dg.RunsFilter(job_name=job_name, statuses=UNFINISHED)
-    return bool(instance.get_run_records(unfinished, limit=1))
+    events = read_events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    evaluated = {event.asset_check_evaluation_data.asset_check_key for event in events}
+    return not evaluated.issuperset(spec.key for spec in CHECK_SPECS)
 
 
 def _read_cursor(text: str | None) -> int | None:

@@ -1,15 +1,16 @@
-"""Where Dagster keeps its history: in its home, else in the project.
+"""Where Dagster keeps its history: in its home, else in the project; and what it does not keep.
 
 Named by dagster.yaml, so that the same file serves in any ``DAGSTER_HOME`` and in the project.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from truto_groups.defs.dagster_internals import find_storage_defaults
+from truto_groups.defs.dagster_internals import find_storage_defaults, leave_verdict_in_sight
 
 HISTORY = ".dagster"
 """The folder in the project, where ``DAGSTER_HOME`` is not set."""
@@ -19,7 +20,10 @@ _THROWN_AWAY = ".tmp_dagster_home_"
 
 
 class ProjectInstance(dg.DagsterInstance):
-    """An instance like any other, but for one thing: without a home, its history is kept.
+    """An instance like any other, but for two things.
+
+    A check that a run is going to evaluate is no check in progress: what it said last stays in
+    sight while the run waits. And without a home, the history is kept.
 
     Dagster's commands would keep it in a folder of their own, which is deleted when they end. A
     path in dagster.yaml is no way out: it would hold in every ``DAGSTER_HOME`` too, and be taken
@@ -38,3 +42,16 @@ class ProjectInstance(dg.DagsterInstance):
         if folder.name.startswith(_THROWN_AWAY):
             folder = folder.parent / HISTORY
         return find_storage_defaults(folder)
+
+    def report_dagster_event(
+        self,
+        dagster_event: dg.DagsterEvent,
+        run_id: str,
+        log_level: str | int = logging.INFO,
+        batch_metadata: Any = None,
+        timestamp: float | None = None,
+    ) -> None:
+        """Keep an event of a run."""
+        super().report_dagster_event(
+            leave_verdict_in_sight(dagster_event), run_id, log_level, batch_metadata, timestamp
+        )

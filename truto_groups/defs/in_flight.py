@@ -84,6 +84,14 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
     return in_flight
 
 
+def is_pending(instance: dg.DagsterInstance, *jobs: str) -> bool:
+    """Whether a run of one of the jobs is queued or running."""
+    return any(
+        instance.get_run_records(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=1)
+        for job in jobs
+    )
+
+
 def _is_overdue(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     """Whether a run takes longer than the instance lets any run take, if a daemon watched it."""
     longest = find_longest_seconds(instance)

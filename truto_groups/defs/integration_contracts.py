@@ -5,7 +5,6 @@ becomes an asset, a check and their metadata.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -25,6 +24,7 @@ from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import describe_table, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.text.visible import show
@@ -73,7 +73,6 @@ CONTRACT_CHECK_SPECS = [
             owners=OWNERS,
             kinds=KINDS,
             metadata=describe_table(schema.INTEGRATION_CONTRACTS),
-            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=49)),
         )
     ],
     check_specs=CONTRACT_CHECK_SPECS,
@@ -97,7 +96,11 @@ def integration_contracts(
         problem = error
     if session is not None and (problem is None or session.database.exists):
         try:
-            yield from evaluate_contract_checks(session, context.selected_asset_check_keys)
+            (spec,) = CONTRACT_CHECK_SPECS
+            is_asked = CONTRACTS in context.selected_asset_keys
+            checks = [spec.key] if is_asked else context.selected_asset_check_keys
+            results = evaluate_contract_checks(session, checks)
+            yield from tell_verdicts(context.instance, results)
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None:

@@ -15,12 +15,12 @@ from pydantic import Field
 
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
-from truto_groups.defs.accept_drift import as_evaluation
 from truto_groups.defs.checks import GROUPS, REVIEW_OP, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import ReviewRefusedError, TrutoGroupsError
 from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
 from truto_groups.session import Session
@@ -84,9 +84,9 @@ def mark_reviewed_step(
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"reviewed": table_of(shown)})
-    for result in results:
+    for verdict in tell_verdicts(context.instance, results):
         # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, as_evaluation(result)))
+        context.log_event(cast(Any, verdict))
 
 
 @dg.job(

@@ -8,9 +8,10 @@ from datetime import timedelta
 import dagster as dg
 
 from truto_groups.accounts.planning import REFRESH_TICK, plan_due_ranges
+from truto_groups.defs.check_jobs import check_freshness, evaluate_checks
 from truto_groups.defs.failures import keep_secrets
-from truto_groups.defs.in_flight import find_in_flight, range_tags
-from truto_groups.defs.jobs import check_freshness, refresh_contracts, refresh_groups
+from truto_groups.defs.in_flight import find_in_flight, is_pending, range_tags
+from truto_groups.defs.jobs import refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -56,14 +57,18 @@ def refresh_groups_schedule(
 
 @dg.schedule(
     name="check_freshness_schedule",
-    job=check_freshness,
+    job_name=check_freshness.name,
     cron_schedule="*/15 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Evaluates the checks that time alone can turn red.",
 )
 @keep_secrets
-def check_freshness_schedule() -> dg.RunRequest:
-    """Request an evaluation."""
+def check_freshness_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
+    """Request an evaluation, unless one waits: it judges what is there when it begins."""
+    if is_pending(context.instance, check_freshness.name, evaluate_checks.name):
+        return dg.SkipReason("A run of the checks is queued or running.")
     return dg.RunRequest()
 
 

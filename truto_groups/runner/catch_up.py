@@ -17,14 +17,12 @@ from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
     REFRESH_TICK,
-    PartitionRange,
-    Turn,
     find_due_at,
     is_due,
     is_syncable,
     plan_due_ranges,
-    plan_ranges,
 )
+from truto_groups.accounts.ranges import Limits, PartitionRange, Turn, plan_ranges
 from truto_groups.accounts.selection import find_states, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.data_versions import listing_event
@@ -149,6 +147,8 @@ class _Sync:
                 pace_of=self.session.pace_of,
                 now=self.session.clock(),
                 next_tick=REFRESH_TICK,
+                # They run one after the other, and flood no queue.
+                limits=Limits(ranges=len(keys)),
             )
         turns: dict[str, Turn] = {}
         for account in known:
@@ -158,7 +158,7 @@ class _Sync:
                     turns[key] = Turn.PASSED_OVER
                 elif account.id in wanted:
                     turns[key] = Turn.DUE
-        return plan_ranges(keys, turns=turns, max_in_all=len(keys))
+        return plan_ranges(keys, turns=turns, limits=Limits(ranges=len(keys), in_all=len(keys)))
 
     def _settle(self, finished: FinishedRun, covered: Sequence[KnownAccount]) -> bool:
         """Take what a run did; False when the next one would only meet the same problem."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from truto_groups.accounts.planning import PartitionRange
+from truto_groups.accounts.ranges import PartitionRange
 from truto_groups.defs.checks import ACCEPT_OP, REVIEW_OP
 from truto_groups.defs.dagster_internals import (
     MAX_RETRIES_TAG,

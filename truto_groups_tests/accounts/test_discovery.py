@@ -16,7 +16,8 @@ import pytest
 
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
-from truto_groups.accounts.planning import PartitionRange, is_due, plan_due_ranges
+from truto_groups.accounts.planning import is_due, plan_due_ranges
+from truto_groups.accounts.ranges import PartitionRange
 from truto_groups.errors import RetriesExhaustedError
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync.remove import remove_accounts

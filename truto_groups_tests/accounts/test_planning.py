@@ -1,29 +1,25 @@
 """Which accounts are synced now, and in which ranges of partitions. Pure: no clock, no Dagster."""
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
-    MAX_ACCOUNTS_IN_A_RANGE,
-    MAX_ACCOUNTS_IN_A_TICK,
     Pace,
-    PartitionRange,
-    Turn,
     is_due,
     is_syncable,
     is_wanted,
     may_be_early,
     plan_due_ranges,
-    plan_ranges,
     plan_wanted_ranges,
 )
+from truto_groups.accounts.ranges import MAX_ACCOUNTS_IN_A_TICK, PartitionRange
 from truto_groups.errors import find_permanent_kinds
 from truto_groups_tests.stand import known_account
 
@@ -234,28 +230,150 @@ def test_of_too_many_those_that_wait_the_longest_come_first() -> None:
     assert 1_500 in covered
 
 
-TURNS = st.lists(st.sampled_from([*Turn, None]), max_size=60)
+def every_other(count: int) -> list[KnownAccount]:
+    """So many accounts that are due, each beside one that is fresh."""
+    return [account(f"{n:05}", hours=1 if n % 2 else 7) for n in range(2 * count - 1)]
 
 
-@given(turns=TURNS, max_in_a_range=st.integers(1, 12), max_in_all=st.integers(1, 40))
-def test_a_range_never_holds_a_barred_account_and_begins_and_ends_with_a_due_one(
-    turns: list[Turn | None], max_in_a_range: int, max_in_all: int
-) -> None:
-    """Behaviour 2: a healthy account that is not synced is never inside a planned range."""
-    keys = [f"k{index}" for index in range(len(turns))]
-    known = {key: turn for key, turn in zip(keys, turns, strict=True) if turn is not None}
-    ranges = plan_ranges(keys, turns=known, max_in_a_range=max_in_a_range, max_in_all=max_in_all)
-    covered: list[str] = []
-    for found in ranges:
-        first, last = keys.index(found.first), keys.index(found.last)
-        inside = keys[first : last + 1]
-        assert Turn.DUE is known.get(found.first) is known.get(found.last)
-        assert all(known.get(key, Turn.BARRED) is not Turn.BARRED for key in inside)
-        assert 1 <= len(inside) <= max_in_a_range
-        covered += inside
-    assert len(covered) == len(set(covered)) <= max_in_all
-    if len(keys) <= min(max_in_a_range, max_in_all):
-        assert {key for key, turn in known.items() if turn is Turn.DUE} <= set(covered)
+def test_up_to_four_ranges_nobody_fresh_is_pulled_in() -> None:
+    assert plan(every_other(4)) == [(f"{n:05}", f"{n:05}") for n in (0, 2, 4, 6)]
+
+
+def test_where_there_would_be_more_than_four_the_smallest_gaps_are_synced_early() -> None:
+    accounts = [account(f"{n:05}", hours=7 if n in (0, 2, 5, 9, 14, 20) else 1) for n in range(21)]
+    assert plan(accounts) == [
+        ("00000", "00005"),
+        ("00009", "00009"),
+        ("00014", "00014"),
+        ("00020", "00020"),
+    ]
+
+
+@pytest.mark.parametrize("bar", ["in flight", "held back", "failed"])
+def test_a_gap_with_an_account_that_must_not_be_tried_is_never_bridged(bar: str) -> None:
+    accounts = every_other(6)
+    if bar != "in flight":
+        outcome = {"held back": "held_back", "failed": "failed"}[bar]
+        waiting = failed("not_found", hours=1, is_same=True)
+        accounts[1] = replace(waiting, partition_key=accounts[1].partition_key, outcome=outcome)
+    found = plan(accounts, in_flight={accounts[1].id} if bar == "in flight" else ())
+    assert len(found) == 4
+    assert found[0] == ("00000", "00000")
+    assert found[-1][1] == "00010"
+
+
+def test_where_four_cannot_cover_all_those_that_wait_the_longest_come_first() -> None:
+    """Of six that nothing can join; the others are due still at the next tick."""
+    keys = [f"{n:05}" for n in range(11)]
+    accounts = [account(key, hours=7 + n) for n, key in enumerate(keys)]
+    first = plan(accounts, in_flight=set(keys[1::2]))
+    assert first == [(key, key) for key in keys[4::2]]
+    done = set(keys[4::2])
+    rest = [account(one.id, hours=0) if one.id in done else one for one in accounts]
+    assert plan(rest, in_flight=set(keys[1::2])) == [("00000", "00000"), ("00002", "00002")]
+
+
+def test_a_range_holds_as_many_due_accounts_as_it_can_beside_the_one_that_waits_longest() -> None:
+    """Every twentieth of 25,000 is due: two ranges of five hundred hold fifty of them."""
+    accounts = [
+        account(f"{n:05}", hours=9 if n == 12_340 else 7 if n % 20 == 0 else 1)
+        for n in range(25_000)
+    ]
+    found = plan(accounts)
+    assert any(int(first) <= 12_340 <= int(last) for first, last in found)
+    held = sum(int(last) // 20 - int(first) // 20 + 1 for first, last in found)
+    assert held >= 50
+    assert sum(int(last) - int(first) + 1 for first, last in found) <= MAX_ACCOUNTS_IN_A_TICK
+
+
+def test_a_plan_over_25_000_accounts_takes_well_under_a_second() -> None:
+    chance = Random(7)
+    accounts = [account(f"{n:05}", hours=chance.choice((1, 4, 7))) for n in range(25_000)]
+    keys = [one.id for one in accounts]
+    began = time.process_time()
+    assert len(plan(accounts, in_flight=set(chance.sample(keys, 1000)))) == 4
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("every", [20, 7])
+def test_over_a_day_with_some_that_are_due_at_every_tick_nobody_waits_too_long(every: int) -> None:
+    """Every so manieth wants to be synced every ten minutes; one in a hundred always fails."""
+    day = Day(count=1000, failing=100)
+    day.paces = {
+        key: replace(PACE, refresh_every=timedelta(minutes=10)) for key in day.keys[::every]
+    }
+    day.live()
+    assert max(day.runs) <= 4
+    assert max(day.covered) <= MAX_ACCOUNTS_IN_A_TICK
+    assert day.longest_wait <= timedelta(hours=6)
+    assert day.longest_wait_of(day.keys[::every]) <= 2 * TICK
+
+
+@pytest.mark.long
+def test_over_a_day_with_some_that_fail_for_good_all_others_stay_fresh() -> None:
+    day = Day(count=2500, failing=100, error_kind="not_found")
+    day.live()
+    assert max(day.runs) <= 4
+    assert day.longest_wait <= timedelta(hours=6) + TICK
+
+
+class Day:
+    """A day of ticks, at each of which what is planned is synced at once.
+
+    Attributes:
+        runs: How many, by tick.
+        covered: How many accounts were in them, by tick.
+    """
+
+    def __init__(self, *, count: int, failing: int, error_kind: str = "retries_exhausted") -> None:
+        chance = Random(count)
+        self.keys = [f"{n:05}" for n in range(count)]
+        self.paces: dict[str, Pace] = {}
+        self.runs: list[int] = []
+        self.covered: list[int] = []
+        self._failing = set(self.keys[failing // 2 :: failing])
+        self._error_kind = error_kind
+        self._waits: dict[str, timedelta] = {}
+        self._accounts = [account(key, hours=chance.random() * 6) for key in self.keys]
+
+    def live(self) -> None:
+        for tick in range(144):
+            self._sync(NOW + tick * TICK)
+
+    @property
+    def longest_wait(self) -> timedelta:
+        return self.longest_wait_of(self.keys)
+
+    def longest_wait_of(self, keys: Sequence[str]) -> timedelta:
+        """Between two syncs of a healthy account; the day's first half lets things settle."""
+        return max(self._waits.get(key, timedelta()) for key in set(keys) - self._failing)
+
+    def _sync(self, now: datetime) -> None:
+        ranges = plan_due_ranges(
+            self._accounts,
+            partition_keys=self.keys,
+            in_flight=(),
+            pace_of=lambda one: self.paces.get(one.id, PACE),
+            now=now,
+            next_tick=TICK,
+        )
+        positions = [index for one in ranges for index in range(int(one.first), int(one.last) + 1)]
+        self.runs.append(len(ranges))
+        self.covered.append(len(positions))
+        for index in positions:
+            self._accounts[index] = self._try(self._accounts[index], now)
+        if now - NOW < timedelta(hours=12):
+            return
+        for one in self._accounts:
+            waited = now - (one.last_confirmed_at or NOW)
+            self._waits[one.id] = max(self._waits.get(one.id, timedelta()), waited)
+
+    def _try(self, one: KnownAccount, now: datetime) -> KnownAccount:
+        if one.id not in self._failing:
+            return replace(one, attempted_at=now, last_confirmed_at=now)
+        tried = replace(one, attempted_at=now, outcome="failed", error_kind=self._error_kind)
+        return replace(tried, attempted_conditions=tried.conditions("settings"))
 
 
 def test_a_new_account_and_one_connected_again_are_requested_with_what_lies_between() -> None:
@@ -273,5 +391,16 @@ def test_a_new_account_and_one_connected_again_are_requested_with_what_lies_betw
     assert ranges == [PartitionRange("a", "c")]
 
 
-def test_the_limits_are_those_that_are_promised() -> None:
-    assert (MAX_ACCOUNTS_IN_A_RANGE, MAX_ACCOUNTS_IN_A_TICK) == (500, 1000)
+def test_many_new_accounts_apart_are_requested_in_four_runs_that_bridge_the_smallest_gaps() -> None:
+    accounts = [
+        account(f"{n:05}", wanted_at=NOW) if n % 2 == 0 else account(f"{n:05}", hours=1)
+        for n in range(21)
+    ]
+    ranges = plan_wanted_ranges(
+        accounts,
+        partition_keys=[one.id for one in accounts],
+        in_flight=(),
+        pace_of=lambda _: PACE,
+    )
+    assert len(ranges) == 4
+    assert sum(int(one.last) - int(one.first) + 1 for one in ranges) == 11 + 7

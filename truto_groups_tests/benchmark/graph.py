@@ -12,7 +12,7 @@ from statistics import median
 
 import dagster as dg
 
-from truto_groups.accounts.planning import MAX_ACCOUNTS_IN_A_RANGE
+from truto_groups.accounts.ranges import MAX_ACCOUNTS_IN_A_RANGE
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS, SPECS
 from truto_groups.defs.in_flight import range_tags

@@ -144,9 +144,17 @@ def make_definitions() -> dg.Definitions:
 
 
 @contextmanager
-def open_project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def open_project(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    dagster_yaml: Mapping[str, Any] | None = None,
+) -> Iterator[Project]:
     """Make a project whose sandbox has no accounts yet."""
-    with SandboxServer(accounts=()) as server, dg.instance_for_test() as instance:
+    with (
+        SandboxServer(accounts=()) as server,
+        dg.instance_for_test(overrides=dagster_yaml) as instance,
+    ):
         monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
         monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
         monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))
@@ -158,6 +166,11 @@ def put(project: Project, key: str, integration: str = "okta", **fields: Any) ->
     """Connect an account with two groups."""
     groups = [{"id": "g1", "name": "One", "group_type": "team"}, {"id": "g2", "name": "Two"}]
     project.server.put_account(make_account(key, groups, integration=integration, **fields))
+
+
+def hold_back(project: Project, key: str) -> None:
+    """Let an account send what breaks the contract."""
+    project.server.put_account(make_account(key, [{"id": None, "name": "One"}]))
 
 
 def serve_meta(

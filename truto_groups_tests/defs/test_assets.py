@@ -558,6 +558,32 @@ def test_a_newer_answer_of_another_run_leaves_a_partition_green(
         assert "Run newer" in metadata["reason"]
 
 
+@pytest.mark.parametrize("listing", ["answers", "fails"])
+def test_a_partition_that_is_nobodys_fails_by_name_and_costs_no_other(
+    project: Project, listing: str
+) -> None:
+    connect(project, A)
+    project.instance.add_dynamic_partitions("integrated_accounts", ["acme.okta.00000000"])
+    if listing == "fails":
+        project.server.intercept = lambda request: (
+            Response(status=500) if request.path == "/integrated-account" else None
+        )
+
+    result = project.refresh()
+
+    assert not result.success
+    assert materialized(result)["groups"] == [A]
+    assert "- acme.okta.00000000: No known account has this partition key" in failure_text(result)
+
+
+def test_partitions_that_are_older_than_the_tables_are_found_again(project: Project) -> None:
+    connect(project, A, B)
+    (project.folder / "groups.duckdb").unlink()
+
+    assert project.refresh().success
+    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B}
+
+
 def test_an_answer_that_was_skipped_shows_nothing_of_itself(project: Project) -> None:
     connect(project, A)
     project.refresh()

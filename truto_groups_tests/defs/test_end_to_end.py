@@ -5,17 +5,12 @@ called; what the daemon does by itself is waited for, and what the UI shows is a
 """
 
 import json
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +20,19 @@ import pytest
 
 from truto_groups.sandbox import SETTINGS_PATH, Account, SandboxServer, Verbatim
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.defs.served import (
+    ROOT,
+    ask,
+    find_free_port,
+    running,
+    wait_for,
+    wait_for_webserver,
+    write_home,
+)
 from truto_groups_tests.stand import read_rows, read_table
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-SECONDS = 240
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -38,68 +40,11 @@ def read(group: Any) -> Any:
     return group.read() if isinstance(group, Verbatim) else group
 
 
-def wait_for(what: str, is_so: Callable[[], bool], *processes: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert all(process.poll() is None for process in processes), f"died before: {what}"
-        assert time.monotonic() < deadline, f"did not happen: {what}"
-        time.sleep(0.5)
-
-
-@contextmanager
-def running(*command: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose signals are those of a terminal's, killed at the end if it is still there."""
-    log = (folder / f"{Path(command[0]).name}.log").open("ab")
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        stdout=log,
-        stderr=log,
-        # A background job of a shell inherits SIGINT ignored, and Dagster maps SIGTERM to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-
-
-def find_free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def ask(port: int, query: str) -> Any:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/graphql",
-        data=json.dumps({"query": query}).encode(),
-        headers={"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-        body = json.load(answer)
-    assert "errors" not in body, body
-    return body["data"]
-
-
 def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> float:
     began = time.monotonic()
     process.send_signal(how)
     process.wait(timeout=60)
     return time.monotonic() - began
-
-
-def write_home(folder: Path) -> Path:
-    """A Dagster home with the project's own dagster.yaml, as anybody copies it."""
-    home = folder / "home"
-    home.mkdir()
-    shutil.copy(ROOT / "dagster.yaml", home)
-    return home
 
 
 def is_synced(account: Account) -> bool:
@@ -260,13 +205,7 @@ def assert_checks_say_what_they_should(instance: dg.DagsterInstance) -> None:
 
 
 def assert_ui_shows(port: int, web: subprocess.Popen[bytes], *, count: int) -> None:
-    def is_up() -> bool:
-        try:
-            return bool(ask(port, "{ version }"))
-        except OSError:
-            return False
-
-    wait_for("the webserver answers", is_up, web)
+    wait_for_webserver(port, web)
     node = ask(
         port,
         """{ assetNodeOrError(assetKey: {path: ["groups"]}) { ... on AssetNode {

@@ -1,0 +1,89 @@
+"""Dagster's own programs on a home of their own, and what its UI asks of them by GraphQL."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 300
+
+
+def wait_for(what: str, is_so: Callable[[], bool], *processes: subprocess.Popen[bytes]) -> None:
+    """Wait until something is so, as long as some programs live."""
+    deadline = time.monotonic() + SECONDS
+    while not is_so():
+        assert all(process.poll() is None for process in processes), f"died before: {what}"
+        assert time.monotonic() < deadline, f"did not happen: {what}"
+        time.sleep(0.5)
+
+
+@contextmanager
+def running(*command: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose signals are those of a terminal's, killed at the end if it is still there."""
+    log = (folder / f"{Path(command[0]).name}.log").open("ab")
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=log,
+        stderr=log,
+        # A background job of a shell inherits SIGINT ignored, and Dagster maps SIGTERM to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()
+
+
+def find_free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def ask(port: int, query: str, **variables: object) -> Any:
+    """Ask a webserver by GraphQL."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        data=json.dumps({"query": query, "variables": variables}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        body = json.load(answer)
+    assert "errors" not in body, body
+    return body["data"]
+
+
+def wait_for_webserver(port: int, web: subprocess.Popen[bytes]) -> None:
+    """Wait until a webserver answers."""
+
+    def is_up() -> bool:
+        try:
+            return bool(ask(port, "{ version }"))
+        except OSError:
+            return False
+
+    wait_for("the webserver answers", is_up, web)
+
+
+def write_home(folder: Path) -> Path:
+    """A Dagster home with the project's own dagster.yaml, as anybody copies it."""
+    home = folder / "home"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
+    return home
