@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings.durations import format_duration
@@ -193,12 +193,10 @@ class Settings:
         given["volume"] = VolumeLimits(
             **{name: value for name, value in volume.items() if value != "auto"}
         )
-        given["privileged"] = PrivilegedSettings(
-            **{
-                name: tuple(cast("list[str]", value)) if isinstance(value, list) else value
-                for name, value in privileged.items()
-            }
-        )
+        lists: dict[str, Any] = {
+            name: tuple(value) for name, value in privileged.items() if isinstance(value, list)
+        }
+        given["privileged"] = PrivilegedSettings(**{**privileged, **lists})
         given["query"] = query
         from_file = self._knobs
         left_open = [name for name in _KNOBS if name not in given]

@@ -4,7 +4,7 @@ A publication writes what waits in its own transaction. Which groups are privile
 privileged.py's to say; marking as reviewed changes no group.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,7 +120,7 @@ def mark_reviewed(
 
 def choose_unreviewed(
     connection: Connection, wanted: AccountFilter, *, until: datetime | None = None
-) -> Sequence[UnreviewedChange]:
+) -> list[UnreviewedChange]:
     """Choose what waits for a review of the wanted accounts, the newest first.
 
     Raises:
