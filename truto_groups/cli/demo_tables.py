@@ -65,10 +65,12 @@ _HAPPENED = """
         WHERE outcome = 'held_back'
         UNION ALL
         FROM account_drift
-        SELECT max(since), integrated_account_id, 'drifts: ' || string_agg(DISTINCT path, ', '),
+        SELECT max(since), integrated_account_id,
+            if(attributed_to = 'permission_lost', 'a lost permission hides: ', 'drifts: ')
+                || string_agg(path, ', ' ORDER BY path),
             'account_drift'
         WHERE severity <> 'information'
-        GROUP BY integrated_account_id
+        GROUP BY integrated_account_id, attributed_to
         UNION ALL
         FROM accepted_baselines
         SELECT accepted_at, integrated_account_id, 'accepted by ' || accepted_by || ': ' || reason,

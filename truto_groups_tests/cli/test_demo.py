@@ -97,6 +97,7 @@ def check_the_week(told: str, database: Database) -> None:
         assert what in line
     by_day = "SELECT changed_at::DATE AS day, count(*) FROM group_changes GROUP BY day ORDER BY day"
     assert [count for _, count in read_rows(database, by_day)] == [3, 1, 56, 13, 30, 1]
+    assert re.search(r"gitlab\S+ +a lost permission hides: created_at, description,", told)
     jira = (
         "SELECT count(*) FROM groups_as_of(now()::TIMESTAMPTZ - to_hours(24 * $days + 12)) "
         "WHERE integration = 'jira'"
