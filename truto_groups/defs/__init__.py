@@ -6,6 +6,8 @@ assets                 raw_groups, groups, group_type_breakdown, group_changes, 
 integration_contracts  that asset, and its check
 group_overview         that asset
 checks                 verdicts on the tables, as asset checks
+check_results          how a verdict is laid out for who reads it
+accepting              the launchpads of accept_drift and of the review, filled in
 verdicts               how what a check says is told, so that it stays in sight
 review_job             the job by which a person marks privileged groups as reviewed
 accept_drift           the job by which a person accepts what accounts send

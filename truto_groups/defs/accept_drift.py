@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import dagster as dg
-from pydantic import Field
 
 from truto_groups.accounts.names import say_account
+from truto_groups.defs.accepting import ACCEPT_JOB, ACCEPT_OP
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
-from truto_groups.defs.checks import ACCEPT_OP, CHECK_SPECS, evaluate_checks
-from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
+from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, FilledInText, find_location
 from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
@@ -29,25 +29,31 @@ from truto_groups.settings import AccountSettings
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.text.visible import show
 
-
-class AcceptDriftConfig(dg.Config):
-    """Who accepts what, and why."""
-
-    integrated_account_ids: list[str] = Field(
-        default=[],
+# As a schema, because a field of dg.Config is looked at once the run executes.
+_CONFIG = {
+    "integrated_account_ids": dg.Field(
+        [str],
+        default_value=[],
         description="The accounts to accept: key, id, or a beginning of either that no other has.",
-    )
-    integrations: list[str] = Field(
-        default=[], description="Accept all waiting accounts of these integrations (slugs)."
-    )
-    reason: str = Field(description="Why what they send now is right; kept with the baseline.")
-    accepted_by: str = Field(description="Who says so; Dagster does not know who launches a job.")
-    digest: str = Field(
-        default="",
+    ),
+    "integrations": dg.Field(
+        [str],
+        default_value=[],
+        description="Accept all waiting accounts of these integrations (slugs).",
+    ),
+    "reason": dg.Field(
+        FilledInText(), description="Why what they send now is right; kept with the baseline."
+    ),
+    "accepted_by": dg.Field(
+        FilledInText(), description="Who says so; Dagster does not know who launches a job."
+    ),
+    "digest": dg.Field(
+        str,
+        default_value="",
         description="Digest of what the check showed. Given, the job refuses when the accounts "
         "have moved on since.",
-    )
-
+    ),
+}
 
 _EMPTY: dict[str, Any] = {
     "integrated_account_ids": [],
@@ -58,28 +64,22 @@ _EMPTY: dict[str, Any] = {
 }
 
 
-@dg.op(name=ACCEPT_OP)
+@dg.op(name=ACCEPT_OP, config_schema=_CONFIG)
 @keep_secrets
 def accept_drift_step(
     context: dg.OpExecutionContext,
-    config: AcceptDriftConfig,
     truto: TrutoResource,
     duckdb: GroupsDatabase,
 ) -> None:
     """Make what the named accounts sent last their baseline, and publish what was held back."""
+    config = context.op_config
     acceptance = Acceptance(
-        config.integrated_account_ids,
-        config.integrations,
-        reason=config.reason,
-        accepted_by=config.accepted_by,
-        digest=config.digest,
+        config["integrated_account_ids"],
+        config["integrations"],
+        reason=config["reason"],
+        accepted_by=config["accepted_by"],
+        digest=config["digest"],
     )
-    empty = [name for name in ("reason", "accepted_by") if not getattr(config, name).strip()]
-    if empty:
-        raise dg.Failure(
-            f"{' and '.join(empty)} must be filled in: they are kept with the baseline.",
-            allow_retries=False,
-        )
     try:
         session = open_session(truto, duckdb)
         accepted = accept(
@@ -92,7 +92,11 @@ def accept_drift_step(
         provenance = provenance_tags(context.instance, run_id=context.run.run_id)
         for one in accepted:
             _log_materializations(context, one, acceptance, provenance)
-        results = evaluate_checks(session, [spec.key for spec in CHECK_SPECS])
+        results = evaluate_checks(
+            session,
+            [spec.key for spec in CHECK_SPECS],
+            location=find_location(context.run),
+        )
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
@@ -102,9 +106,10 @@ def accept_drift_step(
 
 
 @dg.job(
+    name=ACCEPT_JOB,
     description="Accept what accounts send now: it becomes their baseline, and a sync that was "
     "held back is published from its kept records, without fetching. The checks show what it "
-    "would do and the configuration to paste here; reason and accepted_by are yours to fill in.",
+    "would do, with a link that opens this job filled in; reason and accepted_by are yours.",
     # What the launchpad opens with.
     config={"ops": {ACCEPT_OP: {"config": _EMPTY}}},
     tags={MAX_RETRIES_TAG: "0"},

@@ -16,11 +16,12 @@ import dagster as dg
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
-from truto_groups.defs.dagster_internals import DATA_VERSION_TAG
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, find_location
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import (
     describe_account,
+    describe_changes,
     describe_fetch,
     describe_groups,
     describe_listing,
@@ -43,8 +44,11 @@ from truto_groups.sync.refresh import (
     replay_accounts,
 )
 from truto_groups.sync.settle import AccountResult
+from truto_groups.sync.waiting import read_needs
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
+from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.overview_queries import read_newest_changes
 
 GROUP_NAME = "truto_user_directory"
 OWNERS = ["team:data-platform"]
@@ -56,6 +60,7 @@ BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
 CHANGES = dg.AssetKey(schema.GROUP_CHANGES.name)
 
 _NAMED_IN_A_FAILURE = 20
+_NEWEST_CHANGES = 200
 _VERBS = {"held_back": "Held back", "skipped": "Skipped"}
 
 
@@ -172,7 +177,8 @@ def refreshed_groups(
     checks = _find_checks(context)
     if checks and session is not None and (is_readable or problem is None):
         try:
-            yield from tell_verdicts(context.instance, evaluate_checks(session, checks))
+            results = evaluate_checks(session, checks, location=find_location(context.run))
+            yield from tell_verdicts(context.instance, results)
         except TrutoGroupsError as error:
             problem = problem or error
     if problem is not None or tally.failures:
@@ -204,12 +210,13 @@ def _materialize(
     account_ids = _find_accounts(context, session, keys, tally)
     if RAW_GROUPS in selected:
         yield from _fetch(context, session, account_ids, tally)
-        yield _changes_event(tally)
+        yield _changes_event(session, tally)
     elif GROUPS in selected:
         for result in _tell(context, replay_accounts(session, account_ids, run_id=run_id), tally):
-            yield _event(GROUPS, result, describe_groups(result), tally)
+            metadata = describe_groups(result, is_private=_is_private(session, result))
+            yield _event(GROUPS, result, metadata, tally)
             yield _event(BREAKDOWN, result, describe_account(result), tally)
-        yield _changes_event(tally)
+        yield _changes_event(session, tally)
     elif BREAKDOWN in selected:
         for account in rebuild_account_breakdowns(session, account_ids):
             metadata = {"integration": show(account.integration)}
@@ -217,7 +224,7 @@ def _materialize(
                 BREAKDOWN, partition=tally.keys[account.id], metadata=metadata
             )
     elif CHANGES in selected:
-        yield _changes_event(tally)
+        yield _changes_event(session, tally)
 
 
 def _find_accounts(
@@ -279,7 +286,8 @@ def _fetch(
                 show(tally.keys[result.attempt.integrated_account_id]),
                 show(", ".join(unmet)),
             )
-        yield _event(GROUPS, result, describe_groups(result, unmet=unmet), tally)
+        metadata = describe_groups(result, is_private=_is_private(session, result), unmet=unmet)
+        yield _event(GROUPS, result, metadata, tally)
         yield _event(BREAKDOWN, result, describe_account(result), tally)
 
 
@@ -330,10 +338,23 @@ def _event(
     return dg.AssetMaterialization(asset, partition=partition, metadata=metadata, tags=tags)
 
 
-def _changes_event(tally: _Tally) -> dg.AssetMaterialization:
+def _is_private(session: Session, result: AccountResult) -> bool:
+    """Whether nothing of an account's groups is told by name; so is one that is not known."""
+    return result.account is None or session.settings_for(result.account).private_values
+
+
+def _changes_event(session: Session, tally: _Tally) -> dg.AssetMaterialization:
+    with session.database.reading() as connection:
+        changes = read_newest_changes(connection, most=_NEWEST_CHANGES)
+        private = {
+            account.id
+            for account in read_known_accounts(connection)
+            if session.settings_for(account).private_values
+        }
     return dg.AssetMaterialization(
         CHANGES,
         metadata={
+            **describe_changes(changes, private=private, most=_NEWEST_CHANGES),
             "groups_added": tally.added,
             "groups_removed": tally.removed,
             "groups_changed": tally.changed,
@@ -386,8 +407,11 @@ def integrated_accounts(
         found = discover_accounts(
             session, partition_keys=[], in_flight=(), run_id=context.run.run_id, is_removing=False
         )
+        with session.database.reading() as connection:
+            needs = read_needs(session, connection, found.accounts)
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     return dg.MaterializeResult(
-        metadata=describe_listing(found.accounts), data_version=version_of(found.accounts)
+        metadata=describe_listing(found.accounts, needs, now=session.clock()),
+        data_version=version_of(found.accounts),
     )

@@ -10,6 +10,7 @@ import dagster as dg
 
 from truto_groups.defs.checks import CHECK_SPECS, TIME_ALONE
 from truto_groups.defs.checks import evaluate_checks as evaluate_group_checks
+from truto_groups.defs.dagster_internals import find_location
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS, evaluate_contract_checks
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -58,7 +59,7 @@ def _evaluate(
     try:
         session = open_session(truto, duckdb)
         results = [
-            *evaluate_group_checks(session, keys),
+            *evaluate_group_checks(session, keys, location=find_location(context.run)),
             *evaluate_contract_checks(session, keys),
         ]
     except TrutoGroupsError as error:

@@ -1,31 +1,30 @@
 """The checks: each judges all known accounts and lists those that fail, with what to do.
 
 A check that cannot run raises; it never passes or fails instead. The rules are
-accounts/freshness.py's, drift/'s and the warehouse's; here they become results.
+accounts/freshness.py's, drift/'s and the warehouse's; how a verdict is shown, check_results.py's.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from truto_groups import schema
-from truto_groups.accounts.freshness import find_stale_accounts
+from truto_groups.accounts.freshness import StaleAccount, find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import say_account
-from truto_groups.defs.metadata import table_of
+from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out
+from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import GRANT_ADVICE, Finding
-from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
+from truto_groups.report.access_review import say_privileged_change
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
-from truto_groups.sync.waiting import digest_of, read_pending
-from truto_groups.text.visible import show, show_in_markdown
-from truto_groups.text.words import say_count, say_duration
+from truto_groups.sync.waiting import read_pending
+from truto_groups.text.words import say_duration
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import (
     LastAudit,
@@ -43,19 +42,10 @@ BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
 
 _WARN = dg.AssetCheckSeverity.WARN
 _ERROR = dg.AssetCheckSeverity.ERROR
-_NAMED_IN_A_DESCRIPTION = 5
-ACCEPT_OP = "accept"
-"""The op of the job accept_drift, as its configuration names it."""
-REVIEW_OP = "mark_reviewed"
-"""The op of the job mark_privileged_changes_reviewed, as its configuration names it."""
-
-_REVIEW = (
-    "See in the app who made it and who is in it; if it is right, launch "
-    "mark_privileged_changes_reviewed."
-)
-_ACCEPT = "Launch the job accept_drift with this account if what it sends is right."
-
-Row = Mapping[str, Any]
+_NAMED_TYPES = 5
+_SEE_DRIFT = "the view `account_drift`, or `truto-groups status`"
+_LOOK_AT_SOURCE = "See in the app whether so many groups came or went."
+_REVIEW = "See in the app who made it and who is in it; if it is right, mark it as reviewed."
 
 
 @dataclass(frozen=True)
@@ -70,12 +60,32 @@ class _Tables:
         return read_known_accounts(self.connection)
 
     @cached_property
-    def names(self) -> Mapping[str, str]:
-        return {one.id: say_account(one.partition_key, one.label) for one in self.accounts}
+    def known(self) -> Mapping[str, KnownAccount]:
+        return {account.id: account for account in self.accounts}
 
-    def name(self, integrated_account_id: str) -> str:
-        """An account as people name it; one that is not known by the id that its rows have."""
-        return self.names.get(integrated_account_id, integrated_account_id)
+    @cached_property
+    def standing(self) -> Mapping[tuple[str, str, str], StandingFinding]:
+        return read_standing(self.connection)
+
+    def find_standing(self, integrated_account_id: str, finding: Finding) -> StandingFinding:
+        """Since when a finding of a last audit stands, and whose change it was."""
+        return self.standing[integrated_account_id, finding.kind, finding.path]
+
+    def find_since(
+        self, integrated_account_id: str, kind: str, path: str, audit: LastAudit
+    ) -> datetime:
+        """Since when a count is not as it should be; that of its audit where nothing is found."""
+        found = self.standing.get((integrated_account_id, kind, path))
+        return audit.observed_at if found is None else found.since
+
+    def problem(
+        self, integrated_account_id: str, what: str, advice: str, **more: Any
+    ) -> AccountProblem:
+        """A problem of an account; one that is not known is named by the id that its rows have."""
+        account = self.known.get(integrated_account_id)
+        if account is None:
+            return AccountProblem(integrated_account_id, None, what, advice, **more)
+        return AccountProblem(account.partition_key, account.label, what, advice, **more)
 
     @cached_property
     def private(self) -> frozenset[str]:
@@ -86,244 +96,268 @@ class _Tables:
 
     @cached_property
     def audits(self) -> list[LastAudit]:
-        return [
+        audits = [
             audit.without_values() if audit.integrated_account_id in self.private else audit
             for audit in read_last_audits(self.connection)
         ]
+        # Who waits for a person comes first, however many only drifted.
+        return sorted(audits, key=lambda audit: audit.is_published)
 
     @cached_property
     def pending(self) -> list[PendingAcceptance]:
         return read_pending(self.connection)
 
 
-Judge = Callable[[Session, _Tables], dg.AssetCheckResult]
+Judge = Callable[[Session, _Tables], Verdict]
 
 
-def _judge_contract(session: Session, tables: _Tables) -> dg.AssetCheckResult:
-    rows: list[Row] = []
+def _judge_contract(session: Session, tables: _Tables) -> Verdict:
+    problems: list[AccountProblem] = []
     is_held_back = False
-    known = {account.id: account for account in tables.accounts}
     for audit in tables.audits:
-        limit = session.settings_for(known[audit.integrated_account_id]).unmapped_limit
-        problems = list(_find_contract_problems(audit, unmapped_limit=limit))
-        rows += [_row(audit, tables, problem=what, advice=advice) for what, advice in problems]
-        is_held_back |= bool(problems) and not audit.is_published
-    return _result(
-        "groups_match_contract",
-        rows,
-        severity=_ERROR if is_held_back else _WARN,
-        pending=tables.pending if rows else (),
+        limit = session.settings_for(tables.known[audit.integrated_account_id]).unmapped_limit
+        found = list(_find_contract_problems(audit, tables, unmapped_limit=limit))
+        problems += found
+        is_held_back |= bool(found) and not audit.is_published
+    return Verdict(
+        _key("groups_match_contract"),
+        _ERROR if is_held_back else _WARN,
+        problems,
+        pending=tables.pending if problems else (),
         passed_text="Every account's last answer fits the contract.",
         failed_text="Does not fit the contract",
+        see_all=_SEE_DRIFT,
     )
 
 
 def _find_contract_problems(
-    audit: LastAudit, *, unmapped_limit: float
-) -> Iterator[tuple[str, str]]:
+    audit: LastAudit, tables: _Tables, *, unmapped_limit: float
+) -> Iterator[AccountProblem]:
+    account_id = audit.integrated_account_id
+    state = _state(audit)
     for finding in audit.findings:
         if finding.severity == "breaking":
-            yield finding.message, finding.advice
+            yield tables.problem(
+                account_id,
+                f"{state}: {finding.message}",
+                finding.advice,
+                since=tables.find_standing(account_id, finding).since,
+                is_curable=True,
+                details={
+                    "path": finding.path,
+                    "was": finding.was,
+                    "now": finding.now,
+                    "example": audit.examples.get(finding.path),
+                },
+            )
+    # These stay in the table as they are, also when a person accepts the drift.
     counts = audit.counts
     for field, unreadable in counts.unreadable_instants.items():
         if unreadable:
-            yield (
+            yield tables.problem(
+                account_id,
                 f"{unreadable:,} of {counts.record_count:,} values of `{field}` are no instant.",
                 "They are null in groups. Tell Truto which field of the app is mapped to it.",
+                since=tables.find_since(account_id, "instants_unreadable", field, audit),
+                details={"path": field, "example": audit.examples.get(field)},
             )
     if counts.unmapped_count > unmapped_limit * counts.record_count:
         unmapped = [name for name in counts.group_types if name.lower() not in schema.GROUP_TYPES]
         unmapped.sort(key=lambda name: (-counts.group_types[name], name))
-        types = ", ".join(unmapped[:_NAMED_IN_A_DESCRIPTION])
-        yield (
+        types = ", ".join(unmapped[:_NAMED_TYPES])
+        yield tables.problem(
+            account_id,
             f"{counts.unmapped_count:,} of {counts.record_count:,} groups have a type that is not "
             f"mapped{f' ({types})' if types else ''}.",
-            "Map the types in Truto, or raise unmapped_limit in the settings file.",
+            "Map the types in Truto, or raise `unmapped_limit` in the settings file. "
+            "Accepting does not help.",
+            since=tables.find_since(account_id, "group_types_unmapped", "group_type", audit),
+            details={"path": "group_type", "now": ", ".join(unmapped)},
         )
 
 
-def _judge_drift(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _judge_drift(session: Session, tables: _Tables) -> Verdict:
     del session
-    audits = tables.audits
-    standing = read_standing(tables.connection)
-    rows: list[Row] = []
-    for audit in audits:
-        rows += [
-            {
-                "account": tables.name(audit.integrated_account_id),
-                "path": finding.path,
-                "change": "permission lost" if finding.is_permission_lost else finding.kind,
-                "was_and_is": f"{finding.was or 'nothing'} → {finding.now}",
-                **_tell_origin(standing[audit.integrated_account_id, finding.kind, finding.path]),
-                "advice": finding.advice,
-                "example": audit.examples.get(finding.path),
-            }
+    problems: list[AccountProblem] = []
+    for audit in tables.audits:
+        account_id = audit.integrated_account_id
+        problems += [
+            _tell_drift(audit, finding, tables)
             for finding in audit.findings
-            if _is_told(finding)
+            if finding.severity != "information" and finding.kind != "group_types_unmapped"
         ]
-        rows += [
-            {
-                "account": tables.name(audit.integrated_account_id),
-                "path": told.parameter,
-                "change": f"filter {told.kind}",
-                "advice": told.message,
-            }
+        problems += [
+            tables.problem(
+                account_id,
+                f"The filter `{told.parameter}` of the settings seems to be ignored.",
+                told.message,
+                since=audit.observed_at,
+                details={"path": told.parameter, "change": f"filter {told.kind}"},
+            )
             for told in audit.told_filters
         ]
     united = find_common_drift(
         {
             audit.integrated_account_id: [f for f in audit.findings if not f.is_permission_lost]
-            for audit in audits
+            for audit in tables.audits
         },
-        integrations={audit.integrated_account_id: audit.integration for audit in audits},
+        integrations={audit.integrated_account_id: audit.integration for audit in tables.audits},
     )
-    return _result(
-        "no_unaccepted_drift",
-        rows,
-        severity=_WARN,
-        pending=tables.pending if rows else (),
+    return Verdict(
+        _key("no_unaccepted_drift"),
+        _WARN,
+        problems,
+        pending=tables.pending if problems else (),
         passed_text="Every account looks like what was accepted.",
         failed_text="Different from what was accepted",
         at_once=[one.message for one in united if one.severity != "information"],
+        see_all=_SEE_DRIFT,
     )
 
 
-def _tell_origin(standing: StandingFinding) -> Row:
-    return {"since": standing.since, "whose": ATTRIBUTION_TEXTS[standing.attributed_to]}
+def _tell_drift(audit: LastAudit, finding: Finding, tables: _Tables) -> AccountProblem:
+    account_id = audit.integrated_account_id
+    standing = tables.find_standing(account_id, finding)
+    return tables.problem(
+        account_id,
+        finding.message,
+        finding.advice,
+        since=standing.since,
+        is_curable=not finding.is_permission_lost,
+        details={
+            "path": finding.path,
+            "change": "permission lost" if finding.is_permission_lost else finding.kind,
+            "was": finding.was or "nothing",
+            "now": finding.now,
+            "whose": ATTRIBUTION_TEXTS[standing.attributed_to],
+            "example": audit.examples.get(finding.path),
+        },
+    )
 
 
-def _is_told(finding: Finding) -> bool:
-    return finding.severity != "information" and finding.kind != "group_types_unmapped"
-
-
-def _judge_freshness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _judge_freshness(session: Session, tables: _Tables) -> Verdict:
     stale = find_stale_accounts(tables.accounts, max_age_of=session.max_age_of, now=session.clock())
-    rows: list[Row] = [
-        {
-            "account": tables.name(found.account.id),
-            "status": found.account.status,
-            "age": say_duration(found.age),
-            "max_age": say_duration(found.max_age),
-            "last_confirmed_at": found.account.last_confirmed_at,
-            "advice": found.advice,
-        }
-        for found in stale
-    ]
     is_error = any(found.account.is_active for found in stale)
-    return _result(
-        "every_account_is_fresh",
-        rows,
-        severity=_ERROR if is_error else _WARN,
+    return Verdict(
+        _key("every_account_is_fresh"),
+        _ERROR if is_error else _WARN,
+        [
+            tables.problem(
+                found.account.id,
+                _say_stale(found),
+                found.advice,
+                since=found.account.last_confirmed_at or found.account.first_listed_at,
+                details={
+                    "status": found.account.status,
+                    "age": say_duration(found.age),
+                    "max_age": say_duration(found.max_age),
+                },
+            )
+            for found in stale
+        ],
         passed_text="Every account was confirmed recently enough.",
         failed_text="Stale",
+        see_all="`truto-groups status --state stale`",
     )
 
 
-def _judge_uniqueness(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _say_stale(found: StaleAccount) -> str:
+    verb = "Never confirmed" if found.account.last_confirmed_at is None else "Not confirmed"
+    return f"{verb} for {say_duration(found.age)}; allowed are {say_duration(found.max_age)}."
+
+
+def _judge_uniqueness(session: Session, tables: _Tables) -> Verdict:
     del session
-    rows: list[Row] = [
-        {
-            "account": tables.name(found.integrated_account_id),
-            "id": found.id,
-            "rows": found.row_count,
-            "advice": "Something else wrote to the table. Materialize groups for this account.",
-        }
-        for found in find_duplicate_ids(tables.connection)
-    ]
-    return _result(
-        "ids_are_unique",
-        rows,
-        severity=_ERROR,
+    return Verdict(
+        _key("ids_are_unique"),
+        _ERROR,
+        [
+            tables.problem(
+                found.integrated_account_id,
+                f"{found.row_count:,} rows have the id {found.id}.",
+                "Something else wrote to the table. Materialize groups for this account.",
+                details={"id": found.id, "rows": found.row_count},
+            )
+            for found in find_duplicate_ids(tables.connection)
+        ],
         passed_text="No two rows of an account share an id.",
         failed_text="Ids that more than one row has",
     )
 
 
-def _judge_counts(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _judge_counts(session: Session, tables: _Tables) -> Verdict:
     del session
     audits = [audit for audit in tables.audits if audit.volume != "ok"]
-    rows = [
-        _row(
-            audit,
-            tables,
-            problem=audit.volume_reason,
-            advice=GRANT_ADVICE if audit.is_permission_lost else _ACCEPT,
-        )
-        for audit in audits
-    ]
     is_held_back = any(not audit.is_published for audit in audits)
-    return _result(
-        "group_counts_are_plausible",
-        rows,
-        severity=_ERROR if is_held_back else _WARN,
-        pending=tables.pending if rows else (),
+    return Verdict(
+        _key("group_counts_are_plausible"),
+        _ERROR if is_held_back else _WARN,
+        [
+            tables.problem(
+                audit.integrated_account_id,
+                f"{_state(audit)}: {audit.volume_reason}",
+                GRANT_ADVICE if audit.is_permission_lost else _LOOK_AT_SOURCE,
+                since=tables.find_since(audit.integrated_account_id, "volume", "", audit),
+                is_curable=not audit.is_permission_lost,
+            )
+            for audit in audits
+        ],
+        pending=tables.pending if audits else (),
         passed_text="Every account has about as many groups as it used to.",
         failed_text="An implausible number of groups",
+        see_all=_SEE_DRIFT,
     )
 
 
-def _judge_breakdown(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _judge_breakdown(session: Session, tables: _Tables) -> Verdict:
     del session
-    rows: list[Row] = [
-        {
-            "account": tables.name(found.integrated_account_id),
-            "groups": found.group_count,
-            "broken_down": found.broken_down_count,
-            "advice": "Materialize group_type_breakdown for this account: it is counted anew.",
-        }
-        for found in find_wrong_breakdowns(tables.connection)
-    ]
-    return _result(
-        "breakdown_adds_up",
-        rows,
-        asset_key=BREAKDOWN,
-        severity=_ERROR,
+    return Verdict(
+        dg.AssetCheckKey(BREAKDOWN, "breakdown_adds_up"),
+        _ERROR,
+        [
+            tables.problem(
+                found.integrated_account_id,
+                f"{found.broken_down_count:,} groups are broken down, {found.group_count:,} are "
+                "there.",
+                "Materialize group_type_breakdown for this account: it is counted anew.",
+                details={"groups": found.group_count, "broken_down": found.broken_down_count},
+            )
+            for found in find_wrong_breakdowns(tables.connection)
+        ],
         passed_text="Every breakdown adds up to its account's groups.",
         failed_text="A breakdown that does not add up",
     )
 
 
-def _judge_privileged(session: Session, tables: _Tables) -> dg.AssetCheckResult:
+def _judge_privileged(session: Session, tables: _Tables) -> Verdict:
     del session
     waiting = read_unreviewed(tables.connection)
-    rows: list[Row] = [
-        {
-            "account": tables.name(one.integrated_account_id),
-            "what": say_privileged_change(
-                one, is_private=one.integrated_account_id in tables.private
-            ),
-            "since": one.changed_at,
-            "advice": _REVIEW,
-        }
-        for one in waiting
-    ]
-    return _result(
-        "privileged_changes_are_reviewed",
-        rows,
-        severity=_WARN,
+    return Verdict(
+        _key("privileged_changes_are_reviewed"),
+        _WARN,
+        [
+            tables.problem(
+                one.integrated_account_id,
+                say_privileged_change(one, is_private=one.integrated_account_id in tables.private),
+                _REVIEW,
+                since=one.changed_at,
+                details={"group": one.id, "rule": one.matched_rules},
+            )
+            for one in waiting
+        ],
+        unreviewed=waiting,
         passed_text="Every group that became privileged was reviewed.",
         failed_text="Privileged groups that nobody has reviewed",
-        details=_describe_review(waiting) if waiting else {},
+        see_all="the table `privileged_group_changes`",
     )
 
 
-def _describe_review(waiting: Sequence[UnreviewedChange]) -> dict[str, Any]:
-    """The launch configuration that marks what is shown as reviewed, and nothing newer."""
-    config = {
-        "integrated_account_ids": list(dict.fromkeys(one.partition_key for one in waiting)),
-        "until": waiting[0].changed_at.isoformat(),
-        "reason": "",
-        "reviewed_by": "",
-    }
-    text = yaml.safe_dump({"ops": {REVIEW_OP: {"config": config}}}, sort_keys=False)
-    return {
-        "unreviewed_changes": len(waiting),
-        "how_to_review": (
-            "Launch the job mark_privileged_changes_reviewed with the configuration of to_review: "
-            "fill in reason and reviewed_by, and leave out accounts that are not right."
-        ),
-        "to_review": dg.MetadataValue.md(f"```yaml\n{text}```"),
-    }
+def _key(name: str) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(GROUPS, name)
+
+
+def _state(audit: LastAudit) -> str:
+    return "Published" if audit.is_published else "Held back"
 
 
 _JUDGES: Sequence[tuple[dg.AssetCheckSpec, Judge]] = [
@@ -398,102 +432,22 @@ TIME_ALONE = [dg.AssetCheckKey(GROUPS, "every_account_is_fresh")]
 
 
 def evaluate_checks(
-    session: Session, selected: Collection[dg.AssetCheckKey]
+    session: Session,
+    selected: Collection[dg.AssetCheckKey],
+    *,
+    location: str = DEFAULT_LOCATION,
 ) -> list[dg.AssetCheckResult]:
     """Evaluate the selected checks on what is committed now.
+
+    Args:
+        session: What to work with.
+        selected: The checks.
+        location: The code location whose launchpad is linked.
 
     Raises:
         DatabaseError: The tables cannot be read.
     """
     with session.database.reading() as connection:
         tables = _Tables(connection, session)
-        return [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
-
-
-def _describe_acceptance(pending: Sequence[PendingAcceptance]) -> dict[str, Any]:
-    """What accepting would do, and the launch configuration to paste."""
-    acceptable = [one for one in pending if one.obstacle is None]
-    if not acceptable:
-        return {}
-    digest = digest_of(acceptable)
-    config = {
-        "ops": {
-            ACCEPT_OP: {
-                "config": {
-                    "integrated_account_ids": [one.partition_key for one in acceptable],
-                    "reason": "",
-                    "accepted_by": "",
-                    "digest": digest,
-                }
-            }
-        }
-    }
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    rows = [
-        {
-            "account": say_account(one.partition_key, one.label),
-            "state": "published" if one.is_published else "held back",
-            "groups": one.group_count,
-            "would_add": one.would_add,
-            "would_remove": one.would_remove,
-            "would_change": one.would_change,
-            "changes_told": len(one.findings),
-        }
-        for one in acceptable
-    ]
-    return {
-        "accepting_would": table_of(rows),
-        "how_to_accept": (
-            "Launch the job accept_drift with the configuration of to_accept: fill in reason and "
-            "accepted_by, and leave out accounts that are not right, and the digest with them."
-        ),
-        "to_accept": dg.MetadataValue.md(f"```yaml\n{text}```"),
-        "digest": digest,
-    }
-
-
-def _row(audit: LastAudit, tables: _Tables, **more: object) -> Row:
-    return {
-        "account": tables.name(audit.integrated_account_id),
-        "state": "published" if audit.is_published else "held back",
-        **more,
-    }
-
-
-def _result(
-    name: str,
-    rows: Sequence[Row],
-    *,
-    severity: dg.AssetCheckSeverity,
-    passed_text: str,
-    failed_text: str,
-    asset_key: dg.AssetKey = GROUPS,
-    pending: Sequence[PendingAcceptance] = (),
-    at_once: Sequence[str] = (),
-    details: Mapping[str, Any] | None = None,
-) -> dg.AssetCheckResult:
-    accounts = list(dict.fromkeys(row["account"] for row in rows))
-    named = ", ".join(accounts[:_NAMED_IN_A_DESCRIPTION])
-    more = len(accounts) - _NAMED_IN_A_DESCRIPTION
-    named += f" and {more} more" if more > 0 else ""
-    failed = f"{failed_text}: {say_count(len(accounts), 'account')} ({named})."
-    metadata: dict[str, Any] = {"failing_accounts": len(accounts)}
-    if at_once:
-        metadata["many_accounts_at_once"] = dg.MetadataValue.md(
-            "\n".join(f"- {show_in_markdown(message)}" for message in at_once)
-        )
-    if rows:
-        metadata["what_to_do"] = table_of(rows)
-        failing = set(accounts)
-        metadata |= _describe_acceptance(
-            [one for one in pending if say_account(one.partition_key, one.label) in failing]
-        )
-    metadata |= details or {}
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=asset_key,
-        passed=not rows,
-        severity=severity,
-        description=show(" ".join([*at_once, failed])) if rows else passed_text,
-        metadata=metadata,
-    )
+        verdicts = [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
+    return [lay_out(verdict, location=location) for verdict in verdicts]

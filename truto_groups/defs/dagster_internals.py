@@ -9,9 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dagster as dg
 import sqlalchemy
+from dagster._config import ConfigScalar, ConfigScalarKind, PostProcessingError
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
@@ -62,6 +64,80 @@ _EVALUATED = {
     AssetCheckExecutionRecordStatus.SUCCEEDED,
     AssetCheckExecutionRecordStatus.FAILED,
 }
+_COMMAND_REPOSITORY = "__repository__"
+DEFAULT_LOCATION = f"{_COMMAND_REPOSITORY}@{_COMMAND_LOCATION}"
+"""The code location of workspace.yaml, as the UI's addresses name it."""
+
+
+class FilledInText(ConfigScalar):
+    """A text of a configuration that must not be blank: refused before a run is made.
+
+    A field of dg.Config is looked at once the run executes. Goes when config types take a minimum
+    length.
+    """
+
+    def __init__(self) -> None:
+        """Be a string, by the name that the launchpad shows."""
+        super().__init__("FilledInText", "FilledInText", ConfigScalarKind.STRING)
+
+    def post_process(self, value: str) -> str:
+        """Refuse a text of blanks."""
+        if not value.strip():
+            raise PostProcessingError("It must be filled in.")
+        return value
+
+
+def find_location(run: dg.DagsterRun) -> str:
+    """The code location that a run belongs to, as the UI's addresses name it.
+
+    That of workspace.yaml where the run says none, as one that is executed in this process.
+    """
+    origin = run.remote_job_origin
+    if origin is None:
+        return DEFAULT_LOCATION
+    repository = origin.repository_origin
+    return f"{repository.repository_name}@{repository.code_location_origin.location_name}"
+
+
+# Addresses in the UI. None of them is documented.
+
+
+def address_partition(asset: dg.AssetKey, partition_key: str) -> str:
+    """Where the UI shows a partition of an asset."""
+    return f"{_address_asset(asset)}?view=partitions&partition={quote(partition_key, safe='')}"
+
+
+def address_events(asset: dg.AssetKey) -> str:
+    """Where the UI shows the latest materialization of an asset, description and all."""
+    return f"{_address_asset(asset)}?view=events"
+
+
+def address_check(check: dg.AssetCheckKey) -> str:
+    """Where the UI shows what a check said last."""
+    return f"{_address_asset(check.asset_key)}?view=checks&checkDetail={quote(check.name, safe='')}"
+
+
+def address_run(run_id: str) -> str:
+    """Where the UI shows a run."""
+    return f"/runs/{quote(run_id, safe='')}"
+
+
+def address_launchpad(job_name: str, config: str, *, location: str) -> str:
+    """Where the UI opens the launchpad of a job, filled in.
+
+    Args:
+        job_name: The job.
+        config: Its configuration, as YAML.
+        location: As ``find_location`` gives it.
+    """
+    return (
+        f"/locations/{quote(location, safe='@')}/jobs/{quote(job_name, safe='')}"
+        f"/playground/setup?config={quote(config, safe='')}"
+    )
+
+
+def _address_asset(key: dg.AssetKey) -> str:
+    return f"/assets/{'/'.join(quote(part, safe='') for part in key.path)}"
 
 
 def leave_verdict_in_sight(event: dg.DagsterEvent) -> dg.DagsterEvent:
@@ -339,7 +415,7 @@ def run_in_process(
     that takes an origin or tags for it.
     """
     repository = RemoteRepositoryOrigin(
-        RegisteredCodeLocationOrigin(_COMMAND_LOCATION), "__repository__"
+        RegisteredCodeLocationOrigin(_COMMAND_LOCATION), _COMMAND_REPOSITORY
     )
     run = instance.create_run_for_job(
         job,

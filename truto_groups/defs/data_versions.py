@@ -15,6 +15,8 @@ from truto_groups import schema
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, tag_input
 from truto_groups.defs.metadata import describe_listing
+from truto_groups.session import Session
+from truto_groups.sync.waiting import read_needs
 
 ACCOUNTS = dg.AssetKey(schema.INTEGRATED_ACCOUNTS.name)
 
@@ -34,11 +36,17 @@ def version_of(accounts: Sequence[KnownAccount]) -> dg.DataVersion:
     return dg.DataVersion(hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:32])
 
 
-def listing_event(accounts: Sequence[KnownAccount]) -> dg.AssetMaterialization:
-    """The materialization of ``integrated_accounts`` that discovery reports."""
+def listing_event(session: Session, accounts: Sequence[KnownAccount]) -> dg.AssetMaterialization:
+    """The materialization of ``integrated_accounts`` that discovery reports.
+
+    Raises:
+        DatabaseError: Who needs a person cannot be read.
+    """
+    with session.database.reading() as connection:
+        needs = read_needs(session, connection, accounts)
     return dg.AssetMaterialization(
         ACCOUNTS,
-        metadata=describe_listing(accounts),
+        metadata=describe_listing(accounts, needs, now=session.clock()),
         tags={DATA_VERSION_TAG: version_of(accounts).value},
     )
 

@@ -59,7 +59,7 @@ def discover_integrated_accounts(
         # Of a tick without a run Dagster shows this; without it, that the result is empty.
         skip_reason=None if runs else _summarize(found),
         dynamic_partitions_requests=requests,
-        asset_events=[listing_event(found.accounts)],
+        asset_events=[listing_event(session, found.accounts)],
     )
 
 

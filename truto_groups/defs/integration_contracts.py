@@ -15,6 +15,7 @@ from truto_groups.contracts.declared import Change, ContractChange
 from truto_groups.contracts.kept import (
     ContractAnswers,
     ContractReview,
+    MissingParameter,
     advise_parameter,
     ask_for_contracts,
     review_contracts,
@@ -22,18 +23,22 @@ from truto_groups.contracts.kept import (
 from truto_groups.defs.assets import GROUP_NAME, KINDS, OWNERS
 from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.failures import keep_secrets, make_failure
-from truto_groups.defs.metadata import describe_table, table_of
+from truto_groups.defs.metadata import describe_table, link_account, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import TrutoGroupsError
+from truto_groups.report.markdown import draw_table
 from truto_groups.session import Session
-from truto_groups.text.visible import show
-from truto_groups.text.words import say_count
+from truto_groups.text.visible import show, show_in_markdown
+from truto_groups.text.words import say_count, shorten_words
 from truto_groups.warehouse.contracts_table import read_contracts
 
 CONTRACTS = dg.AssetKey(schema.INTEGRATION_CONTRACTS.name)
 
 _NAMED = 5
+_MAX_ROWS = 20
+_MAX_PLAIN = 500
+_LONGEST_WORD = 24
 _ADVICE: Mapping[Change, str] = {
     "dropped": "The column will be null at the next sync. If you rely on it, ask Truto why the "
     "mapping no longer fills it.",
@@ -120,27 +125,19 @@ def evaluate_contract_checks(
         return []
     with session.database.reading() as connection:
         review = review_contracts(session, connection)
-    changes = [_show_change(change, accounts) for change, accounts in review.changes]
-    missing = [
-        {
-            "integrated_account_id": one.account.id,
-            "integration": one.account.integration,
-            "tenant_id": one.account.tenant_id,
-            "parameter": one.parameter,
-            "advice": advise_parameter(one),
-        }
-        for one in review.missing
-    ]
     metadata: dict[str, Any] = {"failing_accounts": len(_find_concerned(review))}
-    metadata |= {"what_changed": table_of(changes)} if changes else {}
-    metadata |= {"missing_parameters": table_of(missing)} if missing else {}
+    if review.changes:
+        rows = [_tell_change(change, accounts) for change, accounts in review.changes]
+        metadata["what_changed"] = dg.MetadataValue.json(rows)
+    if review.missing:
+        metadata["missing_parameters"] = dg.MetadataValue.json(_tell_missing(review.missing))
     return [
         dg.AssetCheckResult(
             check_name=spec.name,
             asset_key=CONTRACTS,
-            passed=not changes and not missing,
+            passed=not review.changes and not review.missing,
             severity=dg.AssetCheckSeverity.WARN,
-            description=show(_describe_review(review)),
+            description=_lay_out(review),
             metadata=metadata,
         )
     ]
@@ -168,20 +165,60 @@ def _find_concerned(review: ContractReview) -> set[str]:
     return changed | {one.account.id for one in review.missing}
 
 
+def _lay_out(review: ContractReview) -> str:
+    """A sentence, then what changed, then which accounts lack what is required; as Markdown."""
+    parts = [show_in_markdown(_describe_review(review))]
+    if review.changes:
+        table = draw_table(
+            ("integration", "what", "since", "do"),
+            (
+                (
+                    change.integration,
+                    f"Truto {shorten_words(_in_words(change), _LONGEST_WORD)}; "
+                    f"{say_count(len(accounts), 'account')}.",
+                    change.seen_at,
+                    shorten_words(_advise(change), _LONGEST_WORD),
+                )
+                for change, accounts in review.changes
+            ),
+            count=len(review.changes),
+            most=_MAX_ROWS,
+            see_all="`what_changed` below",
+        )
+        parts.append(table)
+    if review.missing:
+        table = draw_table(
+            ("account", "what", "do"),
+            (
+                (
+                    link_account(one.account.partition_key, one.account.label),
+                    f"Needs the parameter {shorten_words(one.parameter, _LONGEST_WORD)}, which no "
+                    "setting gives.",
+                    shorten_words(advise_parameter(one), _LONGEST_WORD),
+                )
+                for one in review.missing
+            ),
+            count=len(review.missing),
+            most=_MAX_ROWS,
+            see_all="`truto-groups status`",
+        )
+        parts.append(table)
+    return "\n\n".join(parts)
+
+
 def _describe_review(review: ContractReview) -> str:
     told = [
         f"{change.integration} {_in_words(change)} ({say_count(len(accounts), 'account')})"
         for change, accounts in review.changes
     ]
     told += [
-        f"{one.account.id} ({one.account.integration}) needs {one.parameter}, "
-        "which no setting gives"
+        f"{one.account.partition_key} needs {one.parameter}, which no setting gives"
         for one in review.missing
     ]
     if not told:
         return "What Truto declares is what it declared, and every required parameter is given."
     more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    return f"{'; '.join(told[:_NAMED])}{more}."
+    return shorten_words(f"{'; '.join(told[:_NAMED])}{more}.", _LONGEST_WORD * 2)
 
 
 def _in_words(change: ContractChange) -> str:
@@ -192,16 +229,35 @@ def _in_words(change: ContractChange) -> str:
     return f"now requires the parameter {change.name}"
 
 
-def _show_change(change: ContractChange, accounts: Sequence[KnownAccount]) -> Mapping[str, Any]:
-    named = [account.id for account in accounts[:_NAMED]]
+def _advise(change: ContractChange) -> str:
+    return _ADVICE[change.change].format(integration=change.integration, name=change.name)
+
+
+def _tell_change(change: ContractChange, accounts: Sequence[KnownAccount]) -> dict[str, Any]:
+    """The same for programs."""
     return {
-        "integration": change.integration,
-        "change": _in_words(change),
-        "was": change.was,
-        "now": change.now,
-        "accounts": len(accounts),
-        "integrated_account_ids": [*named, "…"] if len(accounts) > _NAMED else named,
-        "seen_at": change.seen_at,
-        "told_until": change.told_until,
-        "advice": _ADVICE[change.change].format(integration=change.integration, name=change.name),
+        "integration": show(change.integration),
+        "what": show(_in_words(change)),
+        "was": None if change.was is None else show(change.was),
+        "now": None if change.now is None else show(change.now),
+        "since": change.seen_at.isoformat(timespec="seconds"),
+        "told_until": change.told_until.isoformat(timespec="seconds"),
+        "do": show(_advise(change)),
+        "account_count": len(accounts),
+        "accounts": [account.partition_key for account in accounts[:_NAMED]],
     }
+
+
+def _tell_missing(missing: Sequence[MissingParameter]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
+        {
+            "account": one.account.partition_key,
+            "integration": show(one.account.integration),
+            "parameter": show(one.parameter),
+            "do": show(advise_parameter(one)),
+        }
+        for one in missing[:_MAX_PLAIN]
+    ]
+    if len(missing) > _MAX_PLAIN:
+        rows.append({"left_out": f"{len(missing) - _MAX_PLAIN:,} more: `truto-groups status`"})
+    return rows

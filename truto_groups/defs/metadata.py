@@ -3,7 +3,7 @@
 Never remote_data and never a token: metadata is stored in clear, for everyone who sees the UI.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,13 +11,20 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import say_account
+from truto_groups.defs.dagster_internals import address_partition
+from truto_groups.report.changes import ChangedGroup, say_change
+from truto_groups.report.markdown import Link, draw_cell, draw_list, draw_table, say_instant
+from truto_groups.report.needs import Need
+from truto_groups.report.overview import render_needs_in_line
 from truto_groups.schema import GROUP_CHANGES, GROUP_TYPE_BREAKDOWN, GROUPS, RAW_GROUPS, Table
+from truto_groups.sync.publish import Replacement
 from truto_groups.sync.settle import AccountResult
 from truto_groups.text.visible import show
-from truto_groups.text.words import say_duration
+from truto_groups.text.words import cut_at_word, say_count, say_duration, shorten_words
 
 MAX_ROWS = 100
+_MAX_LABEL = 40
+_LONGEST_WORD = 20
 
 _LINEAGE: Mapping[str, Mapping[str, tuple[str, str]]] = {
     RAW_GROUPS.name: {},
@@ -105,15 +112,19 @@ def describe_fetch(result: AccountResult) -> dict[str, Any]:
     }
 
 
-def describe_groups(result: AccountResult, *, unmet: Sequence[str] = ()) -> dict[str, Any]:
-    """What an account's groups are and how they changed.
+def describe_groups(
+    result: AccountResult, *, is_private: bool, unmet: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What an account's groups are and how they changed: that first, by name.
 
     Args:
         result: What became of the account.
+        is_private: Whether nothing of its groups is told by name.
         unmet: Paths of its setting ``remote_data`` that lead to nothing.
     """
     replacement = result.replacement
     metadata: dict[str, Any] = {
+        "what_changed": dg.MetadataValue.md(_say_changes(replacement, is_private=is_private)),
         **describe_account(result),
         "dagster/partition_row_count": result.attempt.group_count or 0,
         "outcome": result.attempt.outcome,
@@ -131,8 +142,81 @@ def describe_groups(result: AccountResult, *, unmet: Sequence[str] = ()) -> dict
     if result.preview:
         columns = ("id", "name", "group_type")
         rows = [{name: _shown(row[name]) for name in columns} for row in result.preview]
+        left_out = (result.attempt.group_count or 0) - len(rows)
+        if left_out > 0:
+            rows.append({"id": f"and {left_out:,} more: the table `groups`"})
         metadata["preview"] = table_of(rows)
     return metadata
+
+
+def _say_changes(replacement: Replacement, *, is_private: bool) -> str:
+    """What a publication changed, in so few letters that the UI shows it without a click."""
+    count = replacement.added + replacement.removed + replacement.changed
+    if not count:
+        return "Nothing."
+    if is_private:
+        return f"{say_count(count, 'group')}; their names are private."
+    items = map(say_change, replacement.examples)
+    return draw_list(items, count=count, see_all="the table `group_changes`")
+
+
+def describe_needs(
+    needs: Sequence[Need], *, now: datetime, see_all: str
+) -> dg.MarkdownMetadataValue:
+    """Who needs a person, in so few letters that the UI shows it without a click."""
+    asset = dg.AssetKey(GROUPS.name)
+    return dg.MetadataValue.md(
+        render_needs_in_line(
+            needs,
+            to_account=lambda key: address_partition(asset, key),
+            now=now,
+            see_all=see_all,
+        )
+    )
+
+
+def describe_changes(
+    changes: Sequence[tuple[str, str, str | None, datetime, ChangedGroup]],
+    *,
+    private: Collection[str],
+    most: int,
+) -> dict[str, Any]:
+    """The newest changes of all accounts, in words.
+
+    Args:
+        changes: Account's id, key, label, instant and change of each, the newest first.
+        private: Accounts of whose groups nothing is told by name, by id.
+        most: How many there are at most; where there are as many, it is said.
+    """
+    rows = [
+        f"| {say_instant(changed_at)} | {draw_cell(link_account(key, label))} | "
+        f"{one.verb if account_id in private else say_change(one)} |"
+        for account_id, key, label, changed_at, one in changes
+    ]
+    latest = (
+        f"{draw_cell(link_account(key, None))}: "
+        f"{one.verb if account_id in private else say_change(one)}"
+        for account_id, key, _, _, one in changes
+    )
+    table = "\n".join(["| when | account | what |", "| --- | --- | --- |", *rows])
+    if len(changes) == most:
+        table += f"\n\nThese are the newest {most:,}; the table `group_changes` has all."
+    if not rows:
+        return {"newest_changes": dg.MetadataValue.md("Nothing changed yet.")}
+    return {
+        "latest": dg.MetadataValue.md(
+            draw_list(latest, count=len(changes), see_all="`newest_changes` below")
+        ),
+        "newest_changes": dg.MetadataValue.md(table),
+    }
+
+
+def link_account(key: str, label: str | None) -> Sequence[str | Link]:
+    """An account as a cell: its key, which leads to its partition, and what its tenant calls it."""
+    link = Link(key, address_partition(dg.AssetKey(GROUPS.name), key))
+    if not label:
+        return [link]
+    return [link, f"({shorten_words(cut_at_word(label, _MAX_LABEL), _LONGEST_WORD)})"]
 
 
 def describe_skipped(result: AccountResult) -> dict[str, Any]:
@@ -146,37 +230,62 @@ def describe_skipped(result: AccountResult) -> dict[str, Any]:
     }
 
 
-def describe_listing(accounts: Sequence[KnownAccount]) -> dict[str, Any]:
-    """Which accounts a listing left us with."""
+def describe_listing(
+    accounts: Sequence[KnownAccount], needs: Sequence[Need], *, now: datetime
+) -> dict[str, Any]:
+    """Which accounts a listing left us with, those that need somebody first.
+
+    Args:
+        accounts: All known accounts.
+        needs: Which of them need a person, the worst first.
+        now: Aware UTC instant.
+    """
     present = [account for account in accounts if account.gone_at is None]
+    by_id = {need.account.id: need for need in needs}
+    others = (account for account in accounts if account.id not in by_id)
+    ordered = [need.account for need in needs] + sorted(others, key=lambda a: a.partition_key)
+    table = draw_table(
+        ("account", "status", "groups", "last confirmed", "needs you"),
+        (
+            (
+                link_account(account.partition_key, account.label),
+                account.status if account.gone_at is None else "gone",
+                "no groups" if account.supports_groups is False else account.group_count,
+                account.last_confirmed_at or "never",
+                f"{by_id[account.id].state}: {by_id[account.id].what}"
+                if account.id in by_id
+                else None,
+            )
+            for account in ordered
+        ),
+        count=len(ordered),
+        most=MAX_ROWS,
+        see_all="`truto-groups status`, or the table `integrated_accounts`",
+    )
     return {
+        "needs_you": describe_needs(needs, now=now, see_all="`accounts` below"),
+        "accounts": dg.MetadataValue.md(table),
         "dagster/row_count": len(accounts),
+        "accounts_that_need_you": len(needs),
         "accounts_listed": len(present),
         "accounts_active": sum(account.is_active for account in present),
         "accounts_gone": len(accounts) - len(present),
-        "accounts": table_of(
-            {
-                "account": say_account(account.partition_key, account.label),
-                "status": account.status if account.gone_at is None else "gone",
-                "supports_groups": account.supports_groups,
-                "last_confirmed_at": account.last_confirmed_at,
-            }
-            for account in accounts
-        ),
     }
 
 
 def table_of(rows: Iterable[Mapping[str, Any] | Any]) -> dg.TableMetadataValue:
-    """A table out of mappings or dataclasses, cut after MAX_ROWS; a missing field is null.
+    """A table out of mappings or dataclasses; a missing field is null.
 
-    Text in it is shown with its control characters made visible.
+    Of more than MAX_ROWS rows the last says how many are left out. Text in it is shown with its
+    control characters made visible.
     """
     records = [_record(row) for row in rows]
+    if len(records) > MAX_ROWS:
+        first = next(iter(records[0]))
+        left_out = f"and {len(records) - MAX_ROWS:,} more: `truto-groups status`"
+        records[MAX_ROWS:] = [{first: left_out}]
     columns = list(dict.fromkeys(name for record in records for name in record)) or ["nothing"]
-    shown = [
-        dg.TableRecord({name: record.get(name) for name in columns})
-        for record in records[:MAX_ROWS]
-    ]
+    shown = [dg.TableRecord({name: record.get(name) for name in columns}) for record in records]
     schema = dg.TableSchema(columns=[dg.TableColumn(name) for name in columns])
     return dg.MetadataValue.table(shown, schema)
 

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 import dagster as dg
 
+from truto_groups.defs.check_results import say_headline
 from truto_groups.defs.checks import CHECK_SPECS
 from truto_groups.defs.dagster_internals import WILL_RETRY_TAG, read_events, read_latest_check
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event
@@ -166,7 +167,7 @@ def _read_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckSta
         check=key.name,
         asset=key.asset_key.to_user_string(),
         state="passed" if said.passed else said.severity.value.lower(),
-        description=said.description or "",
+        description=say_headline(said.description or ""),
         run_id=run_id,
     )
 

@@ -15,7 +15,8 @@ from pydantic import Field
 
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
-from truto_groups.defs.checks import GROUPS, REVIEW_OP, evaluate_checks
+from truto_groups.defs.accepting import REVIEW_OP
+from truto_groups.defs.checks import GROUPS, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of

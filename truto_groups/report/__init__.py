@@ -7,9 +7,12 @@ is said is text/'s.
     delivery  messages that are not delivered yet, kept for the next tick
     run_progress  how far a run has come, counted and said at a human pace
     pending   what waits for a person to accept it, and with which command
+    needs     who needs a person, why, and what to do
+    changes   what changed in groups, in words
     access_review  what became privileged, and with which command it is marked as reviewed
     overview  the picture over all accounts, as Markdown
     diagnosis  one page about one account
     certificate  what was forgotten, and what a search found afterwards
-    charts    stacked bars as SVG
+    markdown  tables with links, as Markdown
+    charts    bars and a line as SVG
 """

@@ -207,7 +207,7 @@ def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:
         session, instance, run_id="truto-groups sync", within_seconds=None
     ).found
     apply_partitions(instance, found)
-    instance.report_runless_asset_event(listing_event(found.accounts))
+    instance.report_runless_asset_event(listing_event(session, found.accounts))
     return found
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.ranges import PartitionRange
-from truto_groups.defs.checks import ACCEPT_OP, REVIEW_OP
+from truto_groups.defs.accepting import ACCEPT_OP, REVIEW_OP
+from truto_groups.defs.check_results import say_headline
 from truto_groups.defs.dagster_internals import (
     MAX_RETRIES_TAG,
     fail_run,
@@ -180,7 +181,7 @@ def _run(
             name=one.check_name,
             is_passed=one.passed,
             is_error=one.severity is dg.AssetCheckSeverity.ERROR,
-            description=one.description or "",
+            description=say_headline(one.description or ""),
         )
         for one in result.get_asset_check_evaluations()
     ]

@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import msgspec
+
+from truto_groups.report.changes import ChangedGroup
 from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.statements import statement, statements
@@ -48,6 +51,7 @@ class Replacement:
         changed: Groups of which a column changed.
         touched: Groups of which only the raw record, remote_data or the rules changed.
         remote_changes: Of these, by field of remote_data, in how many it changed.
+        examples: Some of the groups that were added, removed or changed, those renamed first.
     """
 
     added: int = 0
@@ -55,6 +59,7 @@ class Replacement:
     changed: int = 0
     touched: int = 0
     remote_changes: Mapping[str, int] = field(default_factory=dict[str, int])
+    examples: Sequence[ChangedGroup] = ()
 
 
 def replace_rows(
@@ -111,10 +116,26 @@ def replace_rows(
     initial = [account.integrated_account_id for account in accounts if account.is_initial]
     differing = [account_id for account_id, changes in counts.items() if changes]
     rebuild_breakdown(connection, [*initial, *differing])
+    # Where nothing changed, group_changes need not be looked through.
+    examples = _read_examples(connection) if differing else dict[str, list[ChangedGroup]]()
     return {
-        account_id: Replacement(**changes, remote_changes=remote.get(account_id, {}))
+        account_id: Replacement(
+            **changes,
+            remote_changes=remote.get(account_id, {}),
+            examples=examples.get(account_id, ()),
+        )
         for account_id, changes in counts.items()
     }
+
+
+def _read_examples(connection: Connection) -> dict[str, list[ChangedGroup]]:
+    """Read some of what was just written into group_changes, by account."""
+    rows = connection.execute(statement("publication_examples")).fetchall()
+    found: dict[str, list[ChangedGroup]] = {}
+    for account_id, group_id, change, hint, name, fields in rows:
+        changed = ChangedGroup(group_id, change, hint, name, msgspec.json.decode(fields))
+        found.setdefault(account_id, []).append(changed)
+    return found
 
 
 def _doubt_beginnings(

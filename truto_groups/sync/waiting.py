@@ -1,6 +1,6 @@
-"""Read what waits for a person to accept it: what drifted, and what is held back.
+"""Read what waits for a person: what drifted, what is held back, and who needs somebody at all.
 
-Only read; what accepting does is accept.py's, and how it is told report/pending.py's.
+Only read; what accepting does is accept.py's, how it is told report/pending.py's and needs.py's.
 """
 
 import hashlib
@@ -8,11 +8,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from truto_groups.accounts.model import KnownAccount
 from truto_groups.drift.findings import findings_from_json
 from truto_groups.drift.shape import Shape
+from truto_groups.report.needs import Need, find_needs
 from truto_groups.report.pending import PendingAcceptance
+from truto_groups.session import Session
 from truto_groups.warehouse.check_queries import LostPermissions
 from truto_groups.warehouse.database import Connection, set_variables
+from truto_groups.warehouse.overview_queries import read_drift_starts, read_troubles
 from truto_groups.warehouse.statements import statement
 
 
@@ -56,6 +60,30 @@ def read_pending(
         for row in rows
     ]
     return [one for one in pending if _waits(one)]
+
+
+def read_needs(
+    session: Session, connection: Connection, accounts: Sequence[KnownAccount]
+) -> list[Need]:
+    """Read which of the known accounts need a person, the worst first.
+
+    Of an account that is private, nothing that it sent is told.
+    """
+    private = {one.id for one in accounts if session.settings_for(one).private_values}
+    pending = {
+        one.integrated_account_id: one.without_values()
+        if one.integrated_account_id in private
+        else one
+        for one in read_pending(connection)
+    }
+    return find_needs(
+        accounts,
+        max_age_of=session.max_age_of,
+        troubles=read_troubles(connection),
+        pending=pending,
+        drifted_since=read_drift_starts(connection),
+        now=session.clock(),
+    )
 
 
 def digest_of(pending: Sequence[PendingAcceptance]) -> str:

@@ -12,6 +12,7 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # A fast way past nearly all texts: the printable part of ASCII has nothing to be made visible.
 _PLAIN = re.compile(r"[ -~]*")
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_ESCAPED = re.compile(r"\\([\\`*_\[\]<>|~#!&])")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 # What Markdown, or a table in it, would read as its own.
 _MARKDOWN = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>|~#!&"})
@@ -37,6 +38,11 @@ def show_in_cell(text: str) -> str:
 def show_in_markdown(text: str) -> str:
     """Write a text so that Markdown shows it as it stands: no link, image, table, code or HTML."""
     return show_in_cell(text).translate(_MARKDOWN)
+
+
+def read_out_markdown(text: str) -> str:
+    """The text that Markdown shows for what show_in_markdown wrote, for where there is none."""
+    return _ESCAPED.sub(r"\1", text)
 
 
 def _show_character(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers, durations and ages as people say them, in the shell, the UI and messages alike.
+"""Numbers, durations, ages and long texts as people say them, in shell, UI and messages alike.
 
 How a duration is written in the settings file is settings/durations.py's.
 """
@@ -37,3 +37,28 @@ def say_age(instant: datetime | None, *, now: datetime) -> str | None:
     if minutes < 48 * 60:
         return f"{minutes // 60} h ago"
     return f"{minutes // (24 * 60)} d ago"
+
+
+def cut_at_word(text: str, most: int) -> str:
+    """Shorten a text to at most so many letters; it ends at a word, with ``…``.
+
+    A single word that is longer is cut inside.
+    """
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    if not text[most - 1].isspace() and " " in kept:
+        kept = kept.rpartition(" ")[0]
+    return f"{kept.rstrip(' ,;:')}…"
+
+
+def shorten_words(text: str, most: int) -> str:
+    """Take the middle out of words of more than so many letters, which no page could break."""
+    return " ".join(_shorten_word(word, most) for word in text.split(" "))
+
+
+def _shorten_word(word: str, most: int) -> str:
+    if len(word) <= most:
+        return word
+    tail = most // 2
+    return f"{word[: most - 1 - tail]}…{word[-tail:]}"

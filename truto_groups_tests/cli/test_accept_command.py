@@ -282,10 +282,13 @@ def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
     waiting: Stand, name: str
 ) -> None:
     config = {"integrated_account_ids": [A], "reason": "r", "accepted_by": "ann"} | {name: " "}
+    with (
+        open_instance(cwd=Path.cwd()) as instance,
+        pytest.raises(dg.DagsterInvalidConfigError, match=rf"(?s)config:{name}.*must be filled in"),
+    ):
+        accept_here(build_definitions(), instance, config, tags={})
     with open_instance(cwd=Path.cwd()) as instance:
-        run = accept_here(build_definitions(), instance, config, tags={})
-    assert not run.is_success
-    assert f"{name} must be filled in" in run.problem
+        assert instance.get_runs(dg.RunsFilter(job_name="accept_drift")) == []
     assert waiting.table("accepted_baselines") == []
 
 

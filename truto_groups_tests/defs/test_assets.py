@@ -786,3 +786,64 @@ def test_a_path_of_remote_data_that_meets_nothing_is_told(
     ]
     assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
     assert "no group has profile.nmae" in capfd.readouterr().err
+
+
+def shown(result: dg.ExecuteInProcessResult, asset: str, name: str, key: str | None = None) -> str:
+    (found,) = [
+        event.step_materialization_data.materialization.metadata[name]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(asset) and event.partition == key
+    ]
+    return str(found.value)
+
+
+@pytest.mark.parametrize("is_private", [False, True], ids=["open", "private"])
+def test_a_publication_says_what_it_changed_by_name_and_so_do_the_newest_changes(
+    project: Project, is_private: bool
+) -> None:
+    (project.folder / "workspace.yaml").touch()
+    settings = project.folder / "truto_groups.yaml"
+    settings.write_text(f"defaults: {{private_values: {str(is_private).lower()}}}\n")
+    put(project, A, [group(0), group(1)])
+    project.discover()
+    first = project.refresh()
+    put(project, A, [group(0, name="Ops | *new*"), *(group(n) for n in range(100, 150))])
+    second = project.refresh()
+
+    assert shown(first, "groups", "what_changed", KEYS[A]) == "Nothing."
+    assert shown(first, "group_changes", "newest_changes") == "Nothing changed yet."
+    told = shown(second, "groups", "what_changed", KEYS[A])
+    newest = shown(second, "group_changes", "newest_changes")
+    assert len(told) < 1000
+    assert f"[{KEYS[A]}](/assets/groups?view=partitions&partition={KEYS[A]})" in newest
+    assert newest.count("\n") == 1 + 52
+    if is_private:
+        assert told == "52 groups; their names are private."
+        assert "Group" not in newest
+        assert "Ops" not in newest
+    else:
+        assert told.startswith("- renamed *Group 0* → *Ops \\| \\*new\\**\n- added *Group 100*\n")
+        assert told.endswith(" more: the table `group_changes`")
+        assert "| removed *Group 1* |" in newest
+
+
+def test_a_listing_shows_who_needs_somebody_first_and_says_how_many_more_there_are(
+    project: Project,
+) -> None:
+    for number in range(120):
+        key = f"{number:08x}-0000-4000-8000-000000000001"
+        status = "needs_reauth" if number == 77 else "active"
+        put(project, key, groups_of(1), status=status)
+    definition = project.definitions.resolve_implicit_global_asset_job_def()
+    result = definition.execute_in_process(
+        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    )
+
+    lines = shown(result, "integrated_accounts", "accounts").split("\n")
+    keys = [project.key_of(f"{n:08x}-0000-4000-8000-000000000001") for n in range(120)]
+    linked = [f"| [{key}](/assets/groups?view=partitions&partition={key}) |" for key in keys]
+    assert lines[2].startswith(linked[77])
+    assert "not connected: Truto says needs\\_reauth." in lines[2]
+    assert lines[3].startswith(linked[0])
+    assert len([line for line in lines[2:] if line.startswith("|")]) == 100
+    assert lines[-1].startswith("and 20 more: `truto-groups status`")

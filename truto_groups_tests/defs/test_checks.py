@@ -4,9 +4,11 @@ Real: HTTP, DuckDB, the syncs that lead there; the checks are asked directly, be
 does with their results is test_assets.py's. The clock is the test's.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import pytest
@@ -15,7 +17,6 @@ import yaml
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
-from truto_groups_tests.defs.project import shown_rows
 from truto_groups_tests.stand import KEYS, A, B, C, Stand, group, groups_of, id_of, open_stand
 
 pytestmark = pytest.mark.long
@@ -35,16 +36,18 @@ def failing(result: dg.AssetCheckResult) -> list[str]:
     if result.passed:
         assert "what_to_do" not in result.metadata
         return []
-    rows = shown_rows(result.metadata["what_to_do"].value)
+    rows = rows_of(result)
     keys = list(dict.fromkeys(str(row["account"]) for row in rows))
     assert result.metadata["failing_accounts"].value == len(keys)
     assert all(key in (result.description or "") for key in keys)
-    assert all(row.get("advice") for row in rows)
+    assert all(row.get("do") for row in rows)
     return [id_of(key) for key in keys]
 
 
 def rows_of(result: dg.AssetCheckResult) -> Sequence[Any]:
-    return shown_rows(result.metadata["what_to_do"].value)
+    found = result.metadata["what_to_do"]
+    assert isinstance(found, dg.JsonMetadataValue)
+    return cast(Sequence[Any], found.value)
 
 
 def connect_three_accounts(stand: Stand) -> None:
@@ -103,8 +106,9 @@ def test_a_broken_contract_is_an_error_while_it_holds_an_account_back(
     assert failing(result) == [A]
     assert result.severity == ERROR
     (row,) = rows_of(result)
-    assert (row["state"], row["account"]) == ("held back", KEYS[A])
-    assert word in row["problem"]
+    assert row["account"] == KEYS[A]
+    assert row["what"].startswith("Held back: ")
+    assert word in row["what"]
     stand.put(A, groups_of(20))
     stand.pass_time(hours=1)
     stand.sync(run_id="r2")
@@ -128,8 +132,7 @@ def test_softer_breaches_of_the_contract_publish_and_warn(
     assert failing(result) == [A]
     assert result.severity == WARN
     (row,) = rows_of(result)
-    assert all(word in row["problem"] for word in words)
-    assert row["state"] == "published"
+    assert all(word in row["what"] for word in words)
 
 
 def test_only_types_that_are_not_mapped_are_named_the_most_frequent_first(stand: Stand) -> None:
@@ -138,7 +141,7 @@ def test_only_types_that_are_not_mapped_are_named_the_most_frequent_first(stand:
     stand.write_settings("defaults: {volume: {max_fall: 1}}")
     stand.sync(run_id="r1")
     (row,) = rows_of(check(stand, "groups_match_contract"))
-    assert "3 of 8 groups have a type that is not mapped (squad, zzz)" in row["problem"]
+    assert "3 of 8 groups have a type that is not mapped (squad, zzz)" in row["what"]
 
 
 def test_a_share_of_unmapped_types_that_the_settings_allow_is_no_breach(stand: Stand) -> None:
@@ -162,7 +165,7 @@ def test_drift_is_a_warning_that_names_path_before_and_after_and_stays(stand: St
     assert result.severity == WARN
     (row,) = rows_of(result)
     assert row["path"] == "remote_data.size"
-    assert row["was_and_is"] == "number in 20 of 20 → string in 20 of 20"
+    assert (row["was"], row["now"]) == ("number in 20 of 20", "string in 20 of 20")
     stand.pass_time(hours=6)
     stand.sync(run_id="r2")
     assert failing(check(stand, "no_unaccepted_drift")) == [A]
@@ -185,42 +188,110 @@ def test_drift_is_told_with_an_example_since_when_and_whose_it_is(stand: Stand) 
     assert row["whose"] == "The vendor's own data changed."
 
 
-def test_the_table_of_drift_fits_on_a_page_and_says_what_to_do_before_the_example(
+def lines_of(result: dg.AssetCheckResult) -> list[list[str]]:
+    """The cells of the table that a check begins with, header and rows."""
+    lines = [line for line in str(result.description).split("\n") if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines if "---" not in line]
+
+
+def accept_config(text: str) -> dict[str, Any]:
+    """The configuration of the first launchpad that a text leads to, as the UI reads it."""
+    (address, *_) = re.findall(r"\]\((/locations/[^)]+)\)", text)
+    route = urlsplit(address)
+    assert route.path == "/locations/__repository__@truto_groups/jobs/accept_drift/playground/setup"
+    (config,) = parse_qs(route.query)["config"]
+    return yaml.safe_load(config)["ops"]["accept"]["config"]
+
+
+def let_drift(stand: Stand, *accounts: str) -> None:
+    for key in accounts:
+        stand.put(key, [group(n, remote_data={"id": f"g{n}", "size": str(n)}) for n in range(20)])
+    stand.sync(run_id="drifted")
+
+
+def test_a_check_says_who_what_since_when_and_what_to_do_before_all_else(stand: Stand) -> None:
+    let_drift(stand, A)
+    header, row = lines_of(check(stand, "no_unaccepted_drift"))
+    assert header == ["account", "what", "since", "do"]
+    assert row[0] == f"[{KEYS[A]}](/assets/groups?view=partitions&partition={KEYS[A]})"
+    assert "remote\\_data.size" in row[1]
+    assert row[2] == "01\u00a0Mar\u00a02026 13:00\u00a0UTC"
+    assert "accept it" in row[3]
+
+
+def test_an_account_that_drifts_in_many_places_has_one_row_and_the_rest_in_details(
     stand: Stand,
 ) -> None:
-    stand.write_settings(f"accounts:\n  {B}:\n    query:\n      group_type: department\n")
-    stand.put(A, [group(n, remote_data={"id": f"g{n}", "size": str(n)}) for n in range(20)])
-    stand.put(B, groups_of(21))
+    remote = {f"field{n}": n for n in range(5)}
+    stand.put(A, [group(n, remote_data={"id": f"g{n}", **remote}) for n in range(20)])
     stand.sync(run_id="r1")
-    table = check(stand, "no_unaccepted_drift").metadata["what_to_do"]
-    assert isinstance(table, dg.TableMetadataValue)
-    assert [column.name for column in table.schema.columns] == [
-        "account",
-        "path",
-        "change",
-        "was_and_is",
-        "since",
-        "whose",
-        "advice",
-        "example",
-    ]
+    result = check(stand, "no_unaccepted_drift")
+    _, row = lines_of(result)
+    assert "And 5 more changes: see details." in row[1]
+    details = str(result.metadata["details"].value)
+    assert all(f"remote\\_data.field{n} |" in details for n in range(5))
 
 
-def test_the_configuration_to_accept_can_be_copied_as_it_is(stand: Stand) -> None:
-    stand.put(A, [])
-    stand.sync(A, run_id="r1")
-    metadata = check(stand, "group_counts_are_plausible").metadata
-    fenced = str(metadata["to_accept"].value)
-    assert fenced.startswith("```yaml\n")
-    assert fenced.endswith("```")
-    config = yaml.safe_load(fenced.removeprefix("```yaml\n").removesuffix("```"))
-    assert set(config["ops"]["accept"]["config"]) == {
-        "integrated_account_ids",
-        "reason",
-        "accepted_by",
-        "digest",
-    }
-    assert "reason and accepted_by" in str(metadata["how_to_accept"].value)
+def test_no_word_of_the_table_is_too_long_for_a_page(stand: Stand) -> None:
+    long = "x" * 500
+    stand.put(A, [{**group(n), long: 1} for n in range(20)], context={"label": long})
+    stand.discover()
+    stand.sync(run_id="r1")
+    _, row = lines_of(check(stand, "no_unaccepted_drift"))
+    text = " ".join(re.sub(r"\]\([^)]*\)", "", cell) for cell in row)
+    assert max(len(word) for word in text.split()) <= 34
+    assert "x…x" in text
+
+
+def test_more_accounts_than_a_page_shows_are_said_with_how_to_see_them(stand: Stand) -> None:
+    keys = [f"{number:08x}-0000-4000-8000-000000000009" for number in range(61)]
+    for key in keys:
+        stand.put(key, groups_of(1))
+    stand.discover()
+    stand.pass_time(days=2)
+    result = check(stand, "every_account_is_fresh")
+    lines = lines_of(result)
+    assert len(lines) == 1 + 20
+    assert str(result.description).endswith("\n\nand 44 more: `truto-groups status --state stale`")
+    assert len(rows_of(result)) == 64
+
+
+def test_one_link_opens_the_launchpad_filled_in_but_for_reason_and_name(stand: Stand) -> None:
+    let_drift(stand, A, B)
+    result = check(stand, "no_unaccepted_drift")
+    config = accept_config(str(result.description))
+    assert config["integrated_account_ids"] == [KEYS[A], KEYS[B]]
+    assert (config["reason"], config["accepted_by"]) == (None, None)
+    assert config["digest"] == result.metadata["digest"].value
+    assert accept_config(str(result.metadata["accept"].value)) == config
+    to_accept = result.metadata["to_accept"].value
+    assert to_accept == {"ops": {"accept": {"config": config}}}
+    (_, first, second) = lines_of(result)
+    for row, key in ((first, A), (second, B)):
+        assert accept_config(row[3])["integrated_account_ids"] == [KEYS[key]]
+
+
+def test_types_that_are_not_mapped_cannot_be_accepted_away(stand: Stand) -> None:
+    stand.put(A, [group(0, group_type="squad"), *groups_of(20)[1:]])
+    stand.sync(run_id="r1")
+    result = check(stand, "groups_match_contract")
+    assert "unmapped_limit" in rows_of(result)[0]["do"]
+    assert "launchpad" not in str(result.description)
+    assert not {"accept", "to_accept", "digest"} & set(result.metadata)
+
+
+def test_what_a_tenant_calls_an_account_cannot_break_the_table(stand: Stand) -> None:
+    label = "EU | [x](javascript:alert) <b>\n| y"
+    stand.put(A, groups_of(20), context={"label": label})
+    stand.discover()
+    let_drift(stand, A)
+    stand.put(A, groups_of(20), context={"label": label})
+    stand.discover()
+    result = check(stand, "no_unaccepted_drift")
+    lines = [line for line in str(result.description).split("\n") if line.startswith("|")]
+    assert len(lines) == 3
+    assert "\\[x\\](javascript:alert)" in lines[2]
+    assert "EU \\|" in lines[2]
 
 
 def test_the_same_drift_of_many_accounts_stands_once_at_the_top(stand: Stand) -> None:
@@ -236,7 +307,7 @@ def test_the_same_drift_of_many_accounts_stands_once_at_the_top(stand: Stand) ->
     result = check(stand, "no_unaccepted_drift")
     assert failing(result) == [key[:8] for key in keys]
     assert (result.description or "").startswith("4 of 4 accounts of jira at once")
-    assert str(result.metadata["many_accounts_at_once"].value).count("4 of 4 accounts") == 1
+    assert str(result.description).count("4 of 4 accounts") == 1
 
 
 def test_a_filter_that_was_ignored_is_told(stand: Stand) -> None:
@@ -245,7 +316,7 @@ def test_a_filter_that_was_ignored_is_told(stand: Stand) -> None:
     stand.sync(run_id="r1")
     (row,) = [r for r in rows_of(check(stand, "no_unaccepted_drift")) if r["path"] == "group_type"]
     assert row["change"] == "filter contradicted"
-    assert "20 of 20" in row["advice"]
+    assert "20 of 20" in row["do"]
 
 
 def since_of(stand: Stand, path: str) -> str:
@@ -348,7 +419,7 @@ def test_a_sync_that_was_held_back_or_failed_keeps_no_account_fresh(stand: Stand
     stand.pass_time(hours=2)
     result = check(stand, "every_account_is_fresh")
     assert failing(result) == [A]
-    assert "held back" in rows_of(result)[0]["advice"]
+    assert "held back" in rows_of(result)[0]["do"]
 
 
 def test_only_accounts_that_are_not_active_make_it_a_warning(stand: Stand) -> None:
@@ -360,7 +431,7 @@ def test_only_accounts_that_are_not_active_make_it_a_warning(stand: Stand) -> No
     result = check(stand, "every_account_is_fresh")
     assert failing(result) == [A]
     assert result.severity == WARN
-    assert "reconnect" in rows_of(result)[0]["advice"]
+    assert "reconnect" in rows_of(result)[0]["do"]
     stand.pass_time(hours=24)
     result = check(stand, "every_account_is_fresh")
     assert set(failing(result)) == {A, B, C}
@@ -405,7 +476,7 @@ def test_a_collapse_is_an_error_while_it_holds_an_account_back(stand: Stand) -> 
     result = check(stand, "group_counts_are_plausible")
     assert failing(result) == [A]
     assert result.severity == ERROR
-    assert "0 groups instead of 20" in rows_of(result)[0]["problem"]
+    assert "0 groups instead of 20" in rows_of(result)[0]["what"]
 
 
 def test_a_collapse_that_the_settings_let_through_is_a_warning(stand: Stand) -> None:
@@ -481,20 +552,26 @@ def test_what_a_check_shows_of_a_private_account_holds_no_value_that_it_sent(
     assert failing(drift) == failing(fit) == [A]
     changes = {row["change"] for row in rows_of(drift)}
     assert changes >= {"new_group_type", "type_changed", "filter contradicted"}
-    assert "19 of 20 groups have a type" in rows_of(fit)[0]["problem"]
+    assert "19 of 20 groups have a type" in rows_of(fit)[0]["what"]
     for result in (drift, fit):
         assert "s3cret" not in f"{[dict(row) for row in rows_of(result)]} {result}"
 
 
-def test_a_hundred_failing_accounts_are_counted_and_the_table_stays_bounded(stand: Stand) -> None:
+def test_hundreds_of_failing_accounts_are_counted_and_what_is_left_out_is_said(
+    stand: Stand,
+) -> None:
     stand.write(
         "INSERT INTO group_type_breakdown SELECT 'x' || i, 'okta', 't', 'team', 1, 1.0 "
-        "FROM range(250) AS t(i)"
+        "FROM range(650) AS t(i)"
     )
     result = check(stand, "breakdown_adds_up")
-    assert result.metadata["failing_accounts"].value == 250
-    assert len(rows_of(result)) <= 100
-    assert "and 245 more" in (result.description or "")
+    assert result.metadata["failing_accounts"].value == 650
+    assert "and 645 more)." in str(result.description)
+    assert "\nand 630 more: " in str(result.description)
+    *rows, left_out = rows_of(result)
+    assert len(rows) == 500
+    assert left_out == {"left_out": "150 more: `truto-groups status` shows all."}
+    assert "\nand 450 more: " in str(result.metadata["details"].value)
 
 
 def rename(stand: Stand, key: str, *names: str) -> None:
@@ -515,10 +592,12 @@ def test_groups_that_became_privileged_are_told_until_they_are_reviewed(stand: S
         "\u201cGroup 1\u201d was renamed to \u201cDomain Admins\u201d (rule: admin, domain admin)"
     )
     assert told[B] == "group g0 was renamed (rule: break glass)"
-    assert len(rows_of(result)[0]) <= 5
-    text = str(result.metadata["to_review"].value)
-    config = yaml.safe_load(text.removeprefix("```yaml\n").removesuffix("```"))
-    shown = config["ops"]["mark_reviewed"]["config"]
+    (address,) = re.findall(r"\[mark [^]]*\]\((/locations/[^)]+)\)", str(result.description))
+    assert "/jobs/mark_privileged_changes_reviewed/playground/setup?" in address
+    (text,) = parse_qs(urlsplit(address).query)["config"]
+    assert yaml.safe_load(text) == result.metadata["to_review"].value
+    shown = yaml.safe_load(text)["ops"]["mark_reviewed"]["config"]
+    assert (shown["reason"], shown["reviewed_by"]) == (None, None)
     assert sorted(shown["integrated_account_ids"]) == sorted([KEYS[A], KEYS[B]])
     assert shown["until"] == stand.now.isoformat()
     stand.write("UPDATE privileged_group_changes SET reviewed_at = now()")

@@ -8,6 +8,7 @@ import ast
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import dagster as dg
 import pytest
@@ -96,3 +97,31 @@ def test_nothing_else_names_a_private_part_or_a_system_tag() -> None:
 
     assert others
     assert found == []
+
+
+def test_an_address_of_the_ui_is_encoded_so_that_nothing_in_it_ends_a_link() -> None:
+    internals = importlib.import_module("truto_groups.defs.dagster_internals")
+    odd = "a b)|(c&d=e#é\n"
+
+    addresses = [
+        internals.address_partition(dg.AssetKey("groups"), odd),
+        internals.address_check(dg.AssetCheckKey(dg.AssetKey(["x y", "z"]), odd)),
+        internals.address_run(odd),
+        internals.address_launchpad("accept_drift", odd, location="__repository__@a location"),
+    ]
+
+    for address in addresses:
+        assert address.startswith("/")
+        assert not set(address) & set(" )|(#\n")
+    query = parse_qs(urlsplit(addresses[-1]).query)
+    assert query == {"config": [odd]}
+
+
+def test_a_run_without_an_origin_is_of_the_location_of_workspace_yaml() -> None:
+    internals = importlib.import_module("truto_groups.defs.dagster_internals")
+    job = dg.GraphDefinition("nothing").to_job()
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(job)
+    assert internals.find_location(run) == "__repository__@truto_groups"
+    workspace = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
+    assert "location_name: truto_groups\n" in workspace

@@ -56,7 +56,7 @@ def open_rows(project: Project, integration: str) -> dict[str, tuple[str | None,
 
 def changes(result: dg.ExecuteInProcessResult) -> list[dict[str, Any]]:
     found = evaluation(result, CHECK)
-    return [dict(row) for row in shown_rows(found.metadata["what_changed"])]
+    return list(found.metadata["what_changed"].value)
 
 
 def test_every_integration_in_use_is_asked_once_and_kept(project: Project) -> None:
@@ -191,10 +191,10 @@ def test_a_dropped_and_a_retyped_field_fail_the_check_with_the_accounts_concerne
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert found.metadata["failing_accounts"].value == 2
     told = {row["integration"]: row for row in changes(result)}
-    assert told["okta"]["change"] == "no longer declares name"
-    assert told["okta"]["integrated_account_ids"] == A
+    assert told["okta"]["what"] == "no longer declares name"
+    assert told["okta"]["accounts"] == [project.key_of(A)]
     assert (told["gitlab"]["was"], told["gitlab"]["now"]) == ("string", "integer")
-    assert told["gitlab"]["integrated_account_ids"] == B
+    assert told["gitlab"]["accounts"] == [project.key_of(B)]
 
 
 def test_a_change_is_told_for_a_week_and_then_no_more(project: Project) -> None:
@@ -233,9 +233,11 @@ def test_a_required_parameter_is_told_for_each_account_until_a_setting_gives_it(
     found = evaluation(refresh(project, okta=required), CHECK)
 
     assert not found.passed
-    (row,) = shown_rows(found.metadata["missing_parameters"].value)
-    assert (row["integrated_account_id"], row["parameter"]) == (C, "organization_id")
-    assert "integrations.okta.query.organization_id" in row["advice"]
+    (row,) = found.metadata["missing_parameters"].value
+    assert (row["account"], row["parameter"]) == (project.key_of(C), "organization_id")
+    assert "integrations.okta.query.organization_id" in row["do"]
+    link = f"[{row['account']}](/assets/groups?view=partitions&partition={row['account']})"
+    assert link in str(found.description)
 
     settings.write_text("integrations:\n  okta:\n    query:\n      organization_id: x\n")
     assert evaluation(project.run("evaluate_checks"), CHECK).passed

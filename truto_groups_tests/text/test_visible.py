@@ -7,11 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from truto_groups.report.overview import Overview, render_overview
+from truto_groups.report.markdown import Link, draw_table
 from truto_groups.text.logs import get_logger
 from truto_groups.text.secrecy import hide
-from truto_groups.text.visible import show, show_in_cell, show_in_markdown, show_lines
-from truto_groups_tests.stand import START, A, known_account
+from truto_groups.text.visible import (
+    read_out_markdown,
+    show,
+    show_in_cell,
+    show_in_markdown,
+    show_lines,
+)
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 DANGEROUS = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -51,13 +56,18 @@ def test_in_markdown_every_sign_of_its_own_is_escaped(text: str) -> None:
         assert rest.count(sign) == rest.count(f"\\{sign}")
 
 
-def test_a_name_makes_no_link_image_cell_code_or_html_in_the_overview() -> None:
+@given(ANY_TEXT)
+def test_what_markdown_shows_of_an_escaped_text_can_be_read_back(text: str) -> None:
+    assert read_out_markdown(show_in_markdown(text)) == show_in_cell(text)
+
+
+def test_a_name_makes_no_link_image_cell_code_or_html_in_a_table() -> None:
     name = "![x](http://evil) | `code` <b>\n# title\u202e"
-    account = known_account(A, partition_key="acme.okta.1", label=name, group_count=3)
-    overview = Overview([account], frozenset(), types=[], changes=[], stale=[], now=START)
+
+    table = draw_table(("account", "name"), [(Link(name, "/x"), name)], count=1, most=1, see_all="")
 
     shown = "\\!\\[x\\](http://evil) \\| \\`code\\` \\<b\\> \\# title\\\\u202e"
-    assert f"| acme.okta.1 ({shown}) | " in render_overview(overview)
+    assert table.endswith(f"\n| [{shown}](/x) | {shown} |")
 
 
 def test_a_log_line_has_no_secret_and_no_control_character(

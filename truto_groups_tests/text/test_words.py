@@ -4,7 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from truto_groups.text.words import say_age, say_count, say_duration
+from truto_groups.text.words import (
+    cut_at_word,
+    say_age,
+    say_count,
+    say_duration,
+    shorten_words,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -47,3 +53,23 @@ def test_an_age_is_said_in_one_unit(age: timedelta, said: str) -> None:
 
 def test_what_never_was_has_no_age() -> None:
     assert say_age(None, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "cut"),
+    [
+        ("short", 5, "short"),
+        ("one two three", 8, "one two…"),
+        ("one two three", 9, "one two…"),
+        ("one, two", 5, "one…"),
+        ("unbroken", 4, "unb…"),
+    ],
+)
+def test_a_long_text_ends_at_a_word(text: str, most: int, cut: str) -> None:
+    assert cut_at_word(text, most) == cut
+    assert len(cut) <= most
+
+
+def test_only_the_middle_of_a_long_word_is_taken_out() -> None:
+    assert shorten_words("a remote_data.profile.size b", 10) == "a remo….size b"
+    assert shorten_words("exactly-10", 10) == "exactly-10"

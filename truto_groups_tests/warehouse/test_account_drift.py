@@ -6,7 +6,7 @@ day or another version, the tables are changed by hand. The clock is the test's.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,6 @@ from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.findings import Finding, FindingKind, findings_to_json
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.defs.project import shown_rows
 from truto_groups_tests.stand import (
     START,
     A,
@@ -348,7 +347,7 @@ def test_the_checks_show_its_breaking_and_warning_rows_and_no_others(three: Stan
     send(three, groups_of(3), run_id="r1", account=C)
 
     results = {
-        result.check_name: shown_rows(result.metadata["what_to_do"].value)
+        result.check_name: cast(list[dict[str, Any]], result.metadata["what_to_do"].value)
         for result in evaluate_checks(three.session(), [spec.key for spec in CHECK_SPECS])
         if not result.passed
     }
@@ -360,7 +359,7 @@ def test_the_checks_show_its_breaking_and_warning_rows_and_no_others(three: Stan
     assert sorted(
         (row["path"] or "", row["change"]) for row in results["no_unaccepted_drift"]
     ) == sorted((row["path"] or "", row["kind"]) for row in of_drift)
-    problems = [str(row["problem"]) for row in results["groups_match_contract"]]
+    problems = [str(row["what"]) for row in results["groups_match_contract"]]
     for row in told:
         if row["severity"] == "breaking" and row["kind"] != "volume":
             assert any(row["now"] in problem for problem in problems), row
