@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 from rich.text import Text
 
-from truto_groups_tests.browser.chromium import Theme, open_chromium, open_page
+from truto_groups_tests.browser.chromium import Theme, find_chromium, open_chromium, open_page
 from truto_groups_tests.browser.morning import Morning, open_morning
 from truto_groups_tests.defs.served import ROOT
 
@@ -170,12 +170,13 @@ def _keep(morning: Morning, words: Mapping[str, list[str]]) -> None:
 
 def main() -> None:
     """Draw all."""
+    find_chromium()  # Said at once where there is none.
     expect.set_options(timeout=20_000)
     LOOKED_AT.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_chromium() as browser,
         open_morning(Path(folder)) as morning,
+        open_chromium() as browser,
     ):
         words = _draw(browser, morning, "light")
         _draw(browser, morning, "dark")
