@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev \
+LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev --group browser \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
 
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
@@ -34,7 +34,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-fast soak simulate check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ test: $(STAMP) ## Run all tests, on every core. PYTEST_ARGS="-m 'not slow'" skip
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
+
+ui-test: $(STAMP) ## Do in the real UI, in chromium, what a person does there at nine in the morning.
+	@$(BIN)/python -m pytest -m browser truto_groups_tests/browser $(PYTEST_ARGS)
+
+screenshots: $(STAMP) ## Draw the pictures of the UI and of the command in docs/images/ anew.
+	@$(BIN)/python -m truto_groups_tests.browser.screenshots
 
 soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
 	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)
