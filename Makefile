@@ -15,16 +15,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev \
+LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev --group browser \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
 
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
 export DG_CLI_CONFIG := $(CURDIR)/$(VENV)/dg.toml
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The UI opens on the sandbox's week, which is replayed first where its tables are still empty.
 # A .env file in the folder that Dagster is started in wins over variables that are set, and would
 # send what runs on the sandbox to the tables of your own.
-FROM_SANDBOX_HOME := sh -c 'cd "$$DAGSTER_HOME" && exec "$$@"' sh
-UI_SOON = It says when it is ready, in some 20 seconds.
+AFTER_THE_WEEK = sh -c '"$$0" -m truto_groups.cli.demo --week-only && cd "$$DAGSTER_HOME" && exec "$$@"' \
+	'$(abspath $(BIN))/python'
+UI_SOON = It says when it is ready, as a rule in some 20 seconds.
 # Dagster's own lines of each tick would drown what somebody should act on.
 UI_OPTIONS = --port $(UI_PORT) --log-level warning
 # An activated environment must not be taken for ours.
@@ -32,12 +34,12 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-fast soak simulate check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Sync a sandbox of connected apps through Dagster and show the tables. No account needed. PORT=8790
+demo: $(STAMP) ## Replay a week of some twenty connected apps through Dagster and show the tables. No account needed. PORT=8790
 	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.cli.demo
 
 ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is set (or in .env). UI_PORT=3000 PORT=8790
@@ -49,9 +51,9 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 		$(BIN)/python -m truto_groups.cli.ui_ready $(UI_PORT) $$$$ & \
 		exec $(BIN)/dg dev -w workspace.yaml $(UI_OPTIONS); \
 	else \
-		echo "Starting Dagster on the sandbox (no token set). $(UI_SOON)"; \
+		echo "Starting Dagster on the sandbox (no token set); where that is empty, its week is replayed first. $(UI_SOON)"; \
 		$(BIN)/python -m truto_groups.cli.ui_ready $(UI_PORT) $$$$ & \
-		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(FROM_SANDBOX_HOME) \
+		exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(AFTER_THE_WEEK) \
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
@@ -60,6 +62,12 @@ test: $(STAMP) ## Run all tests, on every core. PYTEST_ARGS="-m 'not slow'" skip
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
+
+ui-test: $(STAMP) ## Do in the real UI, in chromium, what a person does there at nine in the morning.
+	@$(BIN)/python -m pytest -m browser truto_groups_tests/browser $(PYTEST_ARGS)
+
+screenshots: $(STAMP) ## Draw the pictures of the UI and of the command in docs/images/ anew.
+	@$(BIN)/python -m truto_groups_tests.browser.screenshots
 
 soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
 	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)

@@ -9,6 +9,7 @@ becomes which exception is decided in truto/.
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
+    ├── ReviewRefusedError            a review is not written down as it was asked for
     ├── UnknownNameError              an account, tenant, integration or type that is nobody's
     ├── MissingPackageError           what hands rows over in that form is not installed
     ├── ExportError                   a file cannot be written where it is wanted

@@ -5,7 +5,8 @@ defs/resources.py's to know.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,9 +21,35 @@ if TYPE_CHECKING:
     from truto_groups.truto import TrutoClient
 
 
+# How far this process lives behind the present. Of the whole process, because a sync has threads.
+_behind = timedelta(0)
+
+
 def read_clock() -> datetime:
     """The present, as an aware UTC instant."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) - _behind
+
+
+@contextmanager
+def living_at(instant: datetime) -> Generator[None]:
+    """Let the clock of this process go on from an instant that has passed, until the block ends.
+
+    For the demo alone, which replays a week: what is synced in the block is of that time.
+
+    Raises:
+        ValueError: The instant is naive, or still to come.
+    """
+    global _behind
+    if instant.tzinfo is None:
+        raise ValueError("instant must be an aware instant.")
+    behind = datetime.now(UTC) - instant
+    if behind < timedelta(0):
+        raise ValueError(f"{instant} is still to come.")
+    before, _behind = _behind, behind
+    try:
+        yield
+    finally:
+        _behind = before
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,15 @@ from truto_groups.text import secrecy
 from truto_groups_tests.stand import Stand, clear_variables, open_stand
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that no core is left to one of them at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no core is left to one of them at the end.
+
+    What needs a browser is left out, unless it is asked for by its marker.
+    """
+    if "browser" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        items[:] = [item for item in items if not item.get_closest_marker("browser")]
+        config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -43,6 +43,7 @@ def test_the_ui_is_refused_where_its_port_is_taken(tmp_path: Path) -> None:
     assert f"make ui UI_PORT={port + 1}" in taken.stderr
     assert "started" not in taken.stdout
     assert "Starting Dagster on the sandbox (no token set)" in free.stdout
+    assert "-m truto_groups.cli.demo --week-only && " in free.stdout
     assert "Dagster is ready" not in free.stdout
     assert f"workspace.yaml --port {port} --log-level warning" in free.stdout
 

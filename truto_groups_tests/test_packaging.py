@@ -39,7 +39,12 @@ def name_of(requirement: str) -> str:
 def named_dependencies() -> list[str]:
     project = read_pyproject()["project"]
     groups = read_pyproject()["dependency-groups"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["ui"], *groups["dev"]]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["ui"],
+        *groups["dev"],
+        *groups["browser"],
+    ]
     return sorted({name_of(requirement) for requirement in wanted})
 
 

@@ -20,7 +20,7 @@ from truto_groups.settings import EffectiveKnobs, read_settings
 from truto_groups_tests.readme_tables import README, ROOT, TABLES, put_into, render_tables
 
 # Resolved when the tests are collected: Dagster would look into the instance of an earlier test.
-defs.get_repository_def()
+CHECKS = {key.name for key in defs.get_repository_def().asset_graph.asset_check_keys}
 
 TEXT = README.read_text(encoding="utf-8")
 NAMES = set(re.findall(r"`([^`\n]+)`", TEXT))
@@ -118,3 +118,19 @@ def test_the_examples_of_what_is_posted_are_as_it_is_posted() -> None:
 def test_every_linked_file_exists() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", TEXT):
         assert (ROOT / target).exists(), target
+
+
+def test_every_check_has_its_section_with_meaning_example_and_what_to_do() -> None:
+    text = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    told = {
+        name: re.findall(r"^\*\*(.*?)\.\*\*", section, re.MULTILINE)
+        for name, section in sections.items()
+    }
+
+    assert told == {name: ["What it means", "An example", "What to do"] for name in CHECKS}
+
+
+def test_the_readme_links_each_check_to_its_section() -> None:
+    for name in CHECKS:
+        assert f"| [`{name}`](docs/checks.md#{name}) |" in TEXT

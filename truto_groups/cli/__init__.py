@@ -13,7 +13,8 @@ Dagster does not import it, because that alone takes two seconds.
     review_command   mark what became privileged as reviewed
     export_command   a table into a file, with what is said of it
     sandbox_command  the Truto double, alone or for a command
-    demo             what ``make demo`` shows
+    demo             what ``make demo`` does and says
+    demo_tables      what it shows of the tables
     ui_ready         what ``make ui`` says once the UI answers
     progress_bar     how far a sync has come
     terminal         the only way out: sentences, tables, what is drawn anew

@@ -71,7 +71,7 @@ _EXPORTED = (
     "held_back_groups",
     "accepted_baselines",
 )
-_SANDBOX_PORT = 8790
+SANDBOX_PORT = 8790
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -447,8 +447,8 @@ def export(
     "--port",
     metavar="N",
     type=_read_port,
-    default=str(_SANDBOX_PORT),
-    help=f"Where to serve it; default: {_SANDBOX_PORT}.",
+    default=str(SANDBOX_PORT),
+    help=f"Where to serve it; default: {SANDBOX_PORT}.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND …]")
 def sandbox(*, port: int, command: Sequence[str]) -> int:

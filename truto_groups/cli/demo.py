@@ -1,97 +1,79 @@
-"""The demo: sync the sandbox's accounts through Dagster and show what that gives.
+"""The demo: replay a week of the sandbox through Dagster and show what that gives.
 
 ``make demo`` runs it inside of ``truto-groups sandbox``, which sets the variables; it shows and
-says, and what it shows is made by the same code as everywhere.
+says, and what it shows is made by the same code as everywhere. With ``--week-only`` it replays what
+is left of the week and shows no tables, which is what ``make ui`` wants.
 """
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from truto_groups import read
+from truto_groups.cli.commands import SANDBOX_PORT
+from truto_groups.cli.demo_tables import show_tables, show_verdicts
 from truto_groups.cli.progress_bar import ProgressBar
 from truto_groups.cli.sync_command import describe_census, describe_troubles, summarize
-from truto_groups.cli.terminal import (
-    Cell,
-    Styled,
-    complain,
-    say,
-    say_as_typed,
-    show_table,
-    write_anything,
-)
+from truto_groups.cli.terminal import complain, say, say_as_typed, write_anything
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.runner.catch_up import catch_up
-from truto_groups.runner.sync_report import Census, Listener, SyncReport, SyncRequest
-from truto_groups.text.words import say_count
-from truto_groups.warehouse.database import Connection
-
-_WARNINGS_ARE_MEANT = (
-    "The sandbox means these warnings: an app with types that nobody mapped and, from its second "
-    "sync on, one that drifts."
+from truto_groups.report.run_progress import say_outcomes
+from truto_groups.runner.sandbox_week import (
+    ACCEPTED_BY,
+    PlayedDay,
+    SandboxDay,
+    WeekListener,
+    replay,
 )
+from truto_groups.runner.sync_report import Census
+from truto_groups.text.words import say_count
 
+_INTERRUPTED = 130
 _UNPUBLISHED = """
     FROM integrated_accounts
     SELECT count(*)
     WHERE status = 'active' AND supports_groups IS NOT FALSE AND gone_at IS NULL
         AND last_confirmed_at IS NULL
 """
-_EXCERPT = """
-    WITH ranked AS (
-        FROM groups
-        SELECT *, row_number() OVER (PARTITION BY integration ORDER BY description IS NULL, id) AS n
-        WHERE group_type IS NOT NULL
-    )
-    FROM ranked
-    SELECT integration, tenant_id, left(id, 12) || if(length(id) > 12, '…', ''), name, group_type,
-        strftime(changed_at, '%Y-%m-%d %H:%M')
-    WHERE n = 1
-    ORDER BY integration
-    LIMIT 12
-"""
-_BREAKDOWN = """
-    FROM group_type_breakdown
-    SELECT coalesce(group_type, '(none came)'), sum(group_count)::BIGINT AS groups,
-        count(DISTINCT integrated_account_id),
-        string_agg(DISTINCT integration, ', ' ORDER BY integration)
-    GROUP BY ALL
-    ORDER BY groups DESC
-"""
-_CHANGES = """
-    FROM group_changes AS c
-    JOIN integrated_accounts AS a ON a.id = c.integrated_account_id
-    SELECT a.integration, c.change, c.name, c.hint, c.changed_fields
-    WHERE c.run_id IN (SELECT unnest($run_ids))
-    QUALIFY row_number() OVER (PARTITION BY a.integration, c.change ORDER BY c.id) <= 2
-    ORDER BY a.integration, c.change, c.name
-    LIMIT 12
-"""
 
 
-def main() -> int:
-    """Discover, sync, show; 0 when every active account was published."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Replay, show; 0 when every active account was published."""
     write_anything()
+    is_week_only = "--week-only" in arguments
     try:
-        with ProgressBar() as bar:
-            listener = Listener(
-                discovered=_tell_discovery,
-                begun=_tell_begin,
-                progressed=bar.show,
-                settled=lambda outcomes: bar.pause(),
-            )
-            report = catch_up(SyncRequest(is_all=True), listener=listener, cwd=Path.cwd())
-        say(summarize(report))
-        with read.connect() as connection:
-            (missing,) = connection.execute(_UNPUBLISHED).fetchone() or (0,)
-            show_tables(connection, report)
+        last = _replay(is_week_only=is_week_only)
+        if last is None or is_week_only:
+            return 0
+        return _show_all(last)
+    except KeyboardInterrupt:
+        complain("Interrupted. `make demo` goes on with the day after.")
+        return _INTERRUPTED
     except TrutoGroupsError as error:
         complain(f"The demo could not be run. {error}")
         return 2
+
+
+def _replay(*, is_week_only: bool) -> PlayedDay | None:
+    with ProgressBar() as bar:
+
+        def tell_day(day: PlayedDay) -> None:
+            bar.pause()
+            say(describe_day(day))
+
+        listener = WeekListener(begun=_tell_begin, progressed=bar.show, played=tell_day)
+        return replay(is_week_only=is_week_only, listener=listener, cwd=Path.cwd())
+
+
+def _show_all(last: PlayedDay) -> int:
+    report = last.report
+    _tell_listing(last.census)
+    say(summarize(report))
+    with read.connect() as connection:
+        (missing,) = connection.execute(_UNPUBLISHED).fetchone() or (0,)
+        show_tables(connection, report)
     show_verdicts(report)
     for text in describe_troubles(report):
         complain(text)
@@ -102,78 +84,37 @@ def main() -> int:
         )
     code = report.exit_code or int(missing > 0)
     if code == 0:
-        _tell_next(report)
+        _tell_next(last.sandbox)
     return code
 
 
-def show_tables(connection: Connection, report: SyncReport) -> None:
-    """Print excerpts of the tables."""
-    (total,) = connection.execute("SELECT count(*) FROM groups").fetchone() or (0,)
-    _show(
-        f"groups: {total:,} rows, one of each integration",
-        connection.execute(_EXCERPT).fetchall(),
-        header=("integration", "tenant_id", "id", "name", "group_type", "changed_at"),
-    )
-    _show(
-        "group_type_breakdown, over all accounts",
-        connection.execute(_BREAKDOWN).fetchall(),
-        header=("group_type", "groups", "accounts", "integrations"),
-        right=(1, 2),
-    )
-    run_ids = list(report.run_ids)
-    changes = connection.execute(_CHANGES, {"run_ids": run_ids}).fetchall()
-    if changes:
-        made = sum(one.added + one.removed + one.changed for one in report.outcomes)
-        _show(
-            f"group_changes: {say_count(made, 'change')} since the last time, some of them",
-            [(*row[:3], describe_change(row[1], row[4], hint=row[3])) for row in changes],
-            header=("integration", "change", "name", "what"),
-        )
-
-
-def show_verdicts(report: SyncReport) -> None:
-    """Print what the checks said."""
-    rows = [
-        (
-            Styled("passed", "green")
-            if one.is_passed
-            else Styled("FAILED", "red")
-            if one.is_error
-            else Styled("warns", "yellow"),
-            one.name,
-            one.description,
-        )
-        for one in report.verdicts
+def describe_day(played: PlayedDay) -> str:
+    """Say in a line what happened on a day, and what came of it."""
+    happened = list(played.sandbox.happened)
+    if not happened and any(one.is_first for one in played.report.outcomes):
+        happened = ["all apps are synced for the first time"]
+    told = [f"{_begin_large('; '.join(happened))}."] if happened else []
+    told += [
+        f"{_begin_large(ACCEPTED_BY)} accepts what was held back of {one.partition_key}."
+        for one in played.accepted
     ]
-    _show("checks", rows, header=("verdict", "check", "in words"))
-    if any(not one.is_passed for one in report.verdicts):
-        say("")
-        say(_WARNINGS_ARE_MEANT, indent=2)
+    told.append(f"{say_outcomes(one.outcome for one in played.report.outcomes)}.")
+    held_back = [one.partition_key for one in played.report.outcomes if one.outcome == "held_back"]
+    told += [f"Held back: {', '.join(held_back)}."] if held_back else []
+    return f"{played.at:%a %d %b}: {' '.join(told)}"
 
 
-def describe_change(change: str, changed_fields: str, *, hint: str | None) -> str:
-    """Say in a few words what changed in a group; nothing more of one that came or went."""
-    if change != "changed":
-        return ""
-    fields: dict[str, Any] = json.loads(changed_fields)
-    if hint == "renamed":
-        return f"renamed from {fields['name'][0]!r}"
-    told = [f"{name}: {before!r} → {after!r}" for name, (before, after) in fields.items()]
-    return "; ".join(told) if len(told) <= 2 else ", ".join(fields)
+def _begin_large(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def _show(
-    title: str,
-    rows: Sequence[Sequence[Cell]],
-    *,
-    header: Sequence[str],
-    right: Sequence[int] = (),
-) -> None:
-    say(f"\n{title}\n")
-    show_table(rows, header=header, right=right, indent=2)
+def _tell_begin(day_count: int) -> None:
+    what = "the sandbox's week" if day_count > 1 else "a day of the sandbox"
+    days = f": {say_count(day_count, 'day')} that end now" if day_count > 1 else ""
+    say(f"Replaying {what}{days}, synced through Dagster …")
 
 
-def _tell_discovery(census: Census) -> None:
+def _tell_listing(census: Census) -> None:
     integrations = len({account.integration for account in census.found.accounts})
     say(
         f"The sandbox lists {say_count(census.found.listed_count, 'connected app')} of "
@@ -181,28 +122,31 @@ def _tell_discovery(census: Census) -> None:
     )
 
 
-def _tell_begin(account_count: int) -> None:
-    say(f"Syncing {say_count(account_count, 'account')} through Dagster …")
-
-
-def _tell_next(report: SyncReport) -> None:
+def _tell_next(sandbox: SandboxDay) -> None:
     database = _say_path(Path(os.environ["TRUTO_GROUPS_DATABASE"]))
     home = _say_path(Path(os.environ["DAGSTER_HOME"]))
     programs = _say_path(Path(sys.executable).parent)
-    is_first = any(one.is_first for one in report.outcomes)
-    again = (
-        "time passes in the sandbox: see what changes"
-        if is_first
-        else "nothing more happens in the sandbox; it begins anew after\n"
-        f"                      rm -r {home} {database}*"
-    )
+    port = urlsplit(os.environ["TRUTO_BASE_URL"]).port
+    is_default = port == SANDBOX_PORT
+    with_port, on_port = ("", "") if is_default else (f" PORT={port}", f" --port {port}")
+    anew = f"\n                      rm -r {home} {database}*"
+    if not sandbox.day:
+        again = f"these tables were filled before the week began; it begins after{anew}"
+    elif sandbox.day < sandbox.last_day:
+        again = "another day passes in the sandbox: see what changes"
+    else:
+        again = f"nothing more happens in the sandbox; it begins anew after{anew}"
     say_as_typed(
         f"\nThe tables are in {database}. In pandas:\n\n"
         f"  TRUTO_GROUPS_DATABASE={database} {programs}/python -c \\\n"
         "    'from truto_groups import read; print(read.groups())'\n"
         "\nWhat next\n\n"
-        f"  make demo           {again}\n"
-        "  make ui             the same tables, partitions and checks in Dagster\n"
+        f"  make ui{with_port}\n"
+        "                      this week in Dagster: group_overview first, then the checks\n"
+        f"  {programs}/truto-groups sandbox{on_port} -- {programs}/truto-groups status\n"
+        "                      which account needs you, and what to do\n"
+        f"  make demo{with_port}\n"
+        f"                      {again}\n"
         f"  TRUTO_API_TOKEN=… {programs}/truto-groups sync\n"
         "                      the groups of your own connected apps, in data/truto_groups.duckdb\n"
         "  TRUTO_API_TOKEN=… make ui\n"
@@ -217,4 +161,4 @@ def _say_path(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ What is printed of it is cli/'s.
     diagnosis    one account looked at, without a run
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
+    sandbox_week  its week, replayed day by day
     reading      how accounts stand and what waits, without Dagster
     exporting    a table for others, with its coverage statement
 """

@@ -21,6 +21,7 @@ reading of it, and the module that decides says so.
     served_accounts  an integrated account and its groups
     integrations     what each app supports: fields, parameters, paging, quirks
     samples/         the accounts of the demo, by kind of app
+    week             what happens to them on the seven days that the demo replays
     settings.yaml    the settings file that goes with them
 """
 

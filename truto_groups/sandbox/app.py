@@ -1,22 +1,28 @@
 """A request to its answer: token, ceilings, routes.
 
-No sockets: server.py has those.
+No sockets: server.py has those. One route is not Truto's: ``/sandbox/week`` says on which day of
+the week (week.py) the sandbox is. ``POST /sandbox/week?at=INSTANT`` begins the next day, from when
+on the accounts are the week's; ``DELETE`` goes back to the samples, before the first.
 """
 
 import threading
 from collections.abc import Iterable
+from datetime import UTC
 from pathlib import Path
 
-from truto_groups.sandbox import admin, error_bodies, meta
+from truto_groups.sandbox import admin, error_bodies, meta, week
 from truto_groups.sandbox.ceilings import CeilingGuard, Ceilings
 from truto_groups.sandbox.clock import RefreshClock
 from truto_groups.sandbox.group_routes import GroupRoutes
 from truto_groups.sandbox.integrations import INTEGRATIONS, Integration
+from truto_groups.sandbox.samples import sample_accounts
+from truto_groups.sandbox.selection import read_instant
 from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Request, Response
 
 PAGE_CACHE_BYTES = 32 * 1024 * 1024
 
+_WEEK = ("sandbox", "week")
 _GROUPS = ("unified", "user-directory", "groups")
 
 
@@ -35,10 +41,12 @@ class Sandbox:
         """Serve the accounts to whoever has the token."""
         self.clock = RefreshClock(state_path)
         self._token = token
-        self._accounts = {account.id: account for account in accounts}
+        self._accounts: dict[str, Account] = {}
         self._lock = threading.Lock()
         self._guard = None if ceilings is None else CeilingGuard(ceilings)
         self._groups = GroupRoutes(self.clock, page_cache_bytes=page_cache_bytes)
+        days = self.clock.days
+        self._serve(week.list_accounts_on(days) if days else accounts)
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -66,6 +74,8 @@ class Sandbox:
             return Response.of_json({"message": "pong"})
         if request.headers.get("authorization") != f"Bearer {self._token}":
             return error_bodies.truto_error(401, "Invalid or missing API token")
+        if request.segments == _WEEK:
+            return self._answer_week(request)
         if self._guard is not None:
             refusal = self._guard.refuse(_throttled_account(request), at=request.at)
             if refusal is not None:
@@ -78,6 +88,26 @@ class Sandbox:
         if request.segments[: len(_GROUPS)] == _GROUPS:
             return self._answer_unified(request, request.segments[len(_GROUPS) :])
         return self._answer_admin(request)
+
+    def _serve(self, accounts: Iterable[Account]) -> None:
+        with self._lock:
+            self._accounts = {account.id: account for account in accounts}
+
+    def _answer_week(self, request: Request) -> Response:
+        if request.method == "POST":
+            at = read_instant(request.query.get("at"))
+            if at is None:
+                return error_bodies.truto_error(400, "at must be an instant, as ISO 8601 has it")
+            self.clock.begin_day(at.astimezone(UTC))
+            self._serve(week.list_accounts_on(self.clock.days))
+        elif request.method == "DELETE":
+            self.clock.begin_anew()
+            self._serve(sample_accounts())
+        elif request.method != "GET":
+            message = f"{request.method} is not allowed on the week"
+            headers = {"Allow": "GET, POST, DELETE"}
+            return error_bodies.truto_error(405, message, headers=headers)
+        return Response.of_json(week.describe_day(self.clock.days))
 
     def _answer_unified(self, request: Request, rest: tuple[str, ...]) -> Response:
         if len(rest) == 3:

@@ -1,5 +1,7 @@
 """Time in the sandbox: an account's groups move on after each completed walk.
 
+Once the week of week.py has begun, its days are kept here too.
+
 A walk is known by its chain, the digest of its query. The first page of a chain that was walked to
 its end in the present refresh starts the next one. A sync that lists once for each of several
 ``organization_id`` thus sees one and the same refresh in all its chains.
@@ -9,11 +11,16 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 # These say how a list is cut into pages, not which list it is.
 PAGING_PARAMETERS = frozenset({"limit", "next_cursor", "truto_ignore_limit"})
+
+# Beside the ids of accounts in the state file.
+_DAYS = "days"
 
 
 def digest_chain(pairs: list[tuple[str, str]]) -> str:
@@ -23,7 +30,10 @@ def digest_chain(pairs: list[tuple[str, str]]) -> str:
 
 
 class RefreshClock:
-    """Which refresh each account is at, counted from 1; kept in a file when one is given."""
+    """Which refresh each account is at, counted from 1, and which day of the week it is.
+
+    Kept in a file when one is given.
+    """
 
     def __init__(self, state_path: Path | None) -> None:
         """Go on from the state file, or from the first refresh when there is none."""
@@ -31,11 +41,32 @@ class RefreshClock:
         self._lock = threading.Lock()
         self._refreshes: dict[str, int] = {}
         self._completed: dict[str, set[str]] = {}
+        self._days: tuple[datetime, ...] = ()
         if state_path is not None and state_path.exists():
-            state: dict[str, dict[str, Any]] = json.loads(state_path.read_text())
+            state: dict[str, Any] = json.loads(state_path.read_text())
+            self._days = tuple(map(datetime.fromisoformat, state.pop(_DAYS, ())))
             for account_id, entry in state.items():
                 self._refreshes[account_id] = int(entry["refresh"])
                 self._completed[account_id] = set(entry["completed"])
+
+    @property
+    def days(self) -> Sequence[datetime]:
+        """When each day of the week was, the present one last; empty when none has begun."""
+        return self._days
+
+    def begin_day(self, at: datetime) -> None:
+        """Begin the next day of the week."""
+        with self._lock:
+            self._days = (*self._days, at)
+            self._save()
+
+    def begin_anew(self) -> None:
+        """Go back to where no account has been read and no day has begun."""
+        with self._lock:
+            self._days = ()
+            self._refreshes.clear()
+            self._completed.clear()
+            self._save()
 
     def refresh_of(self, integrated_account_id: str) -> int:
         """The refresh that the account is at."""
@@ -73,11 +104,13 @@ class RefreshClock:
     def _save(self) -> None:
         if self._path is None:
             return
-        state = {
+        state: dict[str, Any] = {
             account_id: {"refresh": refresh, "completed": sorted(self._completed[account_id])}
             for account_id, refresh in self._refreshes.items()
             if account_id in self._completed
         }
+        if self._days:
+            state[_DAYS] = [day.isoformat() for day in self._days]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.draft")
         draft.write_text(json.dumps(state, indent=1, sort_keys=True))

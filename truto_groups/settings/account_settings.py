@@ -193,10 +193,9 @@ class Settings:
         given["volume"] = VolumeLimits(
             **{name: value for name, value in volume.items() if value != "auto"}
         )
-        lists: dict[str, Any] = {
-            name: tuple(value) for name, value in privileged.items() if isinstance(value, list)
-        }
-        given["privileged"] = PrivilegedSettings(**{**privileged, **lists})
+        for name in privileged.keys() & {"words", "patterns", "ignore"}:
+            privileged[name] = tuple(privileged[name])
+        given["privileged"] = PrivilegedSettings(**privileged)
         given["query"] = query
         from_file = self._knobs
         left_open = [name for name in _KNOBS if name not in given]

@@ -10,27 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from truto_groups.cli.demo import describe_change
+from truto_groups.cli.demo_tables import describe_change
+from truto_groups.warehouse.database import Database
+from truto_groups_tests.stand import read_rows
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 
 
-def run_demo(project: Path, *, port: int) -> subprocess.CompletedProcess[str]:
+def run_demo(project: Path, *arguments: str, port: int) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, "-m", "truto_groups.cli", "sandbox", "--port", str(port)]
     return subprocess.run(
-        [*call, "--", sys.executable, "-m", "truto_groups.cli.demo"],
+        [*call, "--", sys.executable, "-m", "truto_groups.cli.demo", *arguments],
         cwd=project,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
 
 
-def test_the_demo_publishes_every_active_account_and_then_shows_what_changed(
+def test_the_demo_replays_a_week_publishes_every_active_account_and_then_lets_a_day_pass(
     tmp_path: Path,
 ) -> None:
     for name in ("workspace.yaml", "dagster.yaml"):
@@ -42,10 +44,11 @@ def test_the_demo_publishes_every_active_account_and_then_shows_what_changed(
         port = probe.getsockname()[1]
 
     first = run_demo(tmp_path, port=port)
+    check_the_week(first.stdout, Database(str(tmp_path / "data" / f"sandbox-{port}.duckdb")))
     second = run_demo(tmp_path, port=port)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert "time passes in the sandbox: see what changes" in first.stdout
+    assert "another day passes in the sandbox: see what changes" in first.stdout
     assert "nothing more happens in the sandbox" in second.stdout
     assert f"The tables are in data/sandbox-{port}.duckdb." in first.stdout
     command = re.search(r"^  TRUTO_GROUPS_DATABASE=.*\\\n.*$", first.stdout, re.MULTILINE)
@@ -59,21 +62,54 @@ def test_the_demo_publishes_every_active_account_and_then_shows_what_changed(
         check=True,
     )
     assert "rows x 16 columns" in pasted.stdout
-    assert "19 accounts: 19 published." in first.stdout
+    assert "19 accounts: 1 published, 18 unchanged." in first.stdout
     assert (
         "19 to keep in sync, 1 to be reconnected (initech.onelogin.d4f5a8b0 "
         "(initech onelogin)), "
         "1 without groups (acme.zendesk.f8d41637 (acme zendesk))." in first.stdout
     )
-    assert "acme.launchdarkly.816dafc0" in second.stdout.partition("no_unaccepted_drift")[2]
-    assert "group_changes" not in first.stdout
+    assert "acme.launchdarkly.816dafc0" in first.stdout.partition("no_unaccepted_drift")[2]
     for told in ("Platform", "department", "every_account_is_fresh", "make ui", "TRUTO_API_TOKEN"):
         assert told in first.stdout
-    assert "19 accounts: 4 published, 15 unchanged." in second.stdout
-    assert "renamed from 'Platform'" in second.stdout
-    assert re.search(r"okta +removed +Contractors", second.stdout)
+    assert "19 accounts: 2 published, 17 unchanged." in second.stdout
+    assert "renamed from 'Ops'" in second.stdout
+    assert re.search(r"slack +removed +Interns 2023", second.stdout)
     assert first.stderr == second.stderr == f"Sandbox of Truto at http://127.0.0.1:{port}.\n"
     assert not (tmp_path / "data" / "mine.duckdb").exists()
+    only_the_week = run_demo(tmp_path, "--week-only", port=port)
+    assert (only_the_week.returncode, only_the_week.stdout) == (0, "")
+
+
+def check_the_week(told: str, database: Database) -> None:
+    """Each day has its line and its changes; what was held back is accepted."""
+    lines = re.findall(r"^\w{3} \d\d \w{3}: .*$", told, re.MULTILINE)
+    expected = (
+        "20 accounts: 20 published.",
+        "21 accounts: 2 published, 19 unchanged.",
+        "Held back: acme.jira.1a9c3e5f.",
+        "Demo accepts what was held back of acme.jira.1a9c3e5f.",
+        "19 accounts: 1 published, 18 unchanged.",
+        "19 accounts: 2 published, 17 unchanged.",
+        "19 accounts: 1 published, 18 unchanged.",
+    )
+    assert len(lines) == len(expected)
+    for line, what in zip(lines, expected, strict=True):
+        assert what in line
+    by_day = "SELECT changed_at::DATE AS day, count(*) FROM group_changes GROUP BY day ORDER BY day"
+    assert [count for _, count in read_rows(database, by_day)] == [3, 1, 56, 13, 30, 1]
+    assert re.search(r"gitlab\S+ +a lost permission hides: created_at, description,", told)
+    jira = (
+        "SELECT count(*) FROM groups_as_of(now()::TIMESTAMPTZ - to_hours(24 * $days + 12)) "
+        "WHERE integration = 'jira'"
+    )
+    before = [read_rows(database, jira, days=days)[0][0] for days in range(7)]
+    assert before == [6, 6, 6, 62, 62, 62, 0]
+    gone = "SELECT partition_key FROM integrated_accounts WHERE gone_at IS NOT NULL"
+    assert read_rows(database, gone) == [("initech.fivetran.07e1c3a5",)]
+    accepted = "SELECT accepted_by, reason FROM accepted_baselines"
+    assert read_rows(database, accepted) == [
+        ("demo", "acme's IT moved the roles of its projects out of Jira")
+    ]
 
 
 @pytest.mark.parametrize(

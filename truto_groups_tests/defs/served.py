@@ -27,12 +27,14 @@ def wait_for(what: str, is_so: Callable[[], bool], *processes: subprocess.Popen[
 
 
 @contextmanager
-def running(*command: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    *command: str, folder: Path, cwd: Path = ROOT, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process whose signals are those of a terminal's, killed at the end if it is still there."""
     log = (folder / f"{Path(command[0]).name}.log").open("ab")
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **environment},
         stdout=log,
         stderr=log,

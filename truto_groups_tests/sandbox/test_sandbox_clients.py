@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from truto_groups.sandbox import sample_account, sample_accounts
+from truto_groups.sandbox.week import LAST_DAY
 
 ASANA_ORGANIZATION = "1200745632091177"
 READABLE = [
@@ -175,3 +176,27 @@ def test_fetch_of_node_reads_an_account_to_its_end(samples: Any) -> None:
     arguments = [samples.server.base_url, samples.server.token, account.id]
     done = subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=30)
     assert json.loads(done.stdout) == expect(account)
+
+
+def test_the_vendors_python_client_reads_each_day_of_the_week(samples: Any) -> None:
+    reason = "truto-python-sdk is not installed: it needs Python 3.12 or newer"
+    sdk = pytest.importorskip("truto_python_sdk.truto_api", reason=reason)
+
+    async def read() -> None:
+        truto_api = sdk.TrutoApi(samples.server.token, base_url=samples.server.base_url)
+        for day in range(1, LAST_DAY + 1):
+            samples.get("/sandbox/week", f"at=2026-03-{day:02d}T12:00:00Z", method="POST")
+            accounts = await truto_api.integrated_accounts.list(limit=4).to_array()
+            served = samples.server.accounts
+            assert [row["id"] for row in accounts] == [account.id for account in served]
+            for account in served:
+                if account.integration.slug in ("okta", "gitlab", "jira", "fivetran"):
+                    groups = [
+                        group
+                        async for group in truto_api.unified_api.list(
+                            "user-directory", "groups", query_of(account)
+                        )
+                    ]
+                    assert groups == expect(account), account.context["label"]
+
+    asyncio.run(read())
