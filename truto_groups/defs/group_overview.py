@@ -32,6 +32,7 @@ from truto_groups.report.needs import Need
 from truto_groups.report.overview import (
     LATELY,
     LONGEST_NOTICE,
+    MAX_ROWS,
     TODAY,
     FailingCheck,
     Overview,
@@ -167,7 +168,7 @@ def _read_overview(session: Session, checks: Sequence[FailingCheck]) -> Overview
     with session.database.reading() as connection:
         accounts = read_known_accounts(connection)
         types = read_type_counts(connection)
-        changes = read_changed_accounts(connection, since=now - TODAY)
+        changes = read_changed_accounts(connection, since=now - TODAY, with_examples=MAX_ROWS)
         totals = read_day_totals(connection, since=now - LATELY)
         notices = read_times_to_notice(connection, since=now - LATELY, longest=LONGEST_NOTICE)
         needs = read_needs(session, connection, accounts)

@@ -37,7 +37,8 @@ _COLOURS: Final = {
 }
 _MAX_BARS: Final = 20
 _MAX_NEEDS: Final = 50
-_MAX_ROWS: Final = 25
+MAX_ROWS: Final = 25
+"""Rows of a section."""
 _MAX_EXAMPLES: Final = 5
 _LONGEST_WORD: Final = 32
 _SEE_STATUS: Final = "`truto-groups status`"
@@ -264,7 +265,7 @@ def _render_coverage(overview: Overview, routes: Routes) -> str:
             for one in coverage.missing
         ),
         count=len(coverage.missing),
-        most=_MAX_ROWS,
+        most=MAX_ROWS,
         see_all="`truto-groups status --state stale`, and `--state never_synced`",
     )
     return f"{told}\n\n{table}"
@@ -275,12 +276,12 @@ def _render_changes(overview: Overview, routes: Routes) -> str:
         return "Nothing changed. (An account's first sync is a beginning and no change.)"
     told = f"**{say_counts(overview.counts_today)}**, in "
     lines = [f"{told}{say_count(len(overview.changes), 'account')}:\n"]
-    for one in overview.changes[:_MAX_ROWS]:
+    for one in overview.changes[:MAX_ROWS]:
         link = Link(one.partition_key, routes.to_account(one.partition_key))
         is_private = one.integrated_account_id in overview.private
         changes = say_changes(one.counts, one.examples, most=_MAX_EXAMPLES, is_private=is_private)
         lines.append(f"- {draw_cell(link)}, {say_instant(one.last_changed_at)}: {changes}")
-    more = len(overview.changes) - _MAX_ROWS
+    more = len(overview.changes) - MAX_ROWS
     if more > 0:
         lines.append(f"- and {say_count(more, 'more account')}: the table `group_changes`")
     return "\n".join(lines)

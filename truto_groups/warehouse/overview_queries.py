@@ -24,17 +24,26 @@ def read_type_counts(connection: duckdb.DuckDBPyConnection) -> list[TypeCount]:
 
 
 def read_changed_accounts(
-    connection: duckdb.DuckDBPyConnection, *, since: datetime
+    connection: duckdb.DuckDBPyConnection, *, since: datetime, with_examples: int
 ) -> list[ChangedAccount]:
-    """Read what changed since an instant, by account; the latest change first."""
-    rows = connection.execute(
-        statement("overview_changes"), {"since": since, "examples": _EXAMPLES}
-    ).fetchall()
+    """Read what changed since an instant, by account; the latest change first.
+
+    Args:
+        connection: Where to read.
+        since: Aware instant.
+        with_examples: Of how many accounts some changes are read.
+    """
+    parameters = {
+        "since": since,
+        "examples": _EXAMPLES,
+        "accounts_with_examples": with_examples,
+    }
+    rows = connection.execute(statement("overview_changes"), parameters).fetchall()
     return [
         ChangedAccount(
             *row[:3],
             counts=dict(zip(_VERBS, row[3:8], strict=True)),
-            examples=[_read_group(*example) for example in row[8]],
+            examples=[_read_group(*example) for example in row[8] or ()],
             last_changed_at=row[9],
         )
         for row in rows

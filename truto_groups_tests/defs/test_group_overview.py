@@ -193,7 +193,9 @@ def test_what_changed_since_yesterday_is_told_by_name_but_not_of_a_private_accou
     for key, integration in ((A, "okta"), (B, "gitlab")):
         groups = [{"id": "g1", "name": f"{integration} *new*", "group_type": "team"}]
         groups += [{"id": f"h{n}", "name": f"{integration} h{n}"} for n in range(9)]
-        account = make_account(key, [*groups, {"id": "g2", "name": "Two"}], integration=integration)
+        groups.append({"id": "g2", "name": "Two"})
+        tenant = {A: "acme|corp"}.get(key, "acme")
+        account = make_account(key, groups, integration=integration, tenant_id=tenant)
         project.server.put_account(account)
     project.discover()
     project.refresh()

@@ -1,5 +1,5 @@
--- What changed since an instant, by account, with some of the changes: those of names first. The
--- latest change comes first.
+-- What changed since an instant, by account, the latest change first; of the first accounts with some of
+-- the changes: those of names first.
 WITH changes AS (
     SELECT
         c.integrated_account_id,
@@ -16,6 +16,18 @@ WITH changes AS (
     FROM group_changes AS c
     WHERE c.changed_at > $since
 ),
+counts AS (
+    SELECT
+        c.integrated_account_id,
+        count(*) FILTER (c.verb = 'added') AS added,
+        count(*) FILTER (c.verb = 'removed') AS removed,
+        count(*) FILTER (c.verb = 'renamed') AS renamed,
+        count(*) FILTER (c.verb = 'retyped') AS retyped,
+        count(*) FILTER (c.verb = 'changed') AS changed,
+        max(c.changed_at) AS last_changed_at
+    FROM changes AS c
+    GROUP BY c.integrated_account_id
+),
 examples AS (
     SELECT e.integrated_account_id, list([e.id, e.change, e.hint, e.name, e.changed_fields::VARCHAR] ORDER BY e.place) AS examples
     FROM (
@@ -29,21 +41,15 @@ examples AS (
                     c.id
             ) AS place
         FROM changes AS c
+        WHERE c.integrated_account_id IN (
+            SELECT n.integrated_account_id
+            FROM counts AS n
+            ORDER BY n.last_changed_at DESC, n.integrated_account_id
+            LIMIT $accounts_with_examples
+        )
     ) AS e
     WHERE e.place <= $examples
     GROUP BY e.integrated_account_id
-),
-counts AS (
-    SELECT
-        c.integrated_account_id,
-        count(*) FILTER (c.verb = 'added') AS added,
-        count(*) FILTER (c.verb = 'removed') AS removed,
-        count(*) FILTER (c.verb = 'renamed') AS renamed,
-        count(*) FILTER (c.verb = 'retyped') AS retyped,
-        count(*) FILTER (c.verb = 'changed') AS changed,
-        max(c.changed_at) AS last_changed_at
-    FROM changes AS c
-    GROUP BY c.integrated_account_id
 )
 SELECT
     n.integrated_account_id,
@@ -57,6 +63,6 @@ SELECT
     e.examples,
     n.last_changed_at
 FROM counts AS n
-JOIN examples AS e ON e.integrated_account_id = n.integrated_account_id
+LEFT JOIN examples AS e ON e.integrated_account_id = n.integrated_account_id
 LEFT JOIN integrated_accounts AS k ON k.id = n.integrated_account_id
 ORDER BY n.last_changed_at DESC, n.integrated_account_id;

@@ -77,4 +77,6 @@ SELECT
     coalesce(c.would_change, 0) AS would_change
 FROM last_audits AS a
 LEFT JOIN compared AS c USING (integrated_account_id)
+-- Most accounts sent what was accepted: their shapes need not be read.
+WHERE NOT a.is_published OR a.volume <> 'ok' OR a.findings::VARCHAR <> '[]'
 ORDER BY a.integrated_account_id;
