@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 from rich.console import Console
 from rich.text import Text
 
-from truto_groups_tests.browser.chromium import Theme, open_chromium, open_page
+from truto_groups_tests.browser.chromium import Theme, find_chromium, open_chromium, open_page
 from truto_groups_tests.browser.morning import Morning, open_morning
 from truto_groups_tests.defs.served import ROOT
 
@@ -126,7 +126,9 @@ def keep_words(printed: str) -> list[str]:
 
 
 def _keep_lasting(text: str) -> str:
-    return re.sub(r"…( …)+", "…", " ".join(_PASSING.sub(" … ", text).split()))
+    # In pages the blanks of an instant are such as do not break.
+    lasting = _PASSING.sub(" … ", " ".join(text.split()))
+    return re.sub(r"…( …)+", "…", " ".join(lasting.split()))
 
 
 def _read_chunk(file: int) -> bytes:
@@ -170,12 +172,13 @@ def _keep(morning: Morning, words: Mapping[str, list[str]]) -> None:
 
 def main() -> None:
     """Draw all."""
+    find_chromium()  # Said at once where there is none.
     expect.set_options(timeout=20_000)
     LOOKED_AT.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_chromium() as browser,
         open_morning(Path(folder)) as morning,
+        open_chromium() as browser,
     ):
         words = _draw(browser, morning, "light")
         _draw(browser, morning, "dark")

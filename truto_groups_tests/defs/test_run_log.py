@@ -1,13 +1,16 @@
 """What a run's log in Dagster says of how far it has come."""
 
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from truto_groups.sandbox import Request, Response, make_account
 from truto_groups_tests.defs.project import Project, open_project
+from truto_groups_tests.defs.served import ROOT
 from truto_groups_tests.stand import GROUPS_PATH, A, B, groups_of
 
 
@@ -40,3 +43,10 @@ def test_a_run_says_how_far_it_has_come_while_it_waits_and_what_it_did_at_its_en
     (summary,) = [text for text in told if text.startswith("2 accounts: ")]
     assert summary.startswith("2 accounts: 2 published. 5 groups in ")
     assert told.index(line) < told.index(summary)
+
+
+def test_the_projects_own_instance_stores_what_a_step_says_of_its_progress() -> None:
+    """Its level holds for the log of a step, and not for the loggers it names alone."""
+    config = yaml.safe_load((ROOT / "dagster.yaml").read_text(encoding="utf-8"))
+
+    assert config["python_logs"]["python_log_level"] == logging.getLevelName(logging.INFO)
