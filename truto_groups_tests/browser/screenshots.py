@@ -126,7 +126,9 @@ def keep_words(printed: str) -> list[str]:
 
 
 def _keep_lasting(text: str) -> str:
-    return re.sub(r"…( …)+", "…", " ".join(_PASSING.sub(" … ", text).split()))
+    # In pages the blanks of an instant are such as do not break.
+    lasting = _PASSING.sub(" … ", " ".join(text.split()))
+    return re.sub(r"…( …)+", "…", " ".join(lasting.split()))
 
 
 def _read_chunk(file: int) -> bytes:
