@@ -49,6 +49,7 @@ CHECKS = {
     "every_account_is_fresh",
     "ids_are_unique",
     "group_counts_are_plausible",
+    "privileged_changes_are_reviewed",
     "breakdown_adds_up",
 }
 
@@ -694,7 +695,7 @@ def open_home(project: Project, *keys: str) -> tuple[Path, dg.DagsterInstance]:
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     instance = dg.DagsterInstance.from_config(str(home))
-    instance.add_dynamic_partitions("integrated_accounts", list(keys))
+    instance.add_dynamic_partitions("integrated_accounts", [KEYS[key] for key in keys])
     return home, instance
 
 
@@ -756,7 +757,7 @@ def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
     home, instance = open_home(project, A, B, C)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     command = ["asset", "materialize", "-m", "truto_groups.definitions", "--select", "raw_groups"]
-    one = CliRunner().invoke(cli, [*command, "--partition", B])
+    one = CliRunner().invoke(cli, [*command, "--partition", KEYS[B]])
     assert one.exit_code == 0, one.output
     assert {row["integrated_account_id"] for row in project.table("groups")} == {B}
     many = start_materialization(
@@ -765,7 +766,7 @@ def test_dagster_asset_materialize_works_with_a_partition_and_with_a_range(
     assert "RUN_SUCCESS" in many.communicate(timeout=90)[0]
     assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
     done = instance.get_materialized_partitions(dg.AssetKey("groups"))
-    assert done == {A, B, C}
+    assert done == {KEYS[A], KEYS[B], KEYS[C]}
     assert sorted(DATA_TABLES) == sorted(read_data(project.database))
 
 

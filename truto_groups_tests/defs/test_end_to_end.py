@@ -89,7 +89,9 @@ def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serve
             )
 
         wait_for("every account is confirmed", is_done, daemon, web)
-        assert set(instance.get_dynamic_partitions("integrated_accounts")) == synced
+        keys = {row["id"]: row["partition_key"] for row in read_table(database, ACCOUNTS)}
+        partitions = instance.get_dynamic_partitions(ACCOUNTS)
+        assert set(partitions) == {keys[account_id] for account_id in synced}
         assert {run.status for run in refreshes()} == {dg.DagsterRunStatus.SUCCESS}
         assert {row["outcome"] for row in read_table(database, "account_syncs")} == {"published"}
         assert len(read_table(database, "account_syncs")) == len(synced)
@@ -134,6 +136,7 @@ def parse(value: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+ACCOUNTS = "integrated_accounts"
 KNOWN_TYPES = {"team", "department", "group", "product"}
 DOCUMENTED = (
     *("id", "name", "group_type", "description", "organization"),
@@ -200,6 +203,7 @@ def assert_checks_say_what_they_should(instance: dg.DagsterInstance) -> None:
         "every_account_is_fresh": True,
         "ids_are_unique": True,
         "group_counts_are_plausible": True,
+        "privileged_changes_are_reviewed": True,
         "breakdown_adds_up": True,
     }
 

@@ -59,7 +59,7 @@ def check(stand: Stand, name: str) -> Any:
 
 
 def rows_of(result: Any) -> list[Any]:
-    return [record.data for record in result.metadata["what_to_do"].value.records]
+    return list(result.metadata["what_to_do"].value)
 
 
 def told(stand: Stand) -> str:
