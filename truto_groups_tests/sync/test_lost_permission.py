@@ -87,8 +87,8 @@ def test_a_type_that_vanishes_while_a_refusal_stands_is_held_back_and_comes_back
     assert (kind, path, severity, whose) == ("volume", None, "breaking", "permission_lost")
     assert SCOPE in now
     (row,) = rows_of(check(stand, "group_counts_are_plausible"))
-    assert SCOPE in row["problem"]
-    assert row["advice"].startswith("Have the tenant grant")
+    assert SCOPE in row["what"]
+    assert row["do"].startswith("Have the tenant grant")
     assert check(stand, "no_unaccepted_drift").passed
 
     assert sync(stand, records(), run_id="back", forbidden=forbidden) == "unchanged"
@@ -161,9 +161,8 @@ def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(
     assert (path, severity, whose) == ("remote_data.email", "warning", "permission_lost")
     assert words in now
     (row,) = rows_of(check(stand, "no_unaccepted_drift"))
-    assert row["change"] == "permission lost"
-    assert SCOPE in row["was_and_is"]
-    assert row["advice"].startswith("Have the tenant grant the permission again")
+    assert SCOPE in row["what"]
+    assert row["do"].startswith("Have the tenant grant the permission again")
     with stand.database.reading() as connection:
         (pending,) = read_pending(connection)
     assert pending.findings[0].message.startswith("A lost permission hides `remote_data.email`")
