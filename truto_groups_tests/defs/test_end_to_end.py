@@ -73,8 +73,10 @@ def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serve
         synced = {key for key, account in accounts.items() if is_synced(account)}
         # Before the others: Dagster's own programs, made to set up one new home at once, collide.
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
-        daemon = stack.enter_context(running(*daemon_command, folder=tmp_path, **environment))
-        web = stack.enter_context(running(*web_command, folder=tmp_path, **environment))
+        daemon = stack.enter_context(
+            running(*daemon_command, folder=tmp_path, cwd=ROOT, **environment)
+        )
+        web = stack.enter_context(running(*web_command, folder=tmp_path, cwd=ROOT, **environment))
 
         def refreshes() -> list[dg.DagsterRun]:
             return list(instance.get_runs(dg.RunsFilter(job_name="refresh_groups")))
@@ -103,7 +105,9 @@ def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serve
         assert stop(daemon, signal.SIGINT) < 30
         assert stop(web, signal.SIGTERM) < 30
         before = len(refreshes())
-        again = stack.enter_context(running(*daemon_command, folder=tmp_path, **environment))
+        again = stack.enter_context(
+            running(*daemon_command, folder=tmp_path, cwd=ROOT, **environment)
+        )
         ticks = count_ticks(instance)
         wait_for("the schedule or sensor ticks again", lambda: count_ticks(instance) > ticks, again)
         time.sleep(3)
