@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
+from truto_groups.errors import SettingsError
 from truto_groups.settings import AccountSettings, EffectiveKnobs, Settings
 from truto_groups.warehouse.database import Database
 
@@ -88,6 +89,12 @@ class Session:
             )
             self._settings_of[account.id] = found
         return found
+
+    def find_mistake(self, account: KnownAccount) -> SettingsError | None:
+        """What is wrong in what the settings file says of an account, which concerns it alone."""
+        return self.settings.find_mistake(
+            account.id, account.integration, partition_key=account.partition_key
+        )
 
     def pace_of(self, account: KnownAccount) -> Pace:
         """How often an account is synced."""

@@ -196,10 +196,7 @@ def _warn_of_settings(session: Session, known: Sequence[KnownAccount]) -> None:
         account_names={name for account in known for name in (account.id, account.partition_key)},
         integrations={account.integration for account in known},
     )
-    mistakes = [
-        settings.find_mistake(account.id, account.integration, partition_key=account.partition_key)
-        for account in known
-    ]
+    mistakes = map(session.find_mistake, known)
     for told in [*unused, *(str(mistake) for mistake in mistakes if mistake)]:
         if told not in _told:
             _told.add(told)

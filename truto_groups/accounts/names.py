@@ -46,17 +46,20 @@ def find_account(name: str, partition_keys: Mapping[str, str]) -> str | None:
     """
     if name in partition_keys:
         return name
-    wanted = name.casefold()
-    if not wanted:
-        return None
-    found = [
-        account_id
-        for account_id, key in partition_keys.items()
-        if account_id.casefold().startswith(wanted) or key.casefold().startswith(wanted)
-    ]
+    found = find_accounts_beginning(name, partition_keys)
     exact = [one for one in found if partition_keys[one] == name]
     found = exact or found
     return found[0] if len(found) == 1 else None
+
+
+def find_accounts_beginning(name: str, partition_keys: Mapping[str, str]) -> list[str]:
+    """Find the ids of the accounts whose id or key begins so, in whatever case; none by nothing."""
+    beginning = name.casefold()
+    return [
+        account_id
+        for account_id, key in partition_keys.items()
+        if beginning and any(one.casefold().startswith(beginning) for one in (account_id, key))
+    ]
 
 
 def say_account(partition_key: str, label: str | None = None) -> str:

@@ -3,13 +3,13 @@
 Pure. What is done with those that are meant is the commands' business.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import find_account
+from truto_groups.accounts.names import find_account, find_accounts_beginning
 from truto_groups.schema import GROUP_TYPES
 from truto_groups.text.nearest import ask_for, find_nearest
 from truto_groups.text.visible import show
@@ -118,7 +118,7 @@ def find_named(
     for name in dict.fromkeys(names):
         account_id = find_account(name, partition_keys)
         if account_id is None:
-            unknown.append(_tell_unknown(name, accounts))
+            unknown.append(_tell_unknown(name, accounts, partition_keys))
         else:
             found.append(account_id)
     return list(dict.fromkeys(found)), unknown
@@ -166,7 +166,9 @@ def find_states(
     return states_of
 
 
-def _tell_unknown(name: str, accounts: Sequence[KnownAccount]) -> Unknown:
+def _tell_unknown(
+    name: str, accounts: Sequence[KnownAccount], partition_keys: Mapping[str, str]
+) -> Unknown:
     """Say why a name is nobody's, and whom somebody may have meant by it."""
     for option, known in (
         ("integration", {account.integration for account in accounts}),
@@ -175,19 +177,13 @@ def _tell_unknown(name: str, accounts: Sequence[KnownAccount]) -> Unknown:
         if name in known:
             hint = f"`--{option} {show(name)}` names all of that {option}."
             return Unknown(name, "no such account", hint)
-    beginning = name.casefold()
-    shared = [
-        account.partition_key
-        for account in accounts
-        if account.partition_key.casefold().startswith(beginning)
-        or account.id.casefold().startswith(beginning)
-    ]
-    if name and shared:
+    shared = [partition_keys[one] for one in find_accounts_beginning(name, partition_keys)]
+    if shared:
         told = ", ".join(map(show, sorted(shared)[:_NAMED])) + (" …" if shared[_NAMED:] else ".")
         return Unknown(name, f"no one account alone, {len(shared)} begin so", told)
     length = max(len(name), _ID_BEGINNING)
-    by_name = {account.id[:length]: account.partition_key for account in accounts}
-    by_name |= {account.partition_key: account.partition_key for account in accounts}
+    by_name = {account_id[:length]: key for account_id, key in partition_keys.items()}
+    by_name |= {key: key for key in partition_keys.values()}
     nearest = dict.fromkeys(by_name[one] for one in find_nearest(name, by_name))
     return Unknown(name, "no such account", ask_for(map(show, nearest)) or _SEE_ALL)
 

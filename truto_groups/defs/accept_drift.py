@@ -8,7 +8,7 @@ What accepting does is sync/accept.py's.
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 
@@ -21,7 +21,7 @@ from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.verdicts import tell_verdicts
+from truto_groups.defs.verdicts import log_verdicts
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
@@ -100,9 +100,7 @@ def accept_drift_step(
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"accepted": table_of(_show(one) for one in accepted)})
-    for verdict in tell_verdicts(context.instance, results):
-        # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, verdict))
+    log_verdicts(context, results)
 
 
 @dg.job(

@@ -4,7 +4,6 @@
 # pyright: reportUnknownMemberType=false
 
 from collections.abc import Collection
-from typing import Any, cast
 
 import dagster as dg
 
@@ -14,7 +13,7 @@ from truto_groups.defs.dagster_internals import find_location
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS, evaluate_contract_checks
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.verdicts import tell_verdicts
+from truto_groups.defs.verdicts import log_verdicts
 from truto_groups.errors import TrutoGroupsError
 
 
@@ -64,6 +63,4 @@ def _evaluate(
         ]
     except TrutoGroupsError as error:
         raise make_failure(error) from None
-    for verdict in tell_verdicts(context.instance, results):
-        # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, verdict))
+    log_verdicts(context, results)

@@ -8,7 +8,7 @@ What marking does is sync/access_review.py's.
 # pyright: reportUnknownMemberType=false
 
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -21,7 +21,7 @@ from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
-from truto_groups.defs.verdicts import tell_verdicts
+from truto_groups.defs.verdicts import log_verdicts
 from truto_groups.errors import ReviewRefusedError, TrutoGroupsError
 from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
 from truto_groups.session import Session
@@ -85,9 +85,7 @@ def mark_reviewed_step(
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"reviewed": table_of(shown)})
-    for verdict in tell_verdicts(context.instance, results):
-        # Recorded like any event, though its type is not among those that are declared here.
-        context.log_event(cast(Any, verdict))
+    log_verdicts(context, results)
 
 
 @dg.job(

@@ -7,6 +7,7 @@ checks.py's and integration_contracts.py's.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import dagster as dg
 
@@ -39,3 +40,10 @@ def tell_verdicts(
             description=result.description,
             partition=ALL_ACCOUNTS,
         )
+
+
+def log_verdicts(context: dg.OpExecutionContext, results: Iterable[dg.AssetCheckResult]) -> None:
+    """Tell results from an op, which yields no events of assets."""
+    for verdict in tell_verdicts(context.instance, results):
+        # Recorded like any event, though its type is not among those that are declared.
+        context.log_event(cast(Any, verdict))

@@ -229,9 +229,6 @@ def _count_requests(settings: AccountSettings, groups: int) -> int:
 
 
 def _find_mistakes(then: Session, accounts: Sequence[KnownAccount]) -> list[str]:
-    mistakes = [
-        then.settings.find_mistake(one.id, one.integration, partition_key=one.partition_key)
-        for one in accounts
-    ]
+    mistakes = map(then.find_mistake, accounts)
     told = dict.fromkeys(str(mistake) for mistake in mistakes if mistake)
     return list(told)[:_MOST_TOLD]

@@ -106,9 +106,7 @@ def refresh_accounts(
                 continue
             settings = session.settings_for(account)
             reason = find_obstacle(account, skip=settings.skip)
-            mistake = session.settings.find_mistake(
-                account.id, account.integration, partition_key=account.partition_key
-            )
+            mistake = session.find_mistake(account)
             if reason is not None:
                 yield PassedOver(account_id, reason)
             elif mistake is not None:
