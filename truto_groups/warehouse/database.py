@@ -331,10 +331,11 @@ class Database:
 
     @contextlib.contextmanager
     def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
-        with self.copy().named("copy") as path:
-            quoted = str(path).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
-        with _using(connection, _CATALOG):
+        with _detaching(connection, _CATALOG):
+            with self.copy().named("copy") as path:
+                quoted = str(path).replace("'", "''")
+                connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
+            connection.execute(f"USE {_CATALOG}").fetchall()
             yield
 
     def _finish_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -394,22 +395,24 @@ class Database:
         within_seconds: float | None = None,
     ) -> Generator[None]:
         wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)
-        catalog = self._attach(connection, is_read_only=is_read_only, wait_seconds=wait_seconds)
-        with _using(connection, catalog):
+        # MotherDuck refuses an alias for a database of its own.
+        is_named = self.location.lower().startswith(("md:", "motherduck:"))
+        name = self.location.partition(":")[2].partition("?")[0] if is_named else _CATALOG
+        alias = "" if is_named else f" AS {_CATALOG}"
+        options = " (READ_ONLY)" if is_read_only else _FILE_OPTIONS if self.is_file else ""
+        with _detaching(connection, name):
+            self._attach(connection, alias + options, wait_seconds=wait_seconds)
+            connection.execute(f'USE "{name}"').fetchall()
             yield
 
     def _attach(
-        self, connection: duckdb.DuckDBPyConnection, *, is_read_only: bool, wait_seconds: float
-    ) -> str:
+        self, connection: duckdb.DuckDBPyConnection, options: str, *, wait_seconds: float
+    ) -> None:
         location = self.location.replace("'", "''")
-        options = " (READ_ONLY)" if is_read_only else _FILE_OPTIONS if self.is_file else ""
-        # MotherDuck refuses an alias for a database of its own.
-        named = self.location.lower().startswith(("md:", "motherduck:"))
-        alias = "" if named else f" AS {_CATALOG}"
         waited = 0.0
         while True:
             try:
-                connection.execute(f"ATTACH '{location}'{alias}{options}").fetchall()
+                connection.execute(f"ATTACH '{location}'{options}").fetchall()
             except (duckdb.IOException, duckdb.BinderException) as error:
                 if not is_busy(error) or waited >= wait_seconds:
                     raise explain(error, self._location) from error
@@ -418,7 +421,7 @@ class Database:
             except duckdb.Error as error:
                 raise explain(error, self._location) from error
             else:
-                return self.location.partition(":")[2].partition("?")[0] if named else _CATALOG
+                return
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         if self._is_prepared:
@@ -452,14 +455,14 @@ class _NoTurnError(DatabaseError):
 
 
 @contextlib.contextmanager
-def _using(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[None]:
+def _detaching(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[None]:
+    """Detach what the block attaches, also where a signal comes right behind its ATTACH."""
     try:
-        connection.execute(f'USE "{catalog}"').fetchall()
         yield
     finally:
         connection.execute("USE memory").fetchall()
         try:
-            connection.execute(f'DETACH "{catalog}"').fetchall()
+            connection.execute(f'DETACH DATABASE IF EXISTS "{catalog}"').fetchall()
         except duckdb.IOException as error:
             if _UNMOVED_SIGN not in str(error):
                 raise

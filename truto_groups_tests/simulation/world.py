@@ -51,7 +51,7 @@ MOST_ACCOUNTS = 6
 # What an account may become from one version to the next is not what is tried here.
 _SETTINGS = """
 truto: {retry_attempts: 3, retry_seconds: 30}
-defaults: {volume: {max_fall: 1.0, max_rise: 1000}, unmapped_limit: 1.0}
+defaults: {volume: {max_fall: 1.0, max_rise: 1000, hold_back: false}, unmapped_limit: 1.0}
 """
 
 

@@ -3,6 +3,7 @@
 Real: files, locks, other processes, DuckDB and DuckLake. Nothing is faked.
 """
 
+import contextlib
 import fcntl
 import json
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import duckdb
 import pytest
@@ -240,6 +242,42 @@ def test_a_connection_with_tables_of_its_own_may_read_and_then_write(database: D
         assert count == 2
         assert connection.execute("SELECT name FROM mine").fetchall() == [("mine",)]
     assert sorted(read_properties(database)) == ["kept", "mine"]
+
+
+class _StoppedBehindAttach:
+    """A connection to which a signal comes right behind its first ATTACH."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._is_stopped = False
+
+    def execute(self, text: str, *arguments: object) -> duckdb.DuckDBPyConnection:
+        result = self._connection.execute(text, *arguments)
+        if text.startswith("ATTACH") and not self._is_stopped:
+            self._is_stopped = True
+            raise KeyboardInterrupt
+        return result
+
+
+@pytest.mark.parametrize("kind", ["writing", "reading", "a copy"])
+def test_a_signal_right_behind_attach_leaves_the_database_to_the_next_block(
+    database: Database, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_property(database, "kept")
+    with contextlib.closing(connect()) as real:
+        connection = cast("duckdb.DuckDBPyConnection", _StoppedBehindAttach(real))
+        block = database.writing if kind == "writing" else database.reading
+        with monkeypatch.context() as patch:
+            if kind == "a copy":
+                patch.setattr(Database, "_attach_in_place", lambda *_: False)
+            with pytest.raises(KeyboardInterrupt), block(connection):
+                pass
+        # What says what became of the attempts that are under way uses a connection of its own.
+        with database.writing(within_seconds=1) as other:
+            other.execute("INSERT INTO database_properties VALUES ('later', 'x')")
+        with database.reading(connection) as again:
+            found = again.execute("SELECT name FROM database_properties WHERE value = 'x'")
+            assert sorted(found.fetchall()) == [("kept",), ("later",)]
 
 
 def test_a_program_that_holds_the_database_is_named_with_the_remedy(
