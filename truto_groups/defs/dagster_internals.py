@@ -75,21 +75,27 @@ DEFAULT_LOCATION = f"{_COMMAND_REPOSITORY}@{_COMMAND_LOCATION}"
 """The code location of workspace.yaml, as the UI's addresses name it."""
 
 
-class FilledInText(ConfigScalar):
-    """A text of a configuration that must not be blank: refused before a run is made.
+class CheckedText(ConfigScalar):
+    """A text of a configuration that is refused before a run is made.
 
-    A field of dg.Config is looked at once the run executes. Goes when config types take a minimum
-    length.
+    Goes when config types take a minimum length or a pattern.
     """
 
-    def __init__(self) -> None:
-        """Be a string, by the name that the launchpad shows."""
-        super().__init__("FilledInText", "FilledInText", ConfigScalarKind.STRING)
+    def __init__(self, what: str, complain: Callable[[str], str | None]) -> None:
+        """Be a string.
+
+        Args:
+            what: What it has to be, which the launchpad says where it is missing.
+            complain: What is wrong with a text; None where nothing is.
+        """
+        super().__init__(f"CheckedText: {what}", what, ConfigScalarKind.STRING)
+        self._complain = complain
 
     def post_process(self, value: str) -> str:
-        """Refuse a text of blanks."""
-        if not value.strip():
-            raise PostProcessingError("It must be filled in.")
+        """Refuse a text that is not what it has to be."""
+        complaint = self._complain(value)
+        if complaint is not None:
+            raise PostProcessingError(complaint)
         return value
 
 
