@@ -9,6 +9,7 @@ checks                 verdicts on the tables, as asset checks
 check_results          how a verdict is laid out for who reads it
 accepting              the launchpads of accept_drift and of the review, filled in
 verdicts               how what a check says is told, so that it stays in sight
+launchpad              what a person fills in there, looked at before a run is made
 review_job             the job by which a person marks privileged groups as reviewed
 accept_drift           the job by which a person accepts what accounts send
 jobs                   refresh_groups and its kin

@@ -16,9 +16,10 @@ from truto_groups.accounts.names import say_account
 from truto_groups.defs.accepting import ACCEPT_JOB, ACCEPT_OP
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
-from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, FilledInText, find_location
+from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, find_location
 from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.launchpad import PERSON, REASON
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import log_verdicts
@@ -29,7 +30,6 @@ from truto_groups.settings import AccountSettings
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.text.visible import show
 
-# As a schema, because a field of dg.Config is looked at once the run executes.
 _CONFIG = {
     "integrated_account_ids": dg.Field(
         [str],
@@ -42,10 +42,10 @@ _CONFIG = {
         description="Accept all waiting accounts of these integrations (slugs).",
     ),
     "reason": dg.Field(
-        FilledInText(), description="Why what they send now is right; kept with the baseline."
+        REASON, description="Why what they send now is right; kept with the baseline."
     ),
     "accepted_by": dg.Field(
-        FilledInText(), description="Who says so; Dagster does not know who launches a job."
+        PERSON, description="Who says so; Dagster does not know who launches a job."
     ),
     "digest": dg.Field(
         str,

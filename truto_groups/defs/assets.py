@@ -46,7 +46,7 @@ from truto_groups.sync.refresh import (
 from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_needs
 from truto_groups.text.visible import show
-from truto_groups.text.words import say_count
+from truto_groups.text.words import name_some, say_count
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.overview_queries import read_newest_changes
 
@@ -59,6 +59,7 @@ GROUPS = dg.AssetKey(schema.GROUPS.name)
 BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
 CHANGES = dg.AssetKey(schema.GROUP_CHANGES.name)
 
+_NAMED_IN_A_SENTENCE = 5
 _NAMED_IN_A_FAILURE = 20
 _NEWEST_CHANGES = 200
 _VERBS = {"held_back": "Held back", "skipped": "Skipped"}
@@ -367,7 +368,9 @@ def _changes_event(session: Session, tally: _Tally) -> dg.AssetMaterialization:
 def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.Failure:
     lines = [show(str(problem))] if problem else []
     if failures:
-        lines.append(f"Not published: {say_count(len(failures), 'integrated account')}.")
+        named = show(name_some(sorted(failures), most=_NAMED_IN_A_SENTENCE))
+        count = say_count(len(failures), "integrated account")
+        lines.append(f"Not published: {count} ({named}).")
         lines += [
             f"- {show(key)}: {show(error)}"
             for key, error in list(failures.items())[:_NAMED_IN_A_FAILURE]

@@ -26,7 +26,7 @@ from truto_groups.report.markdown import Cell, Link, draw_table, say_instant
 from truto_groups.report.pending import PendingAcceptance, is_acceptable
 from truto_groups.sync.waiting import digest_of
 from truto_groups.text.visible import read_out_markdown, show, show_in_markdown
-from truto_groups.text.words import cut_at_word, say_count, shorten_words
+from truto_groups.text.words import cut_at_word, name_some, say_count, shorten_words
 
 _NAMED_IN_A_SENTENCE: Final = 5
 _TOLD_AT_ONCE: Final = 3
@@ -172,9 +172,7 @@ def _describe(
 
 
 def _say(verdict: Verdict, partition_keys: Sequence[str]) -> str:
-    named = ", ".join(partition_keys[:_NAMED_IN_A_SENTENCE])
-    more = len(partition_keys) - _NAMED_IN_A_SENTENCE
-    named += f" and {more:,} more" if more > 0 else ""
+    named = name_some(partition_keys, most=_NAMED_IN_A_SENTENCE)
     at_once = [shorten_words(one, _LONGEST_WORD) for one in verdict.at_once[:_TOLD_AT_ONCE]]
     if len(verdict.at_once) > _TOLD_AT_ONCE:
         at_once.append(f"And {len(verdict.at_once) - _TOLD_AT_ONCE} more such.")

@@ -6,7 +6,6 @@ accounts/freshness.py's, drift/'s and the warehouse's; how a verdict is shown, c
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +18,7 @@ from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out
 from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
-from truto_groups.drift.findings import GRANT_ADVICE, Finding
+from truto_groups.drift.findings import GRANT_ADVICE, SEVERITIES, Finding, rank, sort_findings
 from truto_groups.report.access_review import say_privileged_change
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
@@ -43,6 +42,7 @@ BREAKDOWN = dg.AssetKey(schema.GROUP_TYPE_BREAKDOWN.name)
 _WARN = dg.AssetCheckSeverity.WARN
 _ERROR = dg.AssetCheckSeverity.ERROR
 _NAMED_TYPES = 5
+_BEST = (len(SEVERITIES), False, 0)  # What ranks behind every finding.
 _SEE_DRIFT = "the view `account_drift`, or `truto-groups status`"
 _LOOK_AT_SOURCE = "See in the app whether so many groups came or went."
 _REVIEW = "See in the app who made it and who is in it; if it is right, mark it as reviewed."
@@ -67,16 +67,14 @@ class _Tables:
     def standing(self) -> Mapping[tuple[str, str, str], StandingFinding]:
         return read_standing(self.connection)
 
-    def find_standing(self, integrated_account_id: str, finding: Finding) -> StandingFinding:
-        """Since when a finding of a last audit stands, and whose change it was."""
-        return self.standing[integrated_account_id, finding.kind, finding.path]
+    def find_standing(self, audit: LastAudit, kind: str, path: str) -> StandingFinding:
+        """Since when a finding of a last audit stands, and whose change it was.
 
-    def find_since(
-        self, integrated_account_id: str, kind: str, path: str, audit: LastAudit
-    ) -> datetime:
-        """Since when a count is not as it should be; that of its audit where nothing is found."""
-        found = self.standing.get((integrated_account_id, kind, path))
-        return audit.observed_at if found is None else found.since
+        Where the view does not tell of it, it stands since that audit: one account's oddity must
+        not end the checks of all.
+        """
+        key = (audit.integrated_account_id, kind, path)
+        return self.standing.get(key, StandingFinding(audit.observed_at, None))
 
     def problem(
         self, integrated_account_id: str, what: str, advice: str, **more: Any
@@ -100,8 +98,11 @@ class _Tables:
             audit.without_values() if audit.integrated_account_id in self.private else audit
             for audit in read_last_audits(self.connection)
         ]
-        # Who waits for a person comes first, however many only drifted.
-        return sorted(audits, key=lambda audit: audit.is_published)
+        # Who waits for a person comes first, however many only drifted; then the worst drift.
+        return sorted(
+            audits,
+            key=lambda audit: (audit.is_published, min(map(rank, audit.findings), default=_BEST)),
+        )
 
     @cached_property
     def pending(self) -> list[PendingAcceptance]:
@@ -135,13 +136,13 @@ def _find_contract_problems(
 ) -> Iterator[AccountProblem]:
     account_id = audit.integrated_account_id
     state = _state(audit)
-    for finding in audit.findings:
+    for finding in sort_findings(audit.findings):
         if finding.severity == "breaking":
             yield tables.problem(
                 account_id,
                 f"{state}: {finding.message}",
                 finding.advice,
-                since=tables.find_standing(account_id, finding).since,
+                since=tables.find_standing(audit, finding.kind, finding.path).since,
                 is_curable=True,
                 details={
                     "path": finding.path,
@@ -158,7 +159,7 @@ def _find_contract_problems(
                 account_id,
                 f"{unreadable:,} of {counts.record_count:,} values of `{field}` are no instant.",
                 "They are null in groups. Tell Truto which field of the app is mapped to it.",
-                since=tables.find_since(account_id, "instants_unreadable", field, audit),
+                since=tables.find_standing(audit, "instants_unreadable", field).since,
                 details={"path": field, "example": audit.examples.get(field)},
             )
     if counts.unmapped_count > unmapped_limit * counts.record_count:
@@ -171,7 +172,7 @@ def _find_contract_problems(
             f"mapped{f' ({types})' if types else ''}.",
             "Map the types in Truto, or raise `unmapped_limit` in the settings file. "
             "Accepting does not help.",
-            since=tables.find_since(account_id, "group_types_unmapped", "group_type", audit),
+            since=tables.find_standing(audit, "group_types_unmapped", "group_type").since,
             details={"path": "group_type", "now": ", ".join(unmapped)},
         )
 
@@ -183,7 +184,7 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
         account_id = audit.integrated_account_id
         problems += [
             _tell_drift(audit, finding, tables)
-            for finding in audit.findings
+            for finding in sort_findings(audit.findings)
             if finding.severity != "information" and finding.kind != "group_types_unmapped"
         ]
         problems += [
@@ -217,7 +218,7 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
 
 def _tell_drift(audit: LastAudit, finding: Finding, tables: _Tables) -> AccountProblem:
     account_id = audit.integrated_account_id
-    standing = tables.find_standing(account_id, finding)
+    standing = tables.find_standing(audit, finding.kind, finding.path)
     return tables.problem(
         account_id,
         finding.message,
@@ -297,7 +298,7 @@ def _judge_counts(session: Session, tables: _Tables) -> Verdict:
                 audit.integrated_account_id,
                 f"{_state(audit)}: {audit.volume_reason}",
                 GRANT_ADVICE if audit.is_permission_lost else _LOOK_AT_SOURCE,
-                since=tables.find_since(audit.integrated_account_id, "volume", "", audit),
+                since=tables.find_standing(audit, "volume", "").since,
                 is_curable=not audit.is_permission_lost,
             )
             for audit in audits

@@ -4,6 +4,7 @@ Nothing else names ``dagster._…`` or an undocumented method, so that a release
 here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.log_manager import (
+    DagsterLogRecordMetadata,
+    construct_log_record_message,
+    get_log_record_metadata,
+)
 from dagster._core.remote_origin import (
     RegisteredCodeLocationOrigin,
     RemoteJobOrigin,
@@ -69,21 +75,27 @@ DEFAULT_LOCATION = f"{_COMMAND_REPOSITORY}@{_COMMAND_LOCATION}"
 """The code location of workspace.yaml, as the UI's addresses name it."""
 
 
-class FilledInText(ConfigScalar):
-    """A text of a configuration that must not be blank: refused before a run is made.
+class CheckedText(ConfigScalar):
+    """A text of a configuration that is refused before a run is made.
 
-    A field of dg.Config is looked at once the run executes. Goes when config types take a minimum
-    length.
+    Goes when config types take a minimum length or a pattern.
     """
 
-    def __init__(self) -> None:
-        """Be a string, by the name that the launchpad shows."""
-        super().__init__("FilledInText", "FilledInText", ConfigScalarKind.STRING)
+    def __init__(self, what: str, complain: Callable[[str], str | None]) -> None:
+        """Be a string.
+
+        Args:
+            what: What it has to be, which the launchpad says where it is missing.
+            complain: What is wrong with a text; None where nothing is.
+        """
+        super().__init__(f"CheckedText: {what}", what, ConfigScalarKind.STRING)
+        self._complain = complain
 
     def post_process(self, value: str) -> str:
-        """Refuse a text of blanks."""
-        if not value.strip():
-            raise PostProcessingError("It must be filled in.")
+        """Refuse a text that is not what it has to be."""
+        complaint = self._complain(value)
+        if complaint is not None:
+            raise PostProcessingError(complaint)
         return value
 
 
@@ -153,6 +165,39 @@ def leave_verdict_in_sight(event: dg.DagsterEvent) -> dg.DagsterEvent:
         event_type_value=dg.DagsterEventType.ENGINE_EVENT.value,
         event_specific_data=EngineEventData(),
     )
+
+
+class BriefConsole(logging.Handler):
+    """Shortens what a run prints of its failure, once all of it is stored.
+
+    An instance's handlers get a record before the loggers that print it. These would print the
+    failure of a step twice, with a stack trace each time, and Dagster has no setting against it:
+    the logger that a job is given serves only the runs whose configuration names it. Goes when the
+    console can be told to leave stack traces out.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Let the record say in a line what its event says of a failure."""
+        metadata = get_log_record_metadata(record)
+        told = _say_failure(metadata["dagster_event"], metadata["run_id"])
+        if told is not None:
+            line = DagsterLogRecordMetadata({**metadata, "dagster_event": None})
+            record.msg = construct_log_record_message({**line, "orig_message": told})
+
+
+def _say_failure(event: dg.DagsterEvent | None, run_id: str | None) -> str | None:
+    """What the console says of a failure; None where it is to say all that Dagster knows."""
+    if event is None or run_id is None:
+        return None
+    if event.event_type is dg.DagsterEventType.STEP_FAILURE:
+        described = event.step_failure_data.user_failure_data
+        # Without a description it is an exception that nobody foresaw: its stack tells where.
+        text = described.description if described is not None else None
+        return text.partition("\n")[0] if text else None
+    is_end = event.event_type is dg.DagsterEventType.RUN_FAILURE
+    if is_end and event.job_failure_data.first_step_failure_event is not None:
+        return f"The run failed. Why, and what to do, is in the UI: {address_run(run_id)}"
+    return None
 
 
 def target_newest(

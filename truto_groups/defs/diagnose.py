@@ -7,12 +7,12 @@ What is asked and what it means is sync/diagnose.py's.
 # pyright: reportUnknownMemberType=false
 
 import dagster as dg
-from pydantic import Field
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import Unknown, find_named
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.launchpad import ACCOUNT
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.diagnosis import write_diagnosis
@@ -24,26 +24,27 @@ from truto_groups.warehouse.database import Database
 DIAGNOSE_OP = "look_at_one_page"
 
 
-class DiagnoseConfig(dg.Config):
-    """Which account."""
+_CONFIG = {
+    "account": dg.Field(
+        ACCOUNT, description="The account, by its key, its id, or a beginning of either."
+    )
+}
 
-    account: str = Field(description="The account, by its key, its id, or a beginning of either.")
 
-
-@dg.op(name=DIAGNOSE_OP)
+@dg.op(name=DIAGNOSE_OP, config_schema=_CONFIG)
 @keep_secrets
 def diagnose_step(
     context: dg.OpExecutionContext,
-    config: DiagnoseConfig,
     truto: TrutoResource,
     duckdb: GroupsDatabase,
 ) -> None:
     """Ask for one page and show what we make of it."""
+    named = context.op_config["account"]
     try:
         session = open_session(truto, duckdb)
-        account, unknown = find_one(session.database, config.account)
+        account, unknown = find_one(session.database, named)
         if account is None:
-            told = f"{show(config.account)}: {unknown.what}; {unknown.hint}" if unknown else ""
+            told = f"{show(named)}: {unknown.what}; {unknown.hint}" if unknown else ""
             raise dg.Failure(told, allow_retries=False)
         found = look_at(session, account)
     except TrutoGroupsError as error:

@@ -4,13 +4,17 @@ Named by dagster.yaml, so that the same file serves in any ``DAGSTER_HOME`` and 
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from truto_groups.defs.dagster_internals import find_storage_defaults, leave_verdict_in_sight
+from truto_groups.defs.dagster_internals import (
+    BriefConsole,
+    find_storage_defaults,
+    leave_verdict_in_sight,
+)
 
 HISTORY = ".dagster"
 """The folder in the project, where ``DAGSTER_HOME`` is not set."""
@@ -20,10 +24,11 @@ _THROWN_AWAY = ".tmp_dagster_home_"
 
 
 class ProjectInstance(dg.DagsterInstance):
-    """An instance like any other, but for two things.
+    """An instance like any other, but for three things.
 
     A check that a run is going to evaluate is no check in progress: what it said last stays in
-    sight while the run waits. And without a home, the history is kept.
+    sight while the run waits. A run that failed says so in the console in a few lines, without a
+    stack trace. And without a home, the history is kept.
 
     Dagster's commands would keep it in a folder of their own, which is deleted when they end. A
     path in dagster.yaml is no way out: it would hold in every ``DAGSTER_HOME`` too, and be taken
@@ -42,6 +47,10 @@ class ProjectInstance(dg.DagsterInstance):
         if folder.name.startswith(_THROWN_AWAY):
             folder = folder.parent / HISTORY
         return find_storage_defaults(folder)
+
+    def get_handlers(self) -> Sequence[logging.Handler]:
+        """What a run's records go through before they are printed: stored first, then shortened."""
+        return [*super().get_handlers(), BriefConsole()]
 
     def report_dagster_event(
         self,

@@ -13,7 +13,13 @@ import dagster as dg
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.defs.dagster_internals import address_partition
 from truto_groups.report.changes import ChangedGroup, say_change
-from truto_groups.report.markdown import Link, draw_cell, draw_list, draw_table, say_instant
+from truto_groups.report.markdown import (
+    Link,
+    Markdown,
+    draw_cell,
+    draw_list,
+    draw_table,
+)
 from truto_groups.report.needs import Need
 from truto_groups.report.overview import render_needs_in_line
 from truto_groups.schema import GROUP_CHANGES, GROUP_TYPE_BREAKDOWN, GROUPS, RAW_GROUPS, Table
@@ -188,21 +194,22 @@ def describe_changes(
         private: Accounts of whose groups nothing is told by name, by id.
         most: How many there are at most; where there are as many, it is said.
     """
-    rows = [
-        f"| {say_instant(changed_at)} | {draw_cell(link_account(key, label))} | "
-        f"{one.verb if account_id in private else say_change(one)} |"
+    if not changes:
+        return {"newest_changes": dg.MetadataValue.md("Nothing changed yet.")}
+    told = [
+        (changed_at, key, label, one.verb if account_id in private else say_change(one))
         for account_id, key, label, changed_at, one in changes
     ]
-    latest = (
-        f"{draw_cell(link_account(key, None))}: "
-        f"{one.verb if account_id in private else say_change(one)}"
-        for account_id, key, _, _, one in changes
+    latest = (f"{draw_cell(link_account(key, None))}: {what}" for _, key, _, what in told)
+    table = draw_table(
+        ("when", "account", "what"),
+        ((when, link_account(key, label), Markdown(what)) for when, key, label, what in told),
+        count=len(changes),
+        most=most,
+        see_all="",
     )
-    table = "\n".join(["| when | account | what |", "| --- | --- | --- |", *rows])
     if len(changes) == most:
         table += f"\n\nThese are the newest {most:,}; the table `group_changes` has all."
-    if not rows:
-        return {"newest_changes": dg.MetadataValue.md("Nothing changed yet.")}
     return {
         "latest": dg.MetadataValue.md(
             draw_list(latest, count=len(changes), see_all="`newest_changes` below")

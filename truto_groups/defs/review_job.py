@@ -7,11 +7,9 @@ What marking does is sync/access_review.py's.
 # Dagster's decorators have parameters that are not typed.
 # pyright: reportUnknownMemberType=false
 
-from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
@@ -19,10 +17,11 @@ from truto_groups.defs.accepting import REVIEW_OP
 from truto_groups.defs.checks import GROUPS, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
 from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.launchpad import PERSON, REASON, UNTIL
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import log_verdicts
-from truto_groups.errors import ReviewRefusedError, TrutoGroupsError
+from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
 from truto_groups.session import Session
 from truto_groups.sync.access_review import Review, mark_reviewed
@@ -32,25 +31,27 @@ from truto_groups.warehouse.accounts_table import read_known_accounts
 _CHECK = dg.AssetCheckKey(GROUPS, "privileged_changes_are_reviewed")
 
 
-class MarkReviewedConfig(dg.Config):
-    """Who reviewed what, and why it is right."""
-
-    integrated_account_ids: list[str] = Field(
-        default=[],
+_CONFIG = {
+    "integrated_account_ids": dg.Field(
+        [str],
+        default_value=[],
         description="The accounts: key, id, or a beginning of either that no other has.",
-    )
-    tenants: list[str] = Field(default=[], description="Only accounts of these tenants.")
-    integrations: list[str] = Field(
-        default=[], description="Only accounts of these integrations (slugs)."
-    )
-    until: str = Field(
-        default="",
+    ),
+    "tenants": dg.Field([str], default_value=[], description="Only accounts of these tenants."),
+    "integrations": dg.Field(
+        [str], default_value=[], description="Only accounts of these integrations (slugs)."
+    ),
+    "until": dg.Field(
+        UNTIL,
+        default_value="",
         description="The newest change that was looked at (changed_at): what came later goes on "
         "waiting. Empty: all that waits now.",
-    )
-    reason: str = Field(description="Why it is right; kept with each change.")
-    reviewed_by: str = Field(description="Who says so; Dagster does not know who launches a job.")
-
+    ),
+    "reason": dg.Field(REASON, description="Why it is right; kept with each change."),
+    "reviewed_by": dg.Field(
+        PERSON, description="Who says so; Dagster does not know who launches a job."
+    ),
+}
 
 _EMPTY: dict[str, Any] = {
     "integrated_account_ids": [],
@@ -62,22 +63,24 @@ _EMPTY: dict[str, Any] = {
 }
 
 
-@dg.op(name=REVIEW_OP)
+@dg.op(name=REVIEW_OP, config_schema=_CONFIG)
 @keep_secrets
 def mark_reviewed_step(
     context: dg.OpExecutionContext,
-    config: MarkReviewedConfig,
     truto: TrutoResource,
     duckdb: GroupsDatabase,
 ) -> None:
     """Mark what waits of the named accounts as reviewed, and evaluate the check."""
+    config = context.op_config
     try:
         session = open_session(truto, duckdb)
         review = Review(
-            AccountFilter(config.integrated_account_ids, config.tenants, config.integrations),
-            reason=config.reason,
-            reviewed_by=config.reviewed_by,
-            until=_read_until(config.until),
+            AccountFilter(
+                config["integrated_account_ids"], config["tenants"], config["integrations"]
+            ),
+            reason=config["reason"],
+            reviewed_by=config["reviewed_by"],
+            until=read_instant(config["until"]) if config["until"].strip() else None,
         )
         marked = mark_reviewed(session.database, review, clock=session.clock)
         shown = _show(session, marked)
@@ -99,15 +102,6 @@ def mark_reviewed_step(
 def mark_privileged_changes_reviewed() -> None:
     """Mark groups that became privileged as reviewed."""
     mark_reviewed_step()
-
-
-def _read_until(text: str) -> datetime | None:
-    try:
-        return read_instant(text) if text.strip() else None
-    except ValueError as error:
-        raise ReviewRefusedError(
-            f"until: {error}.", advice="Copy it from what the check shows, or leave it out."
-        ) from None
 
 
 def _show(session: Session, marked: list[UnreviewedChange]) -> list[dict[str, object]]:

@@ -65,7 +65,8 @@ def find_common_drift(
 
     Returns:
         What at least ``SMALLEST_MANY`` accounts and a fifth of their integration share and what is
-        a warning in one of them or in all together; the worst and most widespread first.
+        a warning in one of them or in all together; the worst first, then what concerns most
+        groups.
     """
     members: dict[str, int] = {}
     alike: dict[tuple[str, FindingKind, str], dict[str, Finding]] = {}
@@ -99,6 +100,8 @@ def find_common_drift(
         united,
         key=lambda drift: (
             SEVERITIES.index(drift.severity),
+            drift.kind == "field_added",
+            -drift.record_count,
             -len(drift.integrated_account_ids),
             drift.integration,
             drift.path,

@@ -153,7 +153,17 @@ def worst(findings: Iterable[Finding]) -> Severity | None:
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """The worst first, then by path."""
-    return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.path, f.kind, f.now))
+    return sorted(findings, key=lambda f: (rank(f), f.path, f.kind, f.now))
+
+
+def rank(finding: Finding) -> tuple[int, bool, int]:
+    """How bad a finding is, to sort by: the lower, the worse.
+
+    By severity; what was only added breaks nothing and comes last of it; then by the groups that it
+    concerns.
+    """
+    is_added = finding.kind == "field_added"
+    return SEVERITIES.index(finding.severity), is_added, -finding.record_count
 
 
 def findings_to_json(findings: Iterable[Finding]) -> str:

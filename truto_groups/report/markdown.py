@@ -25,7 +25,14 @@ class Link:
     url: str
 
 
-Cell = str | int | float | datetime | Link | Sequence["str | Link"] | None
+@dataclass(frozen=True, slots=True)
+class Markdown:
+    """A text that is Markdown already, without a line break."""
+
+    text: str
+
+
+Cell = str | int | float | datetime | Link | Markdown | Sequence["str | Link"] | None
 """A value of a table; a sequence stands in one cell, part by part."""
 
 
@@ -83,6 +90,8 @@ def draw_cell(value: Cell) -> str:
         return ""
     if isinstance(value, Link):
         return f"[{show_in_markdown(value.text)}]({value.url})"
+    if isinstance(value, Markdown):
+        return value.text
     if isinstance(value, datetime):
         # With blanks that do not break: a narrow column would break a date at its hyphens.
         return f"{value.astimezone(UTC):%d\u00a0%b\u00a0%Y %H:%M\u00a0UTC}"

@@ -6,7 +6,7 @@ What accepting does is sync/accept.py's.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from truto_groups.drift.findings import SEVERITIES, Finding
+from truto_groups.drift.findings import Finding, sort_findings
 from truto_groups.drift.shape import Shape
 from truto_groups.text.words import say_count
 
@@ -101,6 +101,5 @@ def accept_command(pending: Sequence[PendingAcceptance]) -> str:
 
 
 def find_told(one: PendingAcceptance) -> list[Finding]:
-    """The findings that a person is told of; one that was only added breaks nothing, so last."""
-    told = [finding for finding in one.findings if finding.severity != "information"]
-    return sorted(told, key=lambda f: (SEVERITIES.index(f.severity), f.kind == "field_added"))
+    """The findings that a person is told of, the worst first."""
+    return sort_findings(finding for finding in one.findings if finding.severity != "information")

@@ -3,6 +3,7 @@
 How a duration is written in the settings file is settings/durations.py's.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 # humanize writes "2 days" alone or "2 days and 3 hours" in full, and is one more to install.
@@ -12,6 +13,12 @@ _MINUTE = timedelta(minutes=1)
 def say_count(number: int, noun: str) -> str:
     """A number with its noun: ``1 account``, ``2 accounts``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def name_some(names: Sequence[str], *, most: int) -> str:
+    """The first names, and how many more there are: ``one, two and 3 more``."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def say_duration(duration: timedelta) -> str:

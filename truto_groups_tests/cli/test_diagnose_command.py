@@ -232,3 +232,5 @@ def test_the_job_shows_the_same_page_in_the_ui(stand: Stand) -> None:
     assert VENDOR_SECRET not in json.dumps(str(value.value))
     failed = run("deadbeef")
     assert not failed.success
+    with pytest.raises(dg.DagsterInvalidConfigError, match="must be filled in"):
+        run(" ")

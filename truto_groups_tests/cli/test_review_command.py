@@ -116,10 +116,8 @@ def test_the_job_refuses_what_says_too_little_and_takes_what_the_check_shows(
 ) -> None:
     good = {"integrated_account_ids": [KEY_A, KEY_B[:14]], "reason": "seen", "reviewed_by": "ann"}
     for odd, told in (
-        ({"reason": " "}, "reason must be filled in"),
-        ({"reviewed_by": ""}, "reviewed_by must be filled in"),
         ({"integrated_account_ids": []}, "Neither accounts, tenants nor integrations"),
-        ({"until": "soon"}, "until: 'soon' is no instant"),
+        ({"until": "2001-01-01"}, "Nothing of the named accounts waits"),
     ):
         run = launch({**good, **odd})
         assert not run.is_success
@@ -131,3 +129,26 @@ def test_the_job_refuses_what_says_too_little_and_takes_what_the_check_shows(
         ("privileged_changes_are_reviewed", True)
     ]
     assert unreviewed(waiting) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("reason", " ", "must be filled in"),
+        ("reviewed_by", "", "must be filled in"),
+        ("until", "soon", "'soon' is no instant"),
+        ("reason", None, 'Expected "a reason that is not blank"'),
+    ],
+)
+def test_what_is_wrong_in_the_launchpad_is_refused_before_there_is_a_run(
+    waiting: Stand, name: str, value: str | None, told: str
+) -> None:
+    config = {"integrated_account_ids": [KEY_A], "reason": "r", "reviewed_by": "ann", name: value}
+    with (
+        open_instance(cwd=Path.cwd()) as instance,
+        pytest.raises(dg.DagsterInvalidConfigError, match=rf"(?s)config:{name}.*{told}"),
+    ):
+        review_here(build_definitions(), instance, config, tags={})
+    with open_instance(cwd=Path.cwd()) as instance:
+        assert not instance.get_runs(dg.RunsFilter(job_name="mark_privileged_changes_reviewed"))
+    assert len(unreviewed(waiting)) == 2

@@ -215,7 +215,7 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
             C: "FAILED",
         }
     text = failure_text(result)
-    assert "Not published: 2 integrated accounts." in text
+    assert f"Not published: 2 integrated accounts ({KEYS[B]}, {KEYS[C]})." in text
     assert f"- {KEYS[B]}: " in text
     assert f"- {KEYS[C]}: " in text
     assert "Resource is gone" in text

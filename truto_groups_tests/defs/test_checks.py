@@ -232,6 +232,35 @@ def test_an_account_that_drifts_in_many_places_has_one_row_and_the_rest_in_detai
     assert all(f"remote\\_data.field{n} |" in details for n in range(5))
 
 
+def test_the_worst_comes_first_and_then_what_concerns_most_groups(stand: Stand) -> None:
+    """By path the harmless first letter of the alphabet once hid the field that all had lost."""
+    few = [{"id": f"g{n}", "size": str(n) if n < 15 else n, "added": n} for n in range(20)]
+    stand.put(A, [group(n, remote_data=remote) for n, remote in enumerate(few)])
+    lost = [{"id": f"g{n}", "added": n} for n in range(20)]
+    stand.put(B, [group(n, remote_data=remote) for n, remote in enumerate(lost)])
+    stand.sync(run_id="r1")
+    result = check(stand, "no_unaccepted_drift")
+    assert failing(result) == [B, A]
+    assert [(id_of(row["account"]), row["path"]) for row in rows_of(result)] == [
+        (B, "remote_data.size"),
+        (B, "remote_data.added"),
+        (A, "remote_data.size"),
+        (A, "remote_data.added"),
+    ]
+
+
+def test_a_finding_that_the_view_does_not_know_is_told_all_the_same(stand: Stand) -> None:
+    let_drift(stand, A)
+    stand.write(
+        "CREATE OR REPLACE VIEW account_drift AS SELECT '' AS integrated_account_id, '' AS kind, "
+        "'' AS path, now() AS since, NULL AS attributed_to WHERE FALSE"
+    )
+    (row,) = rows_of(check(stand, "no_unaccepted_drift"))
+    assert row["path"] == "remote_data.size"
+    assert row["since"] == "2026-03-01T13:00:00+00:00"
+    assert row["whose"] == ATTRIBUTION_TEXTS[None]
+
+
 def test_no_word_of_the_table_is_too_long_for_a_page(stand: Stand) -> None:
     more = {"alpha_beta_gamma_delta_epsilon_zeta_eta": 1}
     remote = [{"id": f"g{n}", "size": n, **more} for n in range(20)]

@@ -3,7 +3,10 @@
 Real: Dagster's own way to an instance, SQLite, the project's dagster.yaml unchanged.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -12,11 +15,14 @@ from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import deserialize_value, serialize_value
 
+from truto_groups.defs.dagster_internals import read_events
 from truto_groups.errors import SettingsError
 from truto_groups.runner.local_runs import open_instance
+from truto_groups.sandbox import Response, SandboxServer, make_account
+from truto_groups_tests.stand import KEYS, A
 
 ROOT = Path(__file__).parents[2]
-KEYS = "integrated_accounts"
+PARTITIONS = "integrated_accounts"
 
 
 @pytest.fixture(name="project")
@@ -32,8 +38,8 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def add_key(key: str) -> list[str]:
     """Add a partition as a command of Dagster's would, started here; all that are there now."""
     with get_possibly_temporary_instance_for_cli("a command") as instance:
-        instance.add_dynamic_partitions(KEYS, [key])
-        return sorted(instance.get_dynamic_partitions(KEYS))
+        instance.add_dynamic_partitions(PARTITIONS, [key])
+        return sorted(instance.get_dynamic_partitions(PARTITIONS))
 
 
 def test_each_home_has_a_history_of_its_own_and_so_has_the_project(
@@ -66,13 +72,13 @@ def test_our_command_and_dagsters_see_the_same_history(
     below.mkdir()
     add_key("a")
     with open_instance(cwd=below) as instance:
-        assert instance.get_dynamic_partitions(KEYS) == ["a"]
+        assert instance.get_dynamic_partitions(PARTITIONS) == ["a"]
         assert instance.storage_directory() == str(project / ".dagster" / "storage")
         assert not instance.telemetry_enabled
 
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance(cwd=below) as instance:
-        assert instance.get_dynamic_partitions(KEYS) == []
+        assert instance.get_dynamic_partitions(PARTITIONS) == []
 
 
 def test_an_instance_goes_over_to_another_process(project: Path) -> None:
@@ -82,7 +88,7 @@ def test_an_instance_goes_over_to_another_process(project: Path) -> None:
         packed = serialize_value(instance.get_ref())
 
     with dg.DagsterInstance.from_ref(deserialize_value(packed, InstanceRef)) as again:
-        assert again.get_dynamic_partitions(KEYS) == ["a"]
+        assert again.get_dynamic_partitions(PARTITIONS) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -117,3 +123,42 @@ def test_a_home_that_cannot_be_used_is_named(
         pass
 
     assert told in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_run_prints_who_failed_and_where_to_look_and_no_stack_trace(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two screens of Dagster's own code once hid the one line that a person can act on."""
+    refused = {"message": "The token was revoked.", "truto_is_remote_error": True}
+    account = make_account(A, failure=Response.of_json(refused, status=401))
+    with SandboxServer(accounts=[account]) as server:
+        add_key(KEYS[A])
+        run = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "dagster"), "asset", "materialize",
+                "-m", "truto_groups.definitions", "--select", "raw_groups", "--partition", KEYS[A],
+            ],
+            cwd=project,
+            env={
+                **os.environ,
+                "TRUTO_BASE_URL": server.base_url,
+                "TRUTO_API_TOKEN": server.token,
+                "TRUTO_GROUPS_DATABASE": str(tmp_path / "groups.duckdb"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+
+    printed = run.stdout + run.stderr
+    with get_possibly_temporary_instance_for_cli("a command") as instance:
+        (run_id,) = instance.get_run_ids()
+        (kept,) = read_events(instance, run_id, dg.DagsterEventType.STEP_FAILURE)
+    assert "Traceback" not in printed
+    assert "Stack Trace" not in printed
+    assert f"Not published: 1 integrated account ({KEYS[A]})." in printed
+    assert f"is in the UI: /runs/{run_id}" in printed
+    assert "Have its owner reconnect the account" in printed
+    assert kept.step_failure_data.error is not None
+    assert kept.step_failure_data.error.stack
