@@ -129,7 +129,7 @@ define make_venv
 	@$(PYTHON) -m venv --clear $(1)
 	@sed -n '/^uv==/,/^ *#/p' requirements.lock > $(1)/uv.txt
 	@$(1)/bin/python -m pip install -qq --no-deps --require-hashes -r $(1)/uv.txt
-	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python --require-hashes -r requirements.lock
+	@$(1)/bin/uv pip install --quiet --compile-bytecode --python $(1)/bin/python --require-hashes -r requirements.lock
 	@$(1)/bin/uv pip install --quiet --python $(1)/bin/python --no-deps --no-build-isolation --editable .
 	@printf '[cli.telemetry]\nenabled = false\n' > $(1)/dg.toml
 endef

@@ -28,5 +28,6 @@ data_versions          what tells Dagster that a partition is up to date
 failures               how what goes wrong reaches Dagster: with advice, without a secret
 dagster_internals      Dagster's private and undocumented parts, and nowhere else
 home                   where Dagster keeps its history
+event_log              its events, many stored at once
 metadata               what the UI shows of a row, a table, a result
 """

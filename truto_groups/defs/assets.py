@@ -9,6 +9,7 @@ sync/refresh.py's; what a check says is checks.py's.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -19,6 +20,7 @@ from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, find_location
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
+from truto_groups.defs.home import store_together
 from truto_groups.defs.metadata import (
     describe_account,
     describe_changes,
@@ -267,7 +269,13 @@ def _fetch(
     context: dg.AssetExecutionContext, session: Session, account_ids: Sequence[str], tally: _Tally
 ) -> Iterator[dg.AssetMaterialization]:
     run_id = context.run.run_id
-    results = refresh_accounts(session, account_ids, run_id=run_id, counted=tally.progress)
+    results = refresh_accounts(
+        session,
+        account_ids,
+        run_id=run_id,
+        counted=tally.progress,
+        told_together=partial(store_together, context.instance),
+    )
     provenance = provenance_tags(context.instance, run_id=run_id)
     for result in _tell(context, results, tally):
         if result.attempt.outcome == "skipped":

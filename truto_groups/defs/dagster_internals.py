@@ -4,6 +4,7 @@ Nothing else names ``dagster._…`` or an undocumented method, so that a release
 here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
+import json
 import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -25,6 +26,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.events import DagsterEventBatchMetadata as DagsterEventBatchMetadata
 from dagster._core.events import EngineEventData
 from dagster._core.execution.api import execute_run
 from dagster._core.instance.ref import InstanceRef
@@ -45,6 +47,8 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage as DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
 
 if TYPE_CHECKING:
     from dagster._core.execution.backfill import PartitionBackfill
@@ -435,7 +439,11 @@ def find_storage_defaults(folder: Path) -> Mapping[str, Any]:
 
     An instance class must say it of itself, and none that is public does.
     """
-    return InstanceRef.config_defaults(str(folder))
+    # The class is named, because it is a child of those above.
+    storage = ConfigurableClassData(
+        "truto_groups.defs.event_log", "BatchedStorage", f"base_dir: {json.dumps(str(folder))}\n"
+    )
+    return {**InstanceRef.config_defaults(str(folder)), "storage": storage}
 
 
 def open_instance_of(home: Path, *, config_folder: Path) -> dg.DagsterInstance:

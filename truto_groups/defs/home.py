@@ -3,8 +3,12 @@
 Named by dagster.yaml, so that the same file serves in any ``DAGSTER_HOME`` and in the project.
 """
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+import os
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import dagster as dg
 
 from truto_groups.defs.dagster_internals import (
     BriefConsole,
+    DagsterEventBatchMetadata,
     find_storage_defaults,
     leave_verdict_in_sight,
 )
@@ -23,17 +28,23 @@ HISTORY = ".dagster"
 _THROWN_AWAY = ".tmp_dagster_home_"
 
 
+_EVENTS_IN_A_BATCH = 100
+
+
 class ProjectInstance(dg.DagsterInstance):
-    """An instance like any other, but for three things.
+    """An instance like any other, but for four things.
 
     A check that a run is going to evaluate is no check in progress: what it said last stays in
     sight while the run waits. A run that failed says so in the console in a few lines, without a
-    stack trace. And without a home, the history is kept.
+    stack trace. What a run plans, and what it materializes together, is stored together. And
+    without a home, the history is kept.
 
     Dagster's commands would keep it in a folder of their own, which is deleted when they end. A
     path in dagster.yaml is no way out: it would hold in every ``DAGSTER_HOME`` too, and be taken
     from the folder that Dagster happens to be started in.
     """
+
+    _held: list[dg.EventLogEntry] | None = None
 
     @classmethod
     def config_schema(cls) -> Mapping[str, object]:
@@ -64,3 +75,34 @@ class ProjectInstance(dg.DagsterInstance):
         super().report_dagster_event(
             leave_verdict_in_sight(dagster_event), run_id, log_level, batch_metadata, timestamp
         )
+
+    @contextlib.contextmanager
+    def storing_together(self) -> Generator[None]:
+        """Store what is materialized in the block when it ends, as one."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            batch_id = uuid.uuid4().hex
+            for event in held:
+                metadata = DagsterEventBatchMetadata(batch_id, is_end=event is held[-1])
+                super().handle_new_event(event, batch_metadata=metadata)
+
+    def handle_new_event(self, event: dg.EventLogEntry, *, batch_metadata: Any = None) -> None:
+        """Store an event, or hold it until the block ends in which it is stored with others."""
+        told = event.dagster_event
+        if self._held is not None and told is not None and told.is_step_materialization:
+            self._held.append(event)
+        else:
+            super().handle_new_event(event, batch_metadata=batch_metadata)
+
+    def _get_event_batch_size(self) -> int:
+        return int(os.environ.get("DAGSTER_EVENT_BATCH_SIZE", _EVENTS_IN_A_BATCH))
+
+
+def store_together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
+    """Let what a block materializes be stored when it ends, where the instance is of this class."""
+    if isinstance(instance, ProjectInstance):
+        return ProjectInstance.storing_together(instance)
+    return contextlib.nullcontext()

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 logger = get_logger(__name__)
 
-_MEMORY_LIMIT = "256MB"
+_MEMORY_LIMIT = "176MB"
 # DuckDB works on 2,048 records at once, which is much where each has some hundred kilobytes.
 _MEMORY_LIMIT_OF_LONG_RECORDS = "2GB"
 # A record's position: its listing, its page, and its place in the page.

@@ -8,7 +8,7 @@ No Dagster here: what comes out are results, account by account, as they become 
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -64,6 +64,7 @@ def sync_accounts(
     clock: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
     counted: RunProgress | None = None,
+    told_together: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Generator[AccountResult]:
     """Sync accounts and publish each as soon as it is whole.
 
@@ -76,6 +77,7 @@ def sync_accounts(
         clock: Gives the present as an aware UTC instant.
         monotonic: Seconds since any moment, which never go back.
         counted: Where pages, throttling and waiting are counted; results are for the receiver to.
+        told_together: Makes the block in which results are handed over that were committed as one.
 
     Yields:
         One result per account, when what it says is committed.
@@ -96,6 +98,7 @@ def sync_accounts(
             clock=clock,
             monotonic=monotonic,
             counted=counted,
+            told_together=told_together,
         )
         try:
             yield from run.results()
@@ -120,6 +123,7 @@ class _Run:
     clock: Callable[[], datetime] = field(kw_only=True)
     monotonic: Callable[[], float] = field(kw_only=True)
     counted: RunProgress | None = field(kw_only=True)
+    told_together: Callable[[], AbstractContextManager[None]] = field(kw_only=True)
     pages: list[ArrivedPage] = field(default_factory=list[ArrivedPage])
     unrecorded: list[AccountSync] = field(default_factory=list[AccountSync])
     failures: dict[str, Attempt] = field(default_factory=dict[str, Attempt])
@@ -296,7 +300,8 @@ class _Run:
             self.staging.forget(account_ids)
             for account_id in account_ids:
                 self.progress.settle(self.progress.find(account_id))
-            yield from results
+            with self.told_together():
+                yield from results
 
     def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
         """Before the run ends: publish what is whole; with the token, what is under way failed."""

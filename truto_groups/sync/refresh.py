@@ -4,8 +4,8 @@ Takes ids of accounts and yields what became of each. Which there are, and what 
 in the UI, is defs/'s.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -68,6 +68,7 @@ def refresh_accounts(
     run_id: str,
     open_fetcher: OpenFetcher = Fetcher,
     counted: RunProgress | None = None,
+    told_together: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[AccountResult | PassedOver]:
     """Fetch accounts and publish each as soon as it is whole.
 
@@ -77,6 +78,7 @@ def refresh_accounts(
         run_id: The Dagster run.
         open_fetcher: Makes who fetches: a thread of its own, unless somebody else keeps the time.
         counted: Where pages, throttling and waiting are counted; results are for the receiver to.
+        told_together: Makes the block in which results are handed over that were committed as one.
 
     Yields:
         One result per account that was tried, when what it says is committed; and the accounts
@@ -131,6 +133,7 @@ def refresh_accounts(
             clock=session.clock,
             monotonic=session.monotonic,
             counted=counted,
+            told_together=told_together,
         )
         with closing(results):
             yield from results

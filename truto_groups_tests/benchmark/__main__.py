@@ -3,9 +3,16 @@
 import argparse
 import sys
 
-from truto_groups_tests.benchmark import ceilings, graph, idle, peers, start
+from truto_groups_tests.benchmark import ceilings, felt, graph, idle, peers, start
 
-SECTIONS = {"peers": peers, "graph": graph, "ceilings": ceilings, "start": start, "idle": idle}
+SECTIONS = {
+    "peers": peers,
+    "felt": felt,
+    "graph": graph,
+    "ceilings": ceilings,
+    "start": start,
+    "idle": idle,
+}
 
 
 def main() -> None:
