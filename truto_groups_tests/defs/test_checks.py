@@ -232,6 +232,17 @@ def test_an_account_that_drifts_in_many_places_has_one_row_and_the_rest_in_detai
     assert all(f"remote\\_data.field{n} |" in details for n in range(5))
 
 
+def test_of_an_accounts_changes_the_worst_is_told_first_and_not_the_first_by_path(
+    stand: Stand,
+) -> None:
+    remote = [{"id": f"g{n}", "added": n, "size": str(n)} for n in range(20)]
+    stand.put(A, [group(n, remote_data=one) for n, one in enumerate(remote)])
+    stand.sync(run_id="r1")
+    _, row = lines_of(check(stand, "no_unaccepted_drift"))
+    assert "remote\\_data.size" in row[1]
+    assert "And 1 more change" in row[1]
+
+
 def test_no_word_of_the_table_is_too_long_for_a_page(stand: Stand) -> None:
     more = {"alpha_beta_gamma_delta_epsilon_zeta_eta": 1}
     remote = [{"id": f"g{n}", "size": n, **more} for n in range(20)]
