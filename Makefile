@@ -34,10 +34,10 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate simulate-scale check format bench drift-score lock check-lock wheel clean
 
 help: ## Show this list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Replay a week of some twenty connected apps through Dagster and show the tables. No account needed. PORT=8790
 	@exec $(BIN)/truto-groups sandbox --port $(PORT) -- $(BIN)/python -m truto_groups.cli.demo
@@ -90,6 +90,9 @@ drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 
 simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; hours (SEEDS=500: minutes). SEEDS=10000 FIRST=0
 	@$(BIN)/python -m truto_groups_tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+simulate-scale: $(STAMP) ## Plan a week of 250, 2,500 and 25,000 accounts on a fake clock: runs, requests, CPU. SCALE_ARGS=--help
+	@$(BIN)/python -m truto_groups_tests.scale_simulation $(SCALE_ARGS)
 
 lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null

@@ -6,6 +6,7 @@ All but discovery are rules: plain values and a clock reading in, plain values o
     names      the keys of accounts, and accounts as people name them
     listing    what a listing means: who is gone, who expired, whom to ask
     planning   when an account is due, and what it may do in a range of partitions
+    slots      the load spread: when in its pace an account's turn is
     ranges     few contiguous ranges that cover what is due
     freshness  whose groups are older than allowed
     selection  whom a person means: by name, tenant, integration and state

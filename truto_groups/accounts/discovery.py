@@ -25,6 +25,7 @@ from truto_groups.warehouse.accounts_table import (
     mark_gone,
     read_capabilities,
     read_known_accounts,
+    read_present_ids,
     remember_listing,
     write_capabilities,
     write_listing,
@@ -107,12 +108,9 @@ def discover_accounts(
             )
         else:
             # What another has added or looked up meanwhile, this listing is too old to tell of.
-            older = turn.known - told_since
             gone = find_gone(
                 listed,
-                known=[
-                    account for account in read_known_accounts(connection) if account.id in older
-                ],
+                present=read_present_ids(connection) & (turn.known - told_since),
                 max_missing_share=policy.max_missing_share,
             )
             if listing.unreadable:

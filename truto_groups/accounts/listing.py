@@ -4,7 +4,7 @@ Pure set arithmetic over accounts: no Dagster, no network. Listing them is the c
 turning the plan into Dagster requests is defs/'s. A doubtful listing makes nobody disappear.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
 from truto_groups.accounts.model import KnownAccount, ListedAccount
@@ -17,14 +17,14 @@ MAX_QUESTIONS_IN_A_TICK = 20
 def find_gone(
     listed: Iterable[ListedAccount],
     *,
-    known: Iterable[KnownAccount],
+    present: Set[str],
     max_missing_share: float,
 ) -> list[str]:
     """Find the known accounts that a complete listing lacks.
 
     Args:
         listed: All of the listing.
-        known: Known accounts, those already gone included.
+        present: Ids of the known accounts, those already gone apart.
         max_missing_share: Share of the known accounts, 0 to 1, that may be missing at once.
 
     Returns:
@@ -33,7 +33,6 @@ def find_gone(
     Raises:
         DoubtfulListingError: The listing is empty or lacks too many; nobody is gone.
     """
-    present = {account.id for account in known if account.gone_at is None}
     ids = {account.id for account in listed}
     missing = present - ids
     if present and not ids:

@@ -11,7 +11,14 @@ from statistics import median
 
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.planning import Pace, find_due_at, is_due, is_syncable
+from truto_groups.accounts.planning import (
+    LEAST_TICKS_BETWEEN,
+    Pace,
+    find_turn_at,
+    is_due,
+    is_syncable,
+)
+from truto_groups.accounts.slots import Place, find_slot
 
 DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
@@ -142,8 +149,11 @@ def find_demands(
 ) -> list[Demand]:
     """Find the accounts that are due within a day, with each time at which they are.
 
+    As the schedule has it, where accounts have their slots: the order in which they were first
+    listed is taken for that of their partitions.
+
     Args:
-        accounts: Known accounts.
+        accounts: Known accounts, in the order in which they were first listed.
         pace_of: Gives an account's pace.
         requests_of: Gives how many requests a sync of it takes.
         is_counted: Whether that was counted, and not estimated.
@@ -152,16 +162,16 @@ def find_demands(
         next_tick: How often what is due is requested.
     """
     demands: list[Demand] = []
-    for account in accounts:
+    synced = [one for one in accounts if is_syncable(one, skip=pace_of(one).skip)]
+    for index, account in enumerate(synced):
         pace = pace_of(account)
-        first = find_due_at(account, pace=pace, next_tick=next_tick)
-        if first is None:
-            continue
+        place = Place(index, len(synced))
+        at = find_turn_at(account, pace=pace, place=place, next_tick=next_tick) or now
+        at = max(at, now)
         due_at: list[datetime] = []
-        at = max(first, now)
         while at < now + DAY:
             due_at.append(at)
-            at += _find_interval(pace, next_tick=next_tick)
+            at = _find_next(at, pace=pace, place=place, next_tick=next_tick)
         if due_at:
             requests = requests_of(account)
             estimated = not is_counted(account)
@@ -226,6 +236,15 @@ def find_newly_stale(
         for limit in (max_age_of, max_age_then)
     )
     return stale_then - stale_now
+
+
+def _find_next(at: datetime, *, pace: Pace, place: Place, next_tick: timedelta) -> datetime:
+    """When an account that is synced at an instant is synced the next time."""
+    after = at + LEAST_TICKS_BETWEEN * next_tick
+    slot = find_slot(place, refresh_every=pace.refresh_every, tick=next_tick, after=after)
+    if slot is None:
+        return at + _find_interval(pace, next_tick=next_tick)
+    return min(slot, at + pace.refresh_every)
 
 
 def _find_interval(pace: Pace, *, next_tick: timedelta) -> timedelta:

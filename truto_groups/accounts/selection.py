@@ -5,9 +5,8 @@ Pure. What is done with those that are meant is the commands' business.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
-from truto_groups.accounts.freshness import find_stale_accounts
+from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import find_account, find_accounts_beginning
 from truto_groups.schema import GROUP_TYPES
@@ -136,28 +135,24 @@ def find_unknown_types(names: Iterable[str]) -> list[Unknown]:
     return _find_unknown(wrong, _TYPES, what="no such type of a group", otherwise=hint)
 
 
-def find_states(
-    accounts: Sequence[KnownAccount],
-    *,
-    max_age_of: Callable[[KnownAccount], timedelta | None],
-    now: datetime,
-) -> Callable[[KnownAccount], Collection[str]]:
+def find_states(stale: Iterable[StaleAccount]) -> Callable[[KnownAccount], Collection[str]]:
     """Find the states of accounts, in words that a person can ask for.
+
+    Args:
+        stale: Those of the accounts that are stale.
 
     Returns:
         Gives an account's states: what Truto says of it, or ``gone``; how its last attempt ended;
         and ``stale``, ``fresh`` or ``never_synced``.
     """
-    stale = {
-        found.account.id for found in find_stale_accounts(accounts, max_age_of=max_age_of, now=now)
-    }
+    overdue = {found.account.id for found in stale}
 
     def states_of(account: KnownAccount) -> Collection[str]:
         states = {_fold(account.status) if account.gone_at is None else GONE}
         states |= {account.outcome} if account.outcome else set[str]()
         if account.last_confirmed_at is None:
             states.add(NEVER_SYNCED)
-        if account.id in stale:
+        if account.id in overdue:
             states.add(STALE)
         elif account.last_confirmed_at is not None:
             states.add(FRESH)

@@ -1,14 +1,14 @@
 """How each account stands, put together for those who show it.
 
-Pure: known accounts, their settings and a clock reading in, plain values out.
+Pure: known accounts, their settings and who is stale in, plain values out.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from truto_groups.accounts.advice import WAITS_FOR_FIRST_SYNC, find_obstacle
-from truto_groups.accounts.freshness import find_stale_accounts
+from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import Pace
 
@@ -58,31 +58,26 @@ def find_statuses(
     accounts: Iterable[KnownAccount],
     *,
     pace_of: Callable[[KnownAccount], Pace],
-    max_age_of: Callable[[KnownAccount], timedelta | None],
+    stale: Iterable[StaleAccount],
     waiting: Mapping[str, str],
-    now: datetime,
 ) -> list[AccountStatus]:
     """Say how each known account stands, by integration and tenant.
 
     Args:
         accounts: Known accounts.
         pace_of: Gives an account's pace.
-        max_age_of: Gives how old an account's groups may be.
+        stale: Those of them that are stale; others may be among them.
         waiting: By id, what to do about an account that drifted or is held back.
-        now: Aware UTC instant to judge by.
     """
     known = sorted(accounts, key=lambda one: (one.integration, one.tenant_id or "", one.id))
-    stale = {
-        found.account.id: found.advice
-        for found in find_stale_accounts(known, max_age_of=max_age_of, now=now)
-    }
+    overdue = {found.account.id: found.advice for found in stale}
     statuses: list[AccountStatus] = []
     for account in known:
         obstacle = find_obstacle(account, skip=pace_of(account).skip)
         advice = _advise(
             account,
             obstacle=obstacle,
-            stale_advice=stale.get(account.id, ""),
+            stale_advice=overdue.get(account.id, ""),
             drift_advice=waiting.get(account.id, ""),
         )
         statuses.append(
@@ -101,7 +96,7 @@ def find_statuses(
                 error_kind=account.error_kind,
                 error=account.error,
                 gone_at=account.gone_at,
-                is_stale=account.id in stale,
+                is_stale=account.id in overdue,
                 what_to_do=advice,
             )
         )

@@ -20,7 +20,7 @@ from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import GRANT_ADVICE, SEVERITIES, Finding, rank, sort_findings
 from truto_groups.report.access_review import say_privileged_change
-from truto_groups.report.pending import PendingAcceptance
+from truto_groups.report.pending import PendingAcceptance, find_told
 from truto_groups.session import Session
 from truto_groups.sync.waiting import read_pending
 from truto_groups.text.words import say_duration
@@ -184,8 +184,8 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
         account_id = audit.integrated_account_id
         problems += [
             _tell_drift(audit, finding, tables)
-            for finding in sort_findings(audit.findings)
-            if finding.severity != "information" and finding.kind != "group_types_unmapped"
+            for finding in find_told(audit.findings)
+            if finding.kind != "group_types_unmapped"
         ]
         problems += [
             tables.problem(

@@ -44,6 +44,7 @@ def refresh_groups_schedule(
         pace_of=session.pace_of,
         now=session.clock(),
         next_tick=REFRESH_TICK,
+        is_spreading=True,
     )
     if not ranges:
         return dg.SkipReason(f"None of {len(keys)} accounts is due.")

@@ -152,7 +152,7 @@ def _find_states(
         what = f"{verb} for {say_duration(stale.age)}; allowed are {limit}."
         yield "stale", what, since, stale.advice
     if waiting is not None and waiting.is_published:
-        told = find_told(waiting)
+        told = find_told(waiting.findings)
         advice = told[0].advice if told else "See in the app whether so many groups came or went."
         yield "drifted", _say_waiting(waiting), drifted_since, advice
 

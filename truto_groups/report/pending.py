@@ -3,7 +3,7 @@
 What accepting does is sync/accept.py's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from truto_groups.drift.findings import Finding, sort_findings
@@ -67,7 +67,7 @@ class PendingAcceptance:
 
 def find_reasons(one: PendingAcceptance) -> list[str]:
     """Say why an account waits: a sentence for each thing that changed, the worst first."""
-    reasons = [finding.message for finding in find_told(one)]
+    reasons = [finding.message for finding in find_told(one.findings)]
     if one.volume != "ok" and one.volume_reason:
         reasons.insert(0, one.volume_reason)
     return reasons or ["It is held back."]
@@ -77,13 +77,13 @@ def is_acceptable(one: PendingAcceptance) -> bool:
     """Whether accepting helps: not where no rows can be made, nor where types want a mapping."""
     is_mapping = one.is_published and one.volume == "ok"
     return one.obstacle is None and not (
-        is_mapping and all(finding.kind == _UNMAPPED for finding in find_told(one))
+        is_mapping and all(finding.kind == _UNMAPPED for finding in find_told(one.findings))
     )
 
 
 def advise(one: PendingAcceptance) -> str:
     """Say in a line what waits and what to do; what was held back has told the first already."""
-    told = find_told(one)
+    told = find_told(one.findings)
     if not is_acceptable(one):
         return f"{told[0].message} {told[0].advice}" if one.is_published else ""
     command = f"`{accept_command([one])}`; without --reason it shows what that would do"
@@ -100,6 +100,6 @@ def accept_command(pending: Sequence[PendingAcceptance]) -> str:
     return f'truto-groups accept --account {names} --reason "…"'
 
 
-def find_told(one: PendingAcceptance) -> list[Finding]:
+def find_told(findings: Iterable[Finding]) -> list[Finding]:
     """The findings that a person is told of, the worst first."""
-    return sort_findings(finding for finding in one.findings if finding.severity != "information")
+    return sort_findings(finding for finding in findings if finding.severity != "information")

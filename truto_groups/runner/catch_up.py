@@ -230,8 +230,8 @@ def _choose(
     """Say which accounts are wanted, None for what is due; refuse names that cannot be synced."""
     if request.wanted.is_empty and not request.is_all:
         return None
-    states_of = find_states(accounts, max_age_of=session.max_age_of, now=session.clock())
-    selection = select_accounts(accounts, request.wanted, states_of=states_of)
+    stale = find_stale_accounts(accounts, max_age_of=session.max_age_of, now=session.clock())
+    selection = select_accounts(accounts, request.wanted, states_of=find_states(stale))
     reasons = {
         account.id: find_obstacle(account, skip=session.pace_of(account).skip)
         for account in selection.accounts

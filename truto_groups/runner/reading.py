@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
+from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import (
     AccountFilter,
@@ -96,14 +97,13 @@ def read_status(wanted: AccountFilter, *, cwd: Path) -> StatusReport:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_pending(connection)}
     now = session.clock()
-    states_of = find_states(accounts, max_age_of=session.max_age_of, now=now)
-    selection = select_accounts(accounts, wanted, states_of=states_of)
+    stale = find_stale_accounts(accounts, max_age_of=session.max_age_of, now=now)
+    selection = select_accounts(accounts, wanted, states_of=find_states(stale))
     statuses = find_statuses(
         selection.accounts,
         pace_of=session.pace_of,
-        max_age_of=session.max_age_of,
+        stale=stale,
         waiting=waiting,
-        now=now,
     )
     return StatusReport(statuses, selection.unknown, not wanted.is_empty, now)
 

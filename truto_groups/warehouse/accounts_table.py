@@ -36,6 +36,12 @@ def read_accounts_as_of(
     return _read_accounts(connection, "read_accounts_as_of")
 
 
+def read_present_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Read the ids of the known accounts, those that are gone apart."""
+    rows = connection.execute("SELECT id FROM integrated_accounts WHERE gone_at IS NULL").fetchall()
+    return frozenset(row[0] for row in rows)
+
+
 def _read_accounts(connection: duckdb.DuckDBPyConnection, name: str) -> list[KnownAccount]:
     cursor = connection.execute(statement(name))
     names = [column[0] for column in cursor.description or []]
@@ -62,9 +68,8 @@ def begin_listing(database: Database) -> ListingTurn:
         DatabaseError: The database, or the count beside it, cannot be used.
     """
     with database.writing() as connection:
-        known = read_known_accounts(connection)
+        present = read_present_ids(connection)
         resume_count(database, connection)
-    present = frozenset(account.id for account in known if account.gone_at is None)
     return ListingTurn(count_first_request(database), present)
 
 

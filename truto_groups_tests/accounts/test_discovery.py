@@ -130,6 +130,18 @@ def test_settings_that_apply_to_no_account_are_told_once_in_a_process(
     ]
 
 
+def test_an_account_that_is_gone_already_is_not_gone_again_and_does_not_count(
+    stand: Stand,
+) -> None:
+    """Of the two that are left one disappears: exactly half, which may be."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(1))
+    stand.discover()
+    for key in (C, B):
+        stand.server.remove_account(key)
+        assert stand.discover().gone == [key]
+
+
 def test_an_account_that_returns_after_its_removal_is_judged_as_a_new_one(stand: Stand) -> None:
     """Its rows are gone, so that the number it once had protects nothing."""
     stand.put(A, groups_of(20))

@@ -8,10 +8,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
     Pace,
+    find_due_at,
+    find_turn_at,
     is_due,
     is_syncable,
     is_wanted,
@@ -20,6 +24,7 @@ from truto_groups.accounts.planning import (
     plan_wanted_ranges,
 )
 from truto_groups.accounts.ranges import MAX_ACCOUNTS_IN_A_TICK, PartitionRange
+from truto_groups.accounts.slots import Place
 from truto_groups.errors import find_permanent_kinds
 from truto_groups_tests.stand import known_account
 
@@ -136,6 +141,7 @@ def plan(
     keys: Sequence[str] | None = None,
     in_flight: Collection[str] = (),
     paces: Mapping[str, Pace] | None = None,
+    is_spreading: bool = False,
 ) -> list[tuple[str, str]]:
     ranges = plan_due_ranges(
         accounts,
@@ -144,6 +150,7 @@ def plan(
         pace_of=lambda one: (paces or {}).get(one.id, PACE),
         now=NOW,
         next_tick=TICK,
+        is_spreading=is_spreading,
     )
     return [(found.first, found.last) for found in ranges]
 
@@ -318,6 +325,98 @@ def test_over_a_day_with_some_that_fail_for_good_all_others_stay_fresh() -> None
     assert day.longest_wait <= timedelta(hours=6) + TICK
 
 
+def crowd(count: int = 720, *, hours: float) -> list[KnownAccount]:
+    """So many accounts that seven slots share, each confirmed so many hours ago."""
+    return [account(f"{n:05}", hours=hours) for n in range(count)]
+
+
+def test_accounts_whose_slot_has_come_are_synced_before_they_are_due() -> None:
+    """At noon six hours begin anew, so the slots of those of before have just come."""
+    assert plan(crowd(hours=3)) == []
+    assert plan(crowd(hours=1.3), is_spreading=True) == [("00000", "00102"), ("00618", "00719")]
+
+
+def test_a_slot_that_comes_right_after_a_sync_was_meant_by_it() -> None:
+    assert plan(crowd(hours=0.3), is_spreading=True) == []
+    assert plan(crowd(hours=0.4), is_spreading=True) == [("00000", "00102")]
+
+
+def test_so_few_accounts_that_they_share_one_slot_are_synced_when_they_are_due() -> None:
+    assert plan(crowd(199, hours=5), is_spreading=True) == []
+
+
+def test_an_account_that_cannot_be_synced_has_no_slot() -> None:
+    accounts = [replace(one, status="needs_reauth") for one in crowd(hours=5)]
+    assert plan(accounts, is_spreading=True) == []
+
+
+def test_whose_slot_has_come_waits_for_what_is_due() -> None:
+    """However much longer ago it was tried."""
+    accounts = [account(f"{n:05}", hours=5 if n < 20_000 else 1) for n in range(21_000)]
+    paces = {one.id: replace(PACE, refresh_every=timedelta(hours=1)) for one in accounts[20_000:]}
+    found = plan(accounts, paces=paces, is_spreading=True)
+    assert found == [("20000", "20499"), ("20500", "20999")]
+
+
+@given(
+    hours=st.floats(0, 30),
+    index=st.integers(0, 24_999),
+    pace=st.integers(10, 3_000).map(lambda minutes: timedelta(minutes=minutes)),
+)
+def test_nobody_is_requested_later_than_it_is_due_and_nobody_right_after_a_sync(
+    hours: float, index: int, pace: timedelta
+) -> None:
+    one, own = account(hours=hours), replace(PACE, refresh_every=pace)
+    turn_at = find_turn_at(one, pace=own, place=Place(index, 25_000), next_tick=TICK)
+    due_at = find_due_at(one, pace=own, next_tick=TICK)
+    assert turn_at is not None
+    assert due_at is not None
+    assert turn_at <= due_at
+    assert one.last_confirmed_at is not None
+    assert turn_at >= min(due_at, one.last_confirmed_at + 2 * TICK)
+
+
+def test_accounts_that_were_all_synced_at_once_are_spread_after_one_pace() -> None:
+    day = Day(count=2500, failing=100, error_kind="not_found", hours=0.1)
+    day.live(is_spreading=True, takes=timedelta(minutes=1))
+    assert max(day.covered[36:]) <= 200
+    assert sum(day.covered[36:]) <= 2500 * 3 * 1.05
+    assert day.longest_wait <= timedelta(hours=6)
+
+
+def test_nobody_is_synced_early_for_what_failed_and_may_heal() -> None:
+    """Each of six apart that failed ten minutes ago would have had hundreds synced again."""
+    accounts = [
+        failed_at(n, minutes=10) if n % 90 == 45 else account(f"{n:05}", hours=0.2)
+        for n in range(540)
+    ]
+    found = plan(accounts, is_spreading=True)
+    assert found == [(f"{n:05}", f"{n:05}") for n in (45, 135, 225, 315)]
+
+
+def test_of_what_failed_and_may_heal_that_comes_first_which_was_not_tried_for_longest() -> None:
+    accounts = [
+        failed_at(n, minutes=n / 2) if n % 90 == 45 else account(f"{n:05}", hours=0.2)
+        for n in range(540)
+    ]
+    assert plan(accounts) == [(f"{n:05}", f"{n:05}") for n in (225, 315, 405, 495)]
+
+
+def test_what_failed_is_tried_again_with_what_is_due_beside_it() -> None:
+    accounts = [account(f"{n:05}", hours=7) for n in range(6)]
+    accounts[3:5] = [failed_at(3, minutes=10), failed_at(4, minutes=10)]
+    assert plan(accounts) == [("00000", "00005")]
+    assert plan(accounts[:4]) == [("00000", "00003")]
+
+
+def failed_at(number: int, *, minutes: float) -> KnownAccount:
+    return replace(
+        failed("retries_exhausted", hours=minutes / 60, is_same=True, confirmed=6.2),
+        id=f"{number:05}",
+        partition_key=f"{number:05}",
+    )
+
+
 class Day:
     """A day of ticks, at each of which what is planned is synced at once.
 
@@ -326,7 +425,14 @@ class Day:
         covered: How many accounts were in them, by tick.
     """
 
-    def __init__(self, *, count: int, failing: int, error_kind: str = "retries_exhausted") -> None:
+    def __init__(
+        self,
+        *,
+        count: int,
+        failing: int,
+        error_kind: str = "retries_exhausted",
+        hours: float | None = None,
+    ) -> None:
         chance = Random(count)
         self.keys = [f"{n:05}" for n in range(count)]
         self.paces: dict[str, Pace] = {}
@@ -335,11 +441,11 @@ class Day:
         self._failing = set(self.keys[failing // 2 :: failing])
         self._error_kind = error_kind
         self._waits: dict[str, timedelta] = {}
-        self._accounts = [account(key, hours=chance.random() * 6) for key in self.keys]
+        self._accounts = [account(key, hours=hours or chance.random() * 6) for key in self.keys]
 
-    def live(self) -> None:
+    def live(self, *, is_spreading: bool = False, takes: timedelta = timedelta()) -> None:
         for tick in range(144):
-            self._sync(NOW + tick * TICK)
+            self._sync(NOW + tick * TICK, is_spreading=is_spreading, takes=takes)
 
     @property
     def longest_wait(self) -> timedelta:
@@ -349,7 +455,7 @@ class Day:
         """Between two syncs of a healthy account; the day's first half lets things settle."""
         return max(self._waits.get(key, timedelta()) for key in set(keys) - self._failing)
 
-    def _sync(self, now: datetime) -> None:
+    def _sync(self, now: datetime, *, is_spreading: bool, takes: timedelta) -> None:
         ranges = plan_due_ranges(
             self._accounts,
             partition_keys=self.keys,
@@ -357,12 +463,13 @@ class Day:
             pace_of=lambda one: self.paces.get(one.id, PACE),
             now=now,
             next_tick=TICK,
+            is_spreading=is_spreading,
         )
         positions = [index for one in ranges for index in range(int(one.first), int(one.last) + 1)]
         self.runs.append(len(ranges))
         self.covered.append(len(positions))
         for index in positions:
-            self._accounts[index] = self._try(self._accounts[index], now)
+            self._accounts[index] = self._try(self._accounts[index], now + takes)
         if now - NOW < timedelta(hours=12):
             return
         for one in self._accounts:

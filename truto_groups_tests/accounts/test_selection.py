@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import (
     AccountFilter,
@@ -37,8 +38,8 @@ ALL = [FRESH, STALE, BROKEN, GONE]
 
 
 def select(accounts: Sequence[KnownAccount] = ALL, /, **wanted: Sequence[str]) -> Selection:
-    states_of = find_states(accounts, max_age_of=lambda account: timedelta(days=1), now=NOW)
-    return select_accounts(accounts, AccountFilter(**wanted), states_of=states_of)
+    stale = find_stale_accounts(accounts, max_age_of=lambda account: timedelta(days=1), now=NOW)
+    return select_accounts(accounts, AccountFilter(**wanted), states_of=find_states(stale))
 
 
 @pytest.mark.parametrize(

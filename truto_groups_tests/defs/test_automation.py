@@ -713,6 +713,31 @@ def test_the_schedule_says_that_the_token_is_missing(
     assert "TRUTO_API_TOKEN" in str(caught.value.__cause__)
 
 
+def test_the_schedule_requests_many_accounts_in_their_slots_before_they_are_due(
+    project: Project,
+) -> None:
+    """Two slots of a hundred; within five hours at least one of them has come, at any time."""
+    for number in range(200):
+        put(project, f"{number:08x}-0000-4000-8000-000000000000")
+    tick(project)
+    project.write(
+        "INSERT INTO account_syncs BY NAME SELECT id AS integrated_account_id, 'r' AS run_id, "
+        "now() - INTERVAL 5 HOUR AS started_at, started_at AS finished_at, "
+        "'published' AS outcome, 1 AS group_count, row_number() OVER () AS answer_order "
+        "FROM integrated_accounts; "
+        "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 5 HOUR; "
+        "UPDATE account_state SET wanted_at = now() - INTERVAL 6 HOUR"
+    )
+    keys = list(project.instance.get_dynamic_partitions(PARTITIONS))
+    sizes = [
+        keys.index(request.tags["dagster/asset_partition_range_end"])
+        - keys.index(request.tags["dagster/asset_partition_range_start"])
+        + 1
+        for request in evaluate(project).run_requests or ()
+    ]
+    assert sum(sizes) in (100, 200)
+
+
 @pytest.mark.slow
 def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_time(
     project: Project,
