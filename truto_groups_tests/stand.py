@@ -282,11 +282,18 @@ def open_stand(folder: Path) -> Iterator[Stand]:
         yield Stand(server, folder)
 
 
-def use_ducklake(stand: Stand) -> None:
-    """Let the stand have a DuckLake instead of a file; skip where that cannot be had."""
+def use_ducklake(stand: Stand, conninfo: str = "") -> None:
+    """Let the stand have a DuckLake instead of a file; skip where that cannot be had.
+
+    Its catalogue is in Postgres where a connection string is given, else in a file.
+    """
     extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
     extensions.import_extension("ducklake")
-    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
+    if conninfo:
+        data_path = f"{stand.folder / 'lake'}/"
+        stand.database = Database(f"ducklake:postgres:{conninfo}", data_path=data_path)
+    else:
+        stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
 @contextmanager
@@ -325,7 +332,7 @@ def _key(result: AccountResult | PassedOver) -> str:
 
 def clear_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away every variable that Truto or Dagster would read, whoever left it."""
-    for name in [name for name in os.environ if name.startswith(("TRUTO_", "DAGSTER_"))]:
+    for name in [name for name in os.environ if name.startswith(("TRUTO_", "DAGSTER_", "AWS_"))]:
         monkeypatch.delenv(name)
 
 

@@ -26,6 +26,7 @@ Variables (a .env file in the project says what is not set):
   TRUTO_API_TOKEN           the bearer token of your Truto environment
   TRUTO_BASE_URL            https://api.truto.one
   TRUTO_GROUPS_DATABASE     data/truto_groups.duckdb in the project; or md:…, ducklake:…
+  TRUTO_GROUPS_DATA_PATH    where a ducklake:… keeps its files; or s3://…, with the AWS variables
   TRUTO_GROUPS_SETTINGS     truto_groups.yaml in the project, which may be absent
   DAGSTER_HOME              .dagster in the project
 

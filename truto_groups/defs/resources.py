@@ -18,6 +18,8 @@ from pydantic import Field
 
 from truto_groups.session import Session
 from truto_groups.settings import (
+    DATA_PATH_VARIABLE,
+    DATABASE_VARIABLE,
     EffectiveKnobs,
     TrutoKnobs,
     check_temporary_folder,
@@ -108,6 +110,13 @@ class GroupsDatabase(DuckDBResource):
             "else data/truto_groups.duckdb in the project."
         ),
     )
+    data_path: str = Field(
+        default="",
+        description=(
+            "Where a ducklake:… keeps its files: a folder, or s3://bucket/prefix. Not set: the "
+            "variable TRUTO_GROUPS_DATA_PATH, else where the lake was made with."
+        ),
+    )
 
     @classmethod
     def _is_dagster_maintained(cls) -> bool:
@@ -119,9 +128,9 @@ class GroupsDatabase(DuckDBResource):
         Raises:
             SettingsError: No database is named, and there is no project to hold one.
         """
-        if self.database:
-            return Database(self.database)
-        return Database(read_environment(os.environ, cwd=Path.cwd()).database)
+        fields = {DATABASE_VARIABLE: self.database, DATA_PATH_VARIABLE: self.data_path}
+        named = {variable: value for variable, value in fields.items() if value}
+        return Database.of(read_environment({**os.environ, **named}, cwd=Path.cwd()))
 
     @contextmanager
     def get_connection(self) -> Generator[Connection]:

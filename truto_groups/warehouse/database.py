@@ -21,6 +21,7 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import SCHEMA_VERSION
+from truto_groups.settings import Environment, ObjectStore
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.copies import (
     Copy,
@@ -39,6 +40,7 @@ from truto_groups.warehouse.duckdb_errors import (
     redact_errors,
 )
 from truto_groups.warehouse.json_equality import register_sameness
+from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.turns import turn
@@ -75,6 +77,8 @@ class Database:
 
     Args:
         location: A file, ``md:…`` or ``ducklake:…``.
+        data_path: Where a lake keeps its files; None where it knows that itself.
+        object_store: How the store is reached in which these lie; None without one.
 
     Attributes:
         location: The same. It may hold a secret, and is for DuckDB alone.
@@ -82,12 +86,34 @@ class Database:
         is_file: Whether it is a file of this machine.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(
+        self,
+        location: str,
+        *,
+        data_path: str | None = None,
+        object_store: ObjectStore | None = None,
+    ) -> None:
         self._location = read_location(location)
         self.location = location
         self.shown = self._location.shown
         self.is_file = self._location.is_file
+        self._lake = (
+            Lake(self._location, data_path, object_store, connect)
+            if self._location.is_lake
+            else None
+        )
+        # What others may use at the same time: its readers wait for nobody, and nobody for them.
+        self._stays_open = self._lake is not None and self._lake.is_served
         self._is_prepared = False
+
+    @classmethod
+    def of(cls, environment: Environment) -> "Database":
+        """The database that the variables name."""
+        return cls(
+            environment.database,
+            data_path=environment.data_path,
+            object_store=environment.object_store,
+        )
 
     @property
     def companion(self) -> Path:
@@ -137,7 +163,7 @@ class Database:
         """
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(connect()))
+                connection = stack.enter_context(contextlib.closing(self._connect()))
             stack.enter_context(self.owning(connection, within_seconds=within_seconds))
             stack.enter_context(transaction(connection))
             yield connection
@@ -168,8 +194,9 @@ class Database:
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database to read what is committed; writers wait until the block ends.
 
-        Through a copy, for which nobody waits, where this user may not take turns or where the
-        database is of an earlier version, which only a writer brings forward.
+        Of a lake one state of it is read, for which nobody waits. So it is with the copy through
+        which a file is read where this user may not take turns, or where it is of an earlier
+        version, which only a writer brings forward.
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
@@ -180,10 +207,14 @@ class Database:
         self._require_existing()
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(connect()))
+                connection = stack.enter_context(contextlib.closing(self._connect()))
             stack.enter_context(self._explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
-            if not self._attach_in_place(connection, in_place):
+            if self._stays_open:
+                stack.enter_context(self._attached(connection, may_create=False))
+                stack.enter_context(transaction(connection))
+                self._require_layout(connection)
+            elif not self._attach_in_place(connection, in_place):
                 in_place.close()
                 stack.enter_context(self._attached_copy(connection))
             try:
@@ -254,15 +285,19 @@ class Database:
         """
         self._require_existing()
         with (
-            contextlib.closing(connect()) as connection,
+            contextlib.closing(self._connect()) as connection,
             self._explaining(),
             self._turn(is_alone=True),
         ):
             if self.is_file:
                 self._rewrite_file(connection)
                 return True
-            with self._attached(connection):
-                return self._drop_snapshots(connection)
+            if self._lake is None:
+                return False
+            with self._attached(connection, may_create=False):
+                for text in statements("forget/drop_snapshots"):
+                    connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
+            return True
 
     def _rewrite_file(self, connection: duckdb.DuckDBPyConnection) -> None:
         # Where a link leads, so that it goes on leading there.
@@ -292,25 +327,44 @@ class Database:
                 os.close(descriptor)
         new.replace(path)
 
-    def _drop_snapshots(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        if not self.location.lower().startswith("ducklake:"):
-            return False
-        for text in statements("forget/drop_snapshots"):
-            connection.execute(text).fetchall()
-        return True
-
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
         copy = self.copy()
         with self._explaining(), copy.named(Path(self.location).name) as path:
-            return duckdb.connect(
+            connection = duckdb.connect(
                 str(path), read_only=True, config={"temp_directory": name_spill_folder()}
             )
+            _configure(connection)
+            register_sameness(connection)
+            return connection
 
     def open_remote(self) -> duckdb.DuckDBPyConnection:
-        """Open a database that is no file to read it alone."""
+        """Open a database that is no file to read it alone; a lake as it is at this moment.
+
+        Raises:
+            DatabaseError: It does not exist yet, or cannot be reached.
+        """
         with self._explaining():
-            return duckdb.connect(self.location, read_only=True)
+            if self._lake is None:
+                connection = duckdb.connect(self.location, read_only=True)
+                _configure(connection)
+                register_sameness(connection)
+                return connection
+            connection = self._lake.open_look()
+            try:
+                require_layout(connection, shown=self.shown)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection for one block."""
+        if self._lake is None or not self._stays_open:
+            return connect()
+        cursor = self._lake.open_cursor()
+        _configure(cursor)
+        return cursor
 
     def _attach_in_place(
         self, connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack
@@ -322,12 +376,16 @@ class Database:
                 raise
             return False
         stack.enter_context(self._attached(connection, is_read_only=self.is_file))
-        if not self._is_prepared:
-            layout = require_layout(connection, shown=self.shown)
-            if self.is_file and layout.version != SCHEMA_VERSION:
-                return False
-            self._is_prepared = layout.is_present
-        return True
+        version = self._require_layout(connection)
+        return not self.is_file or version == SCHEMA_VERSION
+
+    def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        """Make sure that the tables are there, and say of which version they are."""
+        if self._is_prepared:
+            return SCHEMA_VERSION
+        layout = require_layout(connection, shown=self.shown)
+        self._is_prepared = layout.is_present
+        return layout.version
 
     @contextlib.contextmanager
     def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
@@ -391,8 +449,14 @@ class Database:
         connection: duckdb.DuckDBPyConnection,
         *,
         is_read_only: bool = False,
+        may_create: bool = True,
         within_seconds: float | None = None,
     ) -> Generator[None]:
+        if self._lake is not None:
+            self._lake.attach(connection, may_create=may_create)
+            with _using(connection, self._lake.catalog, stays_attached=self._stays_open):
+                yield
+            return
         wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)
         catalog = self._attach(connection, is_read_only=is_read_only, wait_seconds=wait_seconds)
         with _using(connection, catalog):
@@ -452,29 +516,41 @@ class _NoTurnError(DatabaseError):
 
 
 @contextlib.contextmanager
-def _using(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[None]:
+def _using(
+    connection: duckdb.DuckDBPyConnection, catalog: str, *, stays_attached: bool = False
+) -> Generator[None]:
     try:
         connection.execute(f'USE "{catalog}"').fetchall()
         yield
     finally:
         connection.execute("USE memory").fetchall()
-        try:
-            connection.execute(f'DETACH "{catalog}"').fetchall()
-        except duckdb.IOException as error:
-            if _UNMOVED_SIGN not in str(error):
-                raise
-            # What was committed is in the journal, where every reader finds it, and is no failure.
-            logger.warning("%s. See that the disk has room.", first_line(error))
+        if not stays_attached:
+            _detach(connection, catalog)
+
+
+def _detach(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    try:
+        connection.execute(f'DETACH "{catalog}"').fetchall()
+    except duckdb.IOException as error:
+        if _UNMOVED_SIGN not in str(error):
+            raise
+        # What was committed is in the journal, where every reader finds it, and is no failure.
+        logger.warning("%s. See that the disk has room.", first_line(error))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Open a private connection in memory, in UTC, that may spill to a folder of its own."""
     connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
+    _configure(connection)
+    register_sameness(connection)
+    return connection
+
+
+def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set what each way through a connection has for itself."""
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
-    register_sameness(connection)
-    return connection
 
 
 def name_spill_folder() -> str:

@@ -28,6 +28,15 @@ _ADVICE = (
     ("encrypted", "Set TRUTO_GROUPS_DATABASE to a database that is not encrypted."),
     ("not a valid DuckDB database file", "Set TRUTO_GROUPS_DATABASE to another file."),
     ("checksum", "The file is damaged: restore it from a backup."),
+    (
+        "data_path is not set",
+        "There is no lake yet: set TRUTO_GROUPS_DATA_PATH to where its files are to lie, a folder "
+        "that every machine sees at the same path, or s3://bucket/prefix.",
+    ),
+    (
+        "does not match existing data path",
+        "Set TRUTO_GROUPS_DATA_PATH to where its files lie already, or unset it.",
+    ),
     ("download extension", "Install the extension, with `INSTALL …` in a duckdb shell."),
     (
         _DENIED_SIGN,
@@ -43,7 +52,10 @@ _ADVICE_FOR_FILES = (
     "Check that TRUTO_GROUPS_DATABASE names a DuckDB database, that its folder exists and may be "
     "written, and that the disk has room."
 )
-_ADVICE_ELSEWHERE = "Check the address and the credentials in TRUTO_GROUPS_DATABASE."
+_ADVICE_ELSEWHERE = (
+    "Check the address and the credentials in TRUTO_GROUPS_DATABASE, and those of the object store "
+    "where files lie in one."
+)
 
 
 def is_busy(error: BaseException) -> bool:

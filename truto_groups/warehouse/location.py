@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from truto_groups.text.secrecy import hide, redact
 
-_REMOTE = ("md:", "motherduck:", "ducklake:")
+_LAKE = "ducklake:"
+_REMOTE = ("md:", "motherduck:", _LAKE)
 _HIDDEN = "[secret]"
 # DuckDB cuts a path at its first question mark when it names the journal.
 _UNTAKEN = re.compile(r"[?\x00-\x1f\x7f-\x9f]")
@@ -43,6 +44,11 @@ class Location:
     shown: str
     is_file: bool
     fault: str | None
+
+    @property
+    def is_lake(self) -> bool:
+        """Whether it is a DuckLake."""
+        return self.text.lower().startswith(_LAKE)
 
     def redact(self, text: str) -> str:
         """Take what is secret of the location out of what a library said of it."""

@@ -458,7 +458,8 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert len(stand.table("groups")) == 3
 
 
-def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:
+@pytest.mark.long
+def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand, postgres_database: str) -> None:
     def run_history(database: Database) -> dict[str, object]:
         stand.database, stand.now = database, START
         stand.put(A, [group(1), group(2), group(3)])
@@ -483,7 +484,7 @@ def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:
         }
 
     on_file = run_history(stand.database)
-    use_ducklake(stand)
+    use_ducklake(stand, postgres_database)
     on_ducklake = run_history(stand.database)
     assert on_file["outcomes"] == [
         {A: "published", B: "published"},
