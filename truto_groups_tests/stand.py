@@ -192,7 +192,7 @@ class Stand:
             settings,
             knobs,
             self.database,
-            lambda: lambda: TrutoClient(options, token=token, limits=RequestLimits(None)),
+            lambda: lambda: TrutoClient(options, token=token, limits=RequestLimits()),
             clock=lambda: self.now,
         )
 

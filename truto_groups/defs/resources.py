@@ -16,6 +16,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from truto_groups.coordination.seam import StartLog
 from truto_groups.session import Session
 from truto_groups.settings import (
     DATA_PATH_VARIABLE,
@@ -69,13 +70,13 @@ class TrutoResource(dg.ConfigurableResource[Any]):
         return resolve_knobs(fields, section=section, base_url=environment.base_url)
 
     def client_opener(
-        self, knobs: EffectiveKnobs, *, limits_path: Path | None
+        self, knobs: EffectiveKnobs, *, start_log: StartLog | None
     ) -> Callable[[], TrutoClient]:
         """Check that Truto can be talked to, and return what makes a client.
 
         Args:
             knobs: As resolved.
-            limits_path: The file that shares the ceilings with other runs of this machine.
+            start_log: Shares the ceilings with other runs.
 
         Raises:
             SettingsError: The token is missing, the base URL is not safe, or what the machine says
@@ -94,7 +95,7 @@ class TrutoResource(dg.ConfigurableResource[Any]):
         )
         if not options.is_loopback:
             check_network()
-        return lambda: TrutoClient(options, token=token, limits=RequestLimits(limits_path))
+        return lambda: TrutoClient(options, token=token, limits=RequestLimits(start_log))
 
 
 class GroupsDatabase(DuckDBResource):
@@ -158,11 +159,11 @@ def open_session(
     knobs = truto.resolve(settings.truto)
     knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))
     database = duckdb.open()
-    companion = database.companion
-    limits_path = companion.with_name(companion.name + ".limits")
     return Session(
         settings,
         knobs,
         database,
-        find_client=lambda: truto.client_opener(knobs, limits_path=limits_path),
+        find_client=lambda: truto.client_opener(
+            knobs, start_log=database.coordination.open_start_log()
+        ),
     )

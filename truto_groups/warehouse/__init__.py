@@ -6,12 +6,10 @@ sync/'s; what a table's columns are, schema.py's.
     database          where it lies, who may open it, and its tables
     location          which places are taken, told without secrets
     lake              a DuckLake: its extensions, its object store, its open connections
-    turns             turns of processes: alone, or with others who only look
     upgrades          which tables a database has, and how an earlier one is brought forward
     duckdb_errors     what DuckDB's errors mean to a person
     copies            whole copies of a file that somebody may be writing
     statements        the SQL files of sql/
-    live_runs         which runs are alive, told by locks
     answer_order      which of two answers is newer
     interruption      a signal that DuckDB hides behind an error of its own
     json_equality     whether two texts are the same JSON value

@@ -14,11 +14,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Generator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import duckdb
 
+from truto_groups.coordination.choice import choose_coordination
+from truto_groups.coordination.seam import Coordination, Turn
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
@@ -43,7 +45,6 @@ from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.statements import statements
-from truto_groups.warehouse.turns import turn
 from truto_groups.warehouse.upgrades import (
     bring_forward,
     read_layout,
@@ -129,6 +130,15 @@ class Database:
         name = hashlib.sha256(self.shown.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"truto-groups-{name}"
 
+    @cached_property
+    def coordination(self) -> Coordination:
+        """What the processes that share the database agree on.
+
+        Raises:
+            DatabaseError: The location is none that we take.
+        """
+        return choose_coordination(self.companion)
+
     @property
     def exists(self) -> bool:
         """Whether there is anything to read; a remote database counts as existing."""
@@ -164,29 +174,33 @@ class Database:
         with contextlib.ExitStack() as stack:
             if connection is None:
                 connection = stack.enter_context(contextlib.closing(self._connect()))
-            stack.enter_context(self.owning(connection, within_seconds=within_seconds))
+            turn = stack.enter_context(self.owning(connection, within_seconds=within_seconds))
             stack.enter_context(transaction(connection))
             yield connection
+            turn.require()
 
     @contextlib.contextmanager
     def owning(
         self, connection: duckdb.DuckDBPyConnection, *, within_seconds: float | None = None
-    ) -> Generator[None]:
+    ) -> Generator[Turn]:
         """Attach the database to a connection, alone, without a transaction yet.
 
         For work that reads the database into tables of the connection before it writes, which one
         transaction may not do, and that nobody may come between.
+
+        Yields:
+            The turn, which has to be there still before what was written is committed.
 
         Raises:
             DatabaseError: As ``writing``.
         """
         with (
             self._explaining(),
-            self._turn(is_alone=True, within_seconds=within_seconds),
+            self._turn(is_alone=True, within_seconds=within_seconds) as turn,
             self._attached(connection, within_seconds=within_seconds),
         ):
             self._prepare(connection)
-            yield
+            yield turn
 
     @contextlib.contextmanager
     def reading(
@@ -419,14 +433,12 @@ class Database:
             )
 
     @contextlib.contextmanager
-    def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
+    def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[Turn]:
         companion = self.companion
         with contextlib.ExitStack() as stack:
             try:
-                if is_alone:
-                    companion.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(
-                    turn(companion, is_alone=is_alone, within_seconds=within_seconds)
+                turn = stack.enter_context(
+                    self.coordination.turn(is_alone=is_alone, within_seconds=within_seconds)
                 )
             except TimeoutError:
                 raise DatabaseError(
@@ -441,7 +453,7 @@ class Database:
                     advice="Let this user write that folder and the files in it, leave room on its "
                     "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
                 ) from error
-            yield
+            yield turn
 
     @contextlib.contextmanager
     def _attached(

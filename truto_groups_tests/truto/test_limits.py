@@ -9,16 +9,30 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from truto_groups.coordination.files.start_log import FileStartLog
+from truto_groups.coordination.seam import WINDOW_SECONDS, Ceiling
 from truto_groups.errors import DatabaseError
-from truto_groups.truto.limits import Ceiling, PausedTooLongError, RequestLimits
+from truto_groups.truto.limits import PausedTooLongError, RequestLimits
 
 WINDOW = 0.3
 FREE = Ceiling("token", 0)
+
+
+def open_limits(
+    path: Path | None = None,
+    *,
+    window_seconds: float = WINDOW_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> RequestLimits:
+    return RequestLimits(
+        FileStartLog(path, window_seconds=window_seconds, clock=clock), clock=clock
+    )
 
 
 class NotedClock:
@@ -60,7 +74,7 @@ async def start_many(
 def test_no_window_sees_more_starts_than_the_ceiling(tmp_path: Path, is_shared: bool) -> None:
     path = tmp_path / "limits" if is_shared else None
     clock = NotedClock()
-    with RequestLimits(path, window_seconds=WINDOW, clock=clock) as limits:
+    with open_limits(path, window_seconds=WINDOW, clock=clock) as limits:
         starts = asyncio.run(
             start_many(limits, 35, account=None, token=Ceiling("token", 10), clock=clock)
         )
@@ -71,7 +85,7 @@ def test_no_window_sees_more_starts_than_the_ceiling(tmp_path: Path, is_shared: 
 def test_the_account_and_the_token_both_hold() -> None:
     async def run() -> tuple[list[float], list[float]]:
         clock = NotedClock()
-        limits = RequestLimits(window_seconds=WINDOW, clock=clock)
+        limits = open_limits(window_seconds=WINDOW, clock=clock)
         token = Ceiling("token", 12)
         first, second = await asyncio.gather(
             start_many(limits, 16, account=Ceiling("a", 8), token=token, clock=clock),
@@ -89,7 +103,7 @@ def test_the_account_and_the_token_both_hold() -> None:
 def test_an_account_that_waits_holds_up_no_other() -> None:
     async def run() -> list[str]:
         order: list[str] = []
-        limits = RequestLimits(window_seconds=30)
+        limits = open_limits(window_seconds=30)
         token = Ceiling("token", 1000)
 
         async def start(name: str, ceiling: int) -> None:
@@ -113,7 +127,7 @@ def test_an_account_that_waits_holds_up_no_other() -> None:
 def test_who_waits_for_the_token_is_served_in_the_order_of_asking() -> None:
     async def run() -> list[int]:
         order: list[int] = []
-        limits = RequestLimits(window_seconds=0.1)
+        limits = open_limits(window_seconds=0.1)
 
         async def start(number: int) -> None:
             await limits.wait_for(Ceiling(f"account {number}", 100), Ceiling("token", 4))
@@ -129,12 +143,16 @@ def test_who_waits_for_the_token_is_served_in_the_order_of_asking() -> None:
 _CHILD = """
 import asyncio, sys, time
 from pathlib import Path
-from truto_groups.truto.limits import Ceiling, RequestLimits
+from truto_groups.coordination.files.start_log import FileStartLog
+from truto_groups.coordination.seam import Ceiling
+from truto_groups.truto.limits import RequestLimits
 
 async def run():
     counted = []
     clock = lambda: counted.append(time.monotonic()) or counted[-1]
-    limits = RequestLimits(Path(sys.argv[1]), window_seconds=float(sys.argv[2]), clock=clock)
+    limits = RequestLimits(
+        FileStartLog(Path(sys.argv[1]), window_seconds=float(sys.argv[2]), clock=clock)
+    )
     for _ in range(int(sys.argv[3])):
         await limits.wait_for(None, Ceiling("token", 10))
         print(counted[-1])
@@ -155,12 +173,12 @@ def test_two_processes_share_one_ceiling(tmp_path: Path) -> None:
 
 def test_a_slowed_key_starts_nothing_until_its_pause_is_over(tmp_path: Path) -> None:
     async def run() -> None:
-        first = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
-        second = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        first = open_limits(tmp_path / "limits", window_seconds=WINDOW)
+        second = open_limits(tmp_path / "limits", window_seconds=WINDOW)
         token = Ceiling("token", 100)
         await first.wait_for(None, token)
         until = time.monotonic() + 0.3
-        first.slow_down(token, seconds=0.3)
+        await first.slow_down(token, seconds=0.3)
         for limits in (first, second):
             throttled = await limits.wait_for(Ceiling("a", 10), token)
             assert time.monotonic() >= until
@@ -173,10 +191,10 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(tmp_path: Path) -> 
 
 def test_waiting_out_a_pause_counts_as_throttled_and_a_ceiling_does_not() -> None:
     async def run() -> tuple[float, float]:
-        limits = RequestLimits(window_seconds=0.1)
+        limits = open_limits(window_seconds=0.1)
         token = Ceiling("token", 2)
         ordinary = [await limits.wait_for(None, token) for _ in range(4)]
-        limits.slow_down(token, seconds=0.6)
+        await limits.slow_down(token, seconds=0.6)
         told = await asyncio.gather(*(limits.wait_for(None, token) for _ in range(2)))
         limits.close()
         return sum(ordinary), min(told)
@@ -188,7 +206,7 @@ def test_waiting_out_a_pause_counts_as_throttled_and_a_ceiling_does_not() -> Non
 
 def build_stepped_limits() -> tuple[RequestLimits, list[float]]:
     now = [1000.0]
-    return RequestLimits(window_seconds=10, clock=lambda: now[0]), now
+    return open_limits(window_seconds=10, clock=lambda: now[0]), now
 
 
 async def count_immediate_starts(limits: RequestLimits, ceiling: Ceiling) -> int:
@@ -208,8 +226,8 @@ def test_after_a_pause_the_ceiling_is_halved_and_recovers_within_a_minute() -> N
         limits, now = build_stepped_limits()
         token = Ceiling("token", 40)
         counts: list[int] = []
-        limits.slow_down(token, seconds=10)
-        limits.slow_down(token, seconds=10)  # the same message, told twice
+        await limits.slow_down(token, seconds=10)
+        await limits.slow_down(token, seconds=10)  # the same message, told twice
         for seconds in (0, 10, 30, 40):
             now[0] += seconds
             counts.append(await count_immediate_starts(limits, token))
@@ -222,7 +240,7 @@ def test_after_a_pause_the_ceiling_is_halved_and_recovers_within_a_minute() -> N
 def test_slowing_one_account_leaves_the_others_alone() -> None:
     async def run() -> None:
         limits, _ = build_stepped_limits()
-        limits.slow_down(Ceiling("a", 10), seconds=100)
+        await limits.slow_down(Ceiling("a", 10), seconds=100)
         token = Ceiling("token", 100)
         assert await asyncio.wait_for(limits.wait_for(Ceiling("b", 10), token), 1) == 0.0
         with pytest.raises(PausedTooLongError, match="100 s"):
@@ -236,11 +254,11 @@ def test_a_pause_that_another_process_was_told_of_is_not_waited_out_beyond_patie
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
-        first = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        first = open_limits(tmp_path / "limits", window_seconds=WINDOW)
         token = Ceiling("token", 100)
-        first.slow_down(token, seconds=3600)
-        first.slow_down(Ceiling("a", 10), seconds=3600)
-        second = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        await first.slow_down(token, seconds=3600)
+        await first.slow_down(Ceiling("a", 10), seconds=3600)
+        second = open_limits(tmp_path / "limits", window_seconds=WINDOW)
         for account in (None, Ceiling("a", 10), Ceiling("b", 10)):
             with pytest.raises(PausedTooLongError):
                 await asyncio.wait_for(second.wait_for(account, token, longest_pause=60), 5)
@@ -252,10 +270,10 @@ def test_a_pause_that_another_process_was_told_of_is_not_waited_out_beyond_patie
 
 def test_without_a_ceiling_no_file_is_touched_and_pauses_still_hold(tmp_path: Path) -> None:
     async def run() -> None:
-        limits = RequestLimits(tmp_path / "limits", window_seconds=WINDOW)
+        limits = open_limits(tmp_path / "limits", window_seconds=WINDOW)
         await start_many(limits, 50, account=Ceiling("a", 0), token=FREE)
         until = time.monotonic() + 0.2
-        limits.slow_down(FREE, seconds=0.2)
+        await limits.slow_down(FREE, seconds=0.2)
         await limits.wait_for(Ceiling("a", 0), FREE)
         assert time.monotonic() >= until
         limits.close()
@@ -267,11 +285,11 @@ def test_without_a_ceiling_no_file_is_touched_and_pauses_still_hold(tmp_path: Pa
 def test_instants_from_before_a_restart_of_the_machine_do_not_count(tmp_path: Path) -> None:
     async def run() -> None:
         token = Ceiling("token", 2)
-        before = RequestLimits(tmp_path / "limits", clock=lambda: 90_000.0)
+        before = open_limits(tmp_path / "limits", clock=lambda: 90_000.0)
         await start_many(before, 2, account=None, token=token)
-        before.slow_down(token, seconds=600)
+        await before.slow_down(token, seconds=600)
         before.close()
-        after = RequestLimits(tmp_path / "limits", clock=lambda: 5.0)
+        after = open_limits(tmp_path / "limits", clock=lambda: 5.0)
         for _ in range(2):
             await asyncio.wait_for(after.wait_for(None, token), 1)
         after.close()
@@ -282,11 +300,11 @@ def test_instants_from_before_a_restart_of_the_machine_do_not_count(tmp_path: Pa
 def test_a_shorter_pause_does_not_end_a_longer_one(tmp_path: Path) -> None:
     async def run() -> None:
         token = Ceiling("token", 100)
-        told = RequestLimits(tmp_path / "limits", clock=lambda: 10.0)
-        told.slow_down(token, seconds=60)
-        told.slow_down(token, seconds=1)
+        told = open_limits(tmp_path / "limits", clock=lambda: 10.0)
+        await told.slow_down(token, seconds=60)
+        await told.slow_down(token, seconds=1)
         told.close()
-        other = RequestLimits(tmp_path / "limits", clock=lambda: 50.0)
+        other = open_limits(tmp_path / "limits", clock=lambda: 50.0)
         with pytest.raises(PausedTooLongError, match="20 s"):
             await asyncio.wait_for(other.wait_for(None, token, longest_pause=5), 1)
         other.close()
@@ -300,10 +318,10 @@ def test_nobody_pauses_a_key_for_longer_than_an_hour(tmp_path: Path, seconds: fl
         pauses: list[float] = []
         now = 10.0
         for _ in range(2):  # here, and in a later process
-            limits = RequestLimits(tmp_path / "limits", clock=lambda: now)
+            limits = open_limits(tmp_path / "limits", clock=lambda: now)
             if not pauses:
-                limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 1")
-                limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 2")
+                await limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 1")
+                await limits.slow_down(ceiling, seconds=seconds, told="Retry-After: 2")
             if ceiling.requests or not pauses:
                 with pytest.raises(PausedTooLongError) as caught:
                     await asyncio.wait_for(limits.wait_for(None, ceiling, longest_pause=1), 1)
@@ -320,7 +338,7 @@ def test_a_negative_pause_is_none() -> None:
     async def run() -> None:
         limits, _ = build_stepped_limits()
         for seconds in (-5.0, float("nan")):
-            limits.slow_down(Ceiling("token", 100), seconds=seconds)
+            await limits.slow_down(Ceiling("token", 100), seconds=seconds)
             await asyncio.wait_for(limits.wait_for(None, Ceiling("token", 100)), 1)
         limits.close()
 
@@ -346,13 +364,13 @@ def test_a_pause_of_thousands_of_years_in_the_file_is_an_hour_however_often_it_i
 
     async def run() -> None:
         now = 20.0
-        limits = RequestLimits(path, clock=lambda: now)
+        limits = open_limits(path, clock=lambda: now)
         with pytest.raises(PausedTooLongError, match="3590 s"):
             await limits.wait_for(None, token, longest_pause=1)
-        limits.slow_down(token, seconds=5)
+        await limits.slow_down(token, seconds=5)
         limits.close()
         now = 3611.0
-        limits = RequestLimits(path, clock=lambda: now)
+        limits = open_limits(path, clock=lambda: now)
         assert await asyncio.wait_for(limits.wait_for(None, token, longest_pause=1), 1) == 0
         limits.close()
 
@@ -369,7 +387,7 @@ def test_a_pause_in_the_file_without_sense_keeps_nobody_waiting(
     write_slowdown(path, *row)
 
     async def run() -> None:
-        limits = RequestLimits(path, clock=lambda: 5000.0)
+        limits = open_limits(path, clock=lambda: 5000.0)
         await asyncio.wait_for(limits.wait_for(None, Ceiling("token", 100)), 1)
         limits.close()
 
@@ -379,12 +397,12 @@ def test_a_pause_in_the_file_without_sense_keeps_nobody_waiting(
 def test_a_turn_without_sense_in_the_file_is_told_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "limits"
     token = Ceiling("token", 5)
-    with RequestLimits(path) as limits:
+    with open_limits(path) as limits:
         asyncio.run(start_many(limits, 1, account=None, token=token))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("update starts set turn = 9223372036854775807")
     with (
-        RequestLimits(path) as limits,
+        open_limits(path) as limits,
         pytest.raises(DatabaseError, match="limits, cannot be used"),
     ):
         asyncio.run(limits.wait_for(None, token))
@@ -397,7 +415,7 @@ def test_a_pause_from_before_a_restart_never_comes_back(tmp_path: Path) -> None:
 
     async def run() -> None:
         for now in (5.0, 90_100.0):
-            limits = RequestLimits(path, clock=lambda now=now: now)
+            limits = open_limits(path, clock=lambda now=now: now)
             assert await asyncio.wait_for(limits.wait_for(None, token, longest_pause=1), 1) == 0
             limits.close()
 
@@ -409,7 +427,7 @@ def test_the_file_keeps_no_more_starts_than_the_ceilings_need(tmp_path: Path) ->
 
     async def run() -> None:
         nonlocal now
-        limits = RequestLimits(tmp_path / "limits", clock=lambda: now)
+        limits = open_limits(tmp_path / "limits", clock=lambda: now)
         for _ in range(3001):
             await limits.wait_for(None, Ceiling("token", 10))
             now += 1.1
@@ -424,7 +442,7 @@ def test_the_file_keeps_no_more_starts_than_the_ceilings_need(tmp_path: Path) ->
 def test_a_cancelled_wait_takes_no_room() -> None:
     async def run() -> list[float]:
         clock = NotedClock()
-        limits = RequestLimits(window_seconds=0.5, clock=clock)
+        limits = open_limits(window_seconds=0.5, clock=clock)
         token = Ceiling("token", 3)
         await start_many(limits, 3, account=None, token=token)
         waiting = [asyncio.create_task(limits.wait_for(None, token)) for _ in range(5)]
@@ -443,9 +461,9 @@ def test_a_cancelled_wait_takes_no_room() -> None:
 def test_a_file_that_cannot_be_used_is_told_with_its_name(tmp_path: Path) -> None:
     path = tmp_path / "limits"
     path.write_text("this is no database, but somebody's letter " * 50)
-    limits = RequestLimits(path)
+    limits = open_limits(path)
     with pytest.raises(DatabaseError, match="limits, cannot be used"):
         asyncio.run(limits.wait_for(None, Ceiling("token", 5)))
     limits.close()
     with pytest.raises(DatabaseError, match="limits/below, cannot be used"):
-        asyncio.run(RequestLimits(path / "below").wait_for(None, Ceiling("t", 5)))
+        asyncio.run(open_limits(path / "below").wait_for(None, Ceiling("t", 5)))
