@@ -95,6 +95,19 @@ def accept(
             can be made of what one sent. Nothing was written.
         DatabaseError: Nothing was written.
     """
+    return database.retried(
+        lambda: _accept(database, acceptance, settings_for=settings_for, run_id=run_id, clock=clock)
+    )
+
+
+def _accept(
+    database: Database,
+    acceptance: Acceptance,
+    *,
+    settings_for: Callable[[PendingAcceptance], AccountSettings],
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> list[AcceptedAccount]:
     with Staging() as staging, database.owning(staging.connection) as turn:
         connection = staging.connection
         pending = staging.with_room(lambda: _choose(connection, acceptance))

@@ -270,8 +270,12 @@ def _record_failure(
         account_id, "failed", error_kind=error.kind, error=str(error), conditions=conditions
     )
     now = session.clock()
-    with session.database.writing() as connection:
-        start = Start(account_id, count_first_request(session.database), now)
-        start_attempts(connection, [start], run_id=run_id)
-        finish_attempts(connection, [attempt], run_id=run_id, now=now)
+
+    def write() -> None:
+        with session.database.writing() as connection:
+            start = Start(account_id, count_first_request(session.database), now)
+            start_attempts(connection, [start], run_id=run_id)
+            finish_attempts(connection, [attempt], run_id=run_id, now=now)
+
+    session.database.retried(write)
     return AccountResult(attempt)

@@ -37,6 +37,19 @@ def replay_account(
         TooLargeError: There is not enough memory for them. Nothing was written.
         DatabaseError: Nothing was written.
     """
+    return database.retried(
+        lambda: _rebuild(database, account, settings, run_id=run_id, clock=clock)
+    )
+
+
+def _rebuild(
+    database: Database,
+    account: KnownAccount,
+    settings: AccountSettings,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> AccountResult:
     started_at = clock()
     with Staging() as staging:
         connection = staging.connection

@@ -9,19 +9,21 @@ import contextlib
 import errno
 import hashlib
 import os
+import random
 import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from truto_groups.coordination.choice import choose_coordination
 from truto_groups.coordination.seam import Coordination, Turn
-from truto_groups.errors import DatabaseError
+from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
 from truto_groups.text.logs import get_logger
@@ -38,6 +40,7 @@ from truto_groups.warehouse.duckdb_errors import (
     explain,
     first_line,
     is_busy,
+    is_lost,
     name_temporary_folder,
     redact_errors,
 )
@@ -54,6 +57,8 @@ from truto_groups.warehouse.upgrades import (
 
 logger = get_logger(__name__)
 
+T = TypeVar("T")
+
 Connection = duckdb.DuckDBPyConnection
 
 _CATALOG = "warehouse"
@@ -69,6 +74,8 @@ _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+# A server that is started anew is away for some seconds, a conflict is over at once.
+_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 
@@ -178,6 +185,33 @@ class Database:
             stack.enter_context(transaction(connection))
             yield connection
             turn.require()
+
+    def retried(self, work: Callable[[], T]) -> T:
+        """Do work that has its transactions for itself; again where a lake has lost one of them.
+
+        Several times, and each time after a longer wait. Where it was the answer to a COMMIT that
+        was lost, what the work wrote is there when it is done again.
+
+        Raises:
+            DatabaseError: It was lost each time, or something else is wrong.
+        """
+        for longest in _RETRY_SECONDS:
+            try:
+                with self._explaining():
+                    return work()
+            except LostTransactionError as error:
+                seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads those who wait
+                reason = error.message.rstrip(".")
+                logger.warning("%s. It is done again in %.1f s.", reason, seconds)
+                time.sleep(seconds)
+        try:
+            with self._explaining():
+                return work()
+        except LostTransactionError as error:
+            raise DatabaseError(
+                f"{error.message.rstrip('.')}. It was tried {len(_RETRY_SECONDS) + 1} times.",
+                advice=error.advice,
+            ) from error
 
     @contextlib.contextmanager
     def owning(
@@ -465,8 +499,17 @@ class Database:
         within_seconds: float | None = None,
     ) -> Generator[None]:
         if self._lake is not None:
-            self._lake.attach(connection, may_create=may_create)
-            with _using(connection, self._lake.catalog, stays_attached=self._stays_open):
+            lake = self._lake
+
+            def enter() -> None:
+                lake.attach(connection, may_create=may_create)
+                connection.execute(f'USE "{lake.catalog}"').fetchall()
+
+            if within_seconds is None:
+                self.retried(enter)
+            else:
+                enter()
+            with _using(connection, lake.catalog, stays_attached=self._stays_open):
                 yield
             return
         wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)
@@ -518,6 +561,11 @@ class Database:
             yield
         except duckdb.Error as error:
             redact_errors(error, self._location)
+            if self._stays_open and is_lost(error):
+                told = explain(error, self._location)
+                # What has never worked is told at once: it is a mistake, as a rule.
+                kind = LostTransactionError if self._is_prepared else DatabaseError
+                raise kind(told.message, advice=told.advice) from error
             if isinstance(error, _UNUSABLE):
                 raise explain(error, self._location) from error
             raise

@@ -17,7 +17,7 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import ObjectStore
-from truto_groups.warehouse.duckdb_errors import explain, first_line
+from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
 from truto_groups.warehouse.location import Location
 
 _PREFIX = "ducklake:"
@@ -118,6 +118,8 @@ class Lake:
                     advice="Run `truto-groups sync` or start Dagster once; "
                     "or set TRUTO_GROUPS_DATABASE to where it lies.",
                 ) from None
+            if is_lost(error):
+                raise
             raise explain(error, self.location) from error
 
     def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:

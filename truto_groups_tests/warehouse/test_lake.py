@@ -5,19 +5,24 @@ Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from truto_groups import read
-from truto_groups.errors import DatabaseError
+from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
+from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.location import read_location
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.stand import A, Stand, groups_of, read_rows
+from truto_groups_tests.stand import A, B, Stand, groups_of, read_rows, use_ducklake
 
 pytestmark = pytest.mark.long
 
@@ -147,8 +152,9 @@ def test_a_connection_that_was_lost_between_blocks_is_opened_anew(
 
 
 def test_a_server_that_is_away_is_told_with_what_to_check(
-    lake: Database, postgres_cluster: PostgresCluster
+    lake: Database, postgres_cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0,))
     put(lake, "one")
     postgres_cluster.stop()
     try:
@@ -239,3 +245,109 @@ def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(
     with pytest.raises(DatabaseError, match="those of the object store") as caught:
         stand.sync()
     assert "hunter22" not in str(caught.value)
+
+
+@contextmanager
+def spoiling(database: Database, times: int) -> Iterator[Callable[[], None]]:
+    """What somebody does who takes no turns: writes the tables in the middle of a transaction."""
+    left = [times]
+    lake = Lake(read_location(database.location), None, None, connect)
+
+    def spoil() -> None:
+        if left[0]:
+            left[0] -= 1
+            with connect() as other:
+                lake.attach(other, may_create=False)
+                other.execute(f"USE {lake.catalog}").fetchall()
+                other.execute(
+                    "UPDATE database_properties SET value = 'x' WHERE name = 'one'"
+                ).fetchall()
+
+    yield spoil
+
+
+def test_a_transaction_that_another_writer_spoiled_is_done_again(
+    lake: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    with spoiling(lake, 2) as spoil:
+
+        def work() -> str:
+            with lake.writing() as connection:
+                connection.execute(
+                    "UPDATE database_properties SET value = 'x' WHERE name = 'one'"
+                ).fetchall()
+                spoil()
+            return "done"
+
+        assert lake.retried(work) == "done"
+    assert caplog.text.count("Failed to commit DuckLake transaction") == 2
+    assert caplog.text.count("It is done again in") == 2
+
+
+def test_a_transaction_that_is_spoiled_each_time_ends_with_advice(
+    lake: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0, 0.0))
+    put(lake, "one")
+    with spoiling(lake, 9) as spoil:
+
+        def work() -> None:
+            with lake.writing() as connection:
+                connection.execute(
+                    "UPDATE database_properties SET value = 'y' WHERE name = 'one'"
+                ).fetchall()
+                spoil()
+
+        with pytest.raises(DatabaseError, match=r"tried 3 times.*take turns"):
+            lake.retried(work)
+    assert names(lake) == ["one"]
+
+
+def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
+    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(2))
+    stand.discover()
+    ask, restarts = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 5 and not restarts:
+                restarts.append(postgres_cluster.restart())
+
+    stand.database.writing = writing
+    assert stand.outcomes() == {A: "published", B: "published"}
+    assert restarts
+    assert len(stand.table("groups")) == 5
+    assert len(stand.table("group_changes")) == 0
+
+
+def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    ask, losses = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+        if written == 3 and not losses:
+            losses.append("lost")
+            raise LostTransactionError("The answer is lost.")
+
+    stand.database.writing = writing
+    result = stand.sync()[A]
+    assert losses
+    assert isinstance(result, AccountResult)
+    assert result.attempt.outcome == "published"
+    assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
