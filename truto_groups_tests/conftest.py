@@ -7,7 +7,7 @@ import pytest
 
 from truto_groups.text import secrecy
 from truto_groups_tests.postgres import PostgresCluster, run_postgres
-from truto_groups_tests.stand import Stand, clear_variables, open_stand
+from truto_groups_tests.stand import Stand, clear_variables, open_stand, use_ducklake
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,9 +31,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(name="stand")
-def provide_stand(tmp_path: Path) -> Iterator[Stand]:
+def provide_stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
     with open_stand(tmp_path) as stand:
+        if getattr(request, "param", "file") == "lake":
+            use_ducklake(stand, request.getfixturevalue("postgres_database"))
         yield stand
 
 

@@ -296,6 +296,12 @@ def use_ducklake(stand: Stand, conninfo: str = "") -> None:
         stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
+ON_BOTH_STORES = pytest.mark.parametrize(
+    "stand", ["file", pytest.param("lake", marks=pytest.mark.long)], indirect=True
+)
+"""For tests of what tables hold: on a DuckDB file, and on a lake with its catalogue in Postgres."""
+
+
 @contextmanager
 def counting_requests(stand: Stand) -> Iterator[list[str]]:
     """The integrated account of each request for groups, in order."""
