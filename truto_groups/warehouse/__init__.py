@@ -13,6 +13,7 @@ sync/'s; what a table's columns are, schema.py's.
     answer_order      which of two answers is newer
     interruption      a signal that DuckDB hides behind an error of its own
     json_equality     whether two texts are the same JSON value
+    table_copies      all tables copied into another database, and proved to be the same
     snapshot          a copy to read that keeps no writer waiting
 
     properties_table  database_properties: what the database remembers of itself
