@@ -6,6 +6,7 @@ becomes which exception is decided in truto/.
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
+    │   ├── TurnLostError             the turn to write was lost before what it wrote was committed
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
@@ -91,6 +92,15 @@ class DatabaseError(TrutoGroupsError):
     """
 
     kind = "database"
+
+
+class TurnLostError(DatabaseError):
+    """The turn to write was lost before the COMMIT, so that nothing was written.
+
+    A retry of the whole transaction helps.
+    """
+
+    kind = "turn_lost"
 
 
 class RawRecordsError(DatabaseError):
