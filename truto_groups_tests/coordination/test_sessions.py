@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import psycopg2
@@ -49,7 +50,7 @@ def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.Mo
     [
         f"host=127.0.0.1 port=1 user=u password={SECRET} dbname=d",
         f"postgres://u:{SECRET}@127.0.0.1:1/d",
-        f"postgres://u:{SECRET}@ss@127.0.0.1:1/d",
+        f"postgres://u:with@{SECRET}@127.0.0.1:1/d",
         f"password={SECRET} nonsense",
         f"host=127.0.0.1 passwrd={SECRET}",
     ],
@@ -61,8 +62,7 @@ def test_a_server_that_was_never_reached_is_told_at_once_without_its_secret(conn
         database.coordination.is_alive("run")
     assert time.monotonic() - began < 5
     told = str(caught.value)
-    for error in (caught.value, caught.value.__cause__):
-        assert SECRET not in str(error)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert "TRUTO_GROUPS_DATABASE" in told
     assert "\n" not in told
 
