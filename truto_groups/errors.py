@@ -7,6 +7,7 @@ becomes which exception is decided in truto/.
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
     │   ├── LostTransactionError      a lake's, to another writer or with its server
+    │   │   └── TurnLostError         the turn to write was lost before what it wrote was committed
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
@@ -101,6 +102,15 @@ class LostTransactionError(DatabaseError):
     """
 
     kind = "lost_transaction"
+
+
+class TurnLostError(LostTransactionError):
+    """The turn to write was lost before the COMMIT, so that nothing was written.
+
+    A retry of the whole transaction helps.
+    """
+
+    kind = "turn_lost"
 
 
 class RawRecordsError(DatabaseError):

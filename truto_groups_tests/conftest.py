@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from truto_groups.text import secrecy
+from truto_groups_tests.places import Place
 from truto_groups_tests.postgres import PostgresCluster, run_postgres
 from truto_groups_tests.stand import Stand, clear_variables, open_stand, use_ducklake
 
@@ -50,3 +51,11 @@ def provide_postgres_cluster() -> Iterator[PostgresCluster]:
 def provide_postgres_database(postgres_cluster: PostgresCluster) -> str:
     """The libpq connection string of an empty database of the test's own."""
     return postgres_cluster.make_database()
+
+
+@pytest.fixture(name="place", params=["files", "postgres"])
+def provide_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where processes coordinate, in each way that there is."""
+    is_postgres = request.param == "postgres"
+    postgres = request.getfixturevalue("postgres_database") if is_postgres else None
+    return Place(tmp_path / "groups.duckdb", postgres)

@@ -6,4 +6,5 @@ warehouse/'s, when a request waits truto/'s, and which run a name stands for syn
     seam      what every way can do, as protocols
     choice    which way a database gets
     files     files beside the database: for the processes of one machine
+    postgres  tables and locks in the Postgres of a DuckLake's catalogue: for any number of machines
 """

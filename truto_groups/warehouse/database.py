@@ -143,8 +143,9 @@ class Database:
 
         Raises:
             DatabaseError: The location is none that we take.
+            MissingPackageError: It lies in Postgres, and the driver for that is not installed.
         """
-        return choose_coordination(self.companion)
+        return choose_coordination(self.companion, postgres=self._location.postgres)
 
     @property
     def exists(self) -> bool:

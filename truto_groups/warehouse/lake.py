@@ -20,8 +20,6 @@ from truto_groups.settings import ObjectStore
 from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
 from truto_groups.warehouse.location import Location
 
-_PREFIX = "ducklake:"
-_POSTGRES = ("postgres:", "postgresql:")
 _OBJECT_STORE = "s3://"
 # With DuckLake's own limit of 10 rows, almost every publication of an account makes a file.
 _MOST_ROWS_IN_THE_CATALOGUE = 1000
@@ -60,7 +58,7 @@ class Lake:
     @property
     def is_served(self) -> bool:
         """Whether a server has the catalogue, which many may use at once; a file has one user."""
-        return self.location.text[len(_PREFIX) :].lower().startswith(_POSTGRES)
+        return self.location.postgres is not None
 
     def attach(self, connection: duckdb.DuckDBPyConnection, *, may_create: bool) -> None:
         """Attach it to a connection; where it is attached already, nothing happens.
