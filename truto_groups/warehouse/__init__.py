@@ -7,6 +7,7 @@ sync/'s; what a table's columns are, schema.py's.
     location          which places are taken, told without secrets
     lake              a DuckLake: its extensions, its object store, its open connections
     upgrades          which tables a database has, and how an earlier one is brought forward
+    upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person
     copies            whole copies of a file that somebody may be writing
     statements        the SQL files of sql/

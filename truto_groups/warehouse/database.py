@@ -148,6 +148,11 @@ class Database:
         return choose_coordination(self.companion, postgres=self._location.postgres)
 
     @property
+    def lake_name(self) -> str | None:
+        """The name under which a lake is attached, for DuckLake's own functions; else None."""
+        return None if self._lake is None else self._lake.catalog
+
+    @property
     def exists(self) -> bool:
         """Whether there is anything to read; a remote database counts as existing."""
         if not self.is_file:
