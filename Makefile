@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev --group browser \
+LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --extra cluster --group dev --group browser \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
 
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.

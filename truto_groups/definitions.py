@@ -26,6 +26,7 @@ from truto_groups.defs.schedules import (
     refresh_contracts_schedule,
     refresh_groups_schedule,
 )
+from truto_groups.defs.upkeep import maintain_lake, maintain_lake_schedule
 
 
 def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -45,6 +46,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             refresh_contracts,
             draw_overview,
             retain_history,
+            maintain_lake,
             diagnose,
         ],
         schedules=[
@@ -52,6 +54,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
             check_freshness_schedule,
             refresh_contracts_schedule,
             retain_history_schedule,
+            maintain_lake_schedule,
         ],
         sensors=[
             discover_integrated_accounts,

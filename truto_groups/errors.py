@@ -6,6 +6,8 @@ becomes which exception is decided in truto/.
     TrutoGroupsError
     ├── SettingsError                 a variable or the settings file is wrong
     ├── DatabaseError                 the database cannot be opened, written or trusted
+    │   ├── LostTransactionError      a lake's, to another writer or with its server
+    │   │   └── TurnLostError         the turn to write was lost before what it wrote was committed
     │   ├── RawRecordsError           of one account: what is kept of it is not whole
     │   └── TooLargeError             of one account: its rows need more memory than there is
     ├── AcceptanceRefusedError        what was to be accepted has moved on, or makes no rows
@@ -91,6 +93,24 @@ class DatabaseError(TrutoGroupsError):
     """
 
     kind = "database"
+
+
+class LostTransactionError(DatabaseError):
+    """A lake's transaction came to nothing, or its end is not known: a retry may get through.
+
+    Another wrote the same table first, or the catalogue's server or the object store went away.
+    """
+
+    kind = "lost_transaction"
+
+
+class TurnLostError(LostTransactionError):
+    """The turn to write was lost before the COMMIT, so that nothing was written.
+
+    A retry of the whole transaction helps.
+    """
+
+    kind = "turn_lost"
 
 
 class RawRecordsError(DatabaseError):

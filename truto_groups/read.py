@@ -14,10 +14,10 @@ What a function returns behaves like its pandas DataFrame, and hands the rows ov
 they are wanted first; those of a connection that was handed in at once, so that their DataFrame
 outlives it.
 
-Each call looks at the database as it was last committed, through a copy: it waits for no run that
-writes, keeps none waiting, and needs no more than the right to read the file. The copy is taken
-anew only when something was written since. A connection that is handed in is one look for several
-questions. Nothing here writes, and nothing here needs a token or Dagster.
+Each call looks at the database as it was last committed, at a file through a copy: it waits for no
+run that writes, keeps none waiting, and needs no more than the right to read the file. The copy is
+taken anew only when something was written since; a lake needs none. A connection that is handed in
+is one look for several questions. Nothing here writes, and nothing here needs a token or Dagster.
 
 Every filter takes one value or several; of several filters, a row must pass all. An account is
 named by its partition key, its id, or a beginning of either that no other shares. A name that is
@@ -38,7 +38,7 @@ from truto_groups.accounts.selection import (
     select_accounts,
 )
 from truto_groups.errors import UnknownNameError
-from truto_groups.settings import read_environment
+from truto_groups.settings import read_environment, read_object_store
 from truto_groups.settings.dotenv import read_variables
 from truto_groups.text.instants import read_instant
 from truto_groups.text.visible import show
@@ -85,10 +85,13 @@ def connect(database: str | None = None) -> "Connection":
         SettingsError: No database is named, and there is no project to hold one.
         DatabaseError: It does not exist yet or cannot be read.
     """
+    cwd = Path.cwd()
     if database is None:
-        cwd = Path.cwd()
-        database = read_environment(read_variables(os.environ, cwd=cwd), cwd=cwd).database
-    return open_snapshot(Database(database))
+        environment = read_environment(read_variables(os.environ, cwd=cwd), cwd=cwd)
+        return open_snapshot(Database.of(environment))
+    is_lake = database.lower().startswith("ducklake:")
+    object_store = read_object_store(read_variables(os.environ, cwd=cwd)) if is_lake else None
+    return open_snapshot(Database(database, object_store=object_store))
 
 
 def groups(

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from truto_groups.text import secrecy
-from truto_groups_tests.stand import Stand, clear_variables, open_stand
+from truto_groups_tests.places import Place
+from truto_groups_tests.postgres import PostgresCluster, run_postgres
+from truto_groups_tests.stand import Stand, clear_variables, open_stand, use_ducklake
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -30,7 +32,30 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(name="stand")
-def provide_stand(tmp_path: Path) -> Iterator[Stand]:
+def provide_stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
     """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
     with open_stand(tmp_path) as stand:
+        if getattr(request, "param", "file") == "lake":
+            use_ducklake(stand, request.getfixturevalue("postgres_database"))
         yield stand
+
+
+@pytest.fixture(name="postgres_cluster", scope="session")
+def provide_postgres_cluster() -> Iterator[PostgresCluster]:
+    """A Postgres that starts with the first test that asks for it."""
+    with run_postgres() as cluster:
+        yield cluster
+
+
+@pytest.fixture(name="postgres_database")
+def provide_postgres_database(postgres_cluster: PostgresCluster) -> str:
+    """The libpq connection string of an empty database of the test's own."""
+    return postgres_cluster.make_database()
+
+
+@pytest.fixture(name="place", params=["files", "postgres"])
+def provide_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where processes coordinate, in each way that there is."""
+    is_postgres = request.param == "postgres"
+    postgres = request.getfixturevalue("postgres_database") if is_postgres else None
+    return Place(tmp_path / "groups.duckdb", postgres)

@@ -192,7 +192,7 @@ class Stand:
             settings,
             knobs,
             self.database,
-            lambda: lambda: TrutoClient(options, token=token, limits=RequestLimits(None)),
+            lambda: lambda: TrutoClient(options, token=token, limits=RequestLimits()),
             clock=lambda: self.now,
         )
 
@@ -282,11 +282,24 @@ def open_stand(folder: Path) -> Iterator[Stand]:
         yield Stand(server, folder)
 
 
-def use_ducklake(stand: Stand) -> None:
-    """Let the stand have a DuckLake instead of a file; skip where that cannot be had."""
+def use_ducklake(stand: Stand, conninfo: str = "") -> None:
+    """Let the stand have a DuckLake instead of a file; skip where that cannot be had.
+
+    Its catalogue is in Postgres where a connection string is given, else in a file.
+    """
     extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
     extensions.import_extension("ducklake")
-    stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
+    if conninfo:
+        data_path = f"{stand.folder / 'lake'}/"
+        stand.database = Database(f"ducklake:postgres:{conninfo}", data_path=data_path)
+    else:
+        stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
+
+
+ON_BOTH_STORES = pytest.mark.parametrize(
+    "stand", ["file", pytest.param("lake", marks=pytest.mark.long)], indirect=True
+)
+"""For tests of what tables hold: on a DuckDB file, and on a lake with its catalogue in Postgres."""
 
 
 @contextmanager
@@ -325,7 +338,7 @@ def _key(result: AccountResult | PassedOver) -> str:
 
 def clear_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away every variable that Truto or Dagster would read, whoever left it."""
-    for name in [name for name in os.environ if name.startswith(("TRUTO_", "DAGSTER_"))]:
+    for name in [name for name in os.environ if name.startswith(("TRUTO_", "DAGSTER_", "AWS_"))]:
         monkeypatch.delenv(name)
 
 

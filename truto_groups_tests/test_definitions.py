@@ -43,6 +43,7 @@ SCHEDULES = {
     "check_freshness_schedule": "*/15 * * * *",
     "refresh_contracts_schedule": None,
     "retain_history_schedule": None,
+    "maintain_lake_schedule": None,
 }
 SENSORS = {"discover_integrated_accounts", "refresh_overview", "report_failures"}
 JOBS = {
@@ -50,6 +51,7 @@ JOBS = {
     "accept_drift",
     "mark_privileged_changes_reviewed",
     "retain_history",
+    "maintain_lake",
     "diagnose",
 }
 

@@ -79,7 +79,8 @@ def test_the_lock_holds_duckdb_at_the_release_that_has_its_extensions_as_wheels(
 
     assert versions["duckdb"].startswith("1.5.")
     assert versions["duckdb-extensions"] == versions["duckdb"]
-    assert versions["duckdb-extension-ducklake"] == versions["duckdb"]
+    for name in ("ducklake", "httpfs", "postgres-scanner"):
+        assert versions[f"duckdb-extension-{name}"] == versions["duckdb"]
 
 
 def test_the_wheel_takes_the_whole_package_and_nothing_else() -> None:

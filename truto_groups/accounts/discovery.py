@@ -32,7 +32,6 @@ from truto_groups.warehouse.accounts_table import (
 )
 from truto_groups.warehouse.contracts_table import read_contracts
 from truto_groups.warehouse.ledger_table import end_killed_attempts
-from truto_groups.warehouse.live_runs import is_alive
 from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)
@@ -96,9 +95,7 @@ def discover_accounts(
     policy = session.settings.discovery
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
-        end_killed_attempts(
-            connection, is_alive=lambda run: is_alive(session.database, run), now=now
-        )
+        end_killed_attempts(connection, is_alive=session.database.coordination.is_alive, now=now)
         gone: list[str] = []
         told_since = find_told_since(connection, turn)
         if told_since is None:

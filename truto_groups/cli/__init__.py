@@ -12,6 +12,7 @@ Dagster does not import it, because that alone takes two seconds.
     forget_command   remove all that is kept of accounts
     review_command   mark what became privileged as reviewed
     export_command   a table into a file, with what is said of it
+    copy_command     all tables into another database
     sandbox_command  the Truto double, alone or for a command
     demo             what ``make demo`` does and says
     demo_tables      what it shows of the tables

@@ -26,6 +26,7 @@ Variables (a .env file in the project says what is not set):
   TRUTO_API_TOKEN           the bearer token of your Truto environment
   TRUTO_BASE_URL            https://api.truto.one
   TRUTO_GROUPS_DATABASE     data/truto_groups.duckdb in the project; or md:…, ducklake:…
+  TRUTO_GROUPS_DATA_PATH    where a ducklake:… keeps its files; or s3://…, with the AWS variables
   TRUTO_GROUPS_SETTINGS     truto_groups.yaml in the project, which may be absent
   DAGSTER_HOME              .dagster in the project
 
@@ -44,6 +45,13 @@ Exit codes:
   0  nothing of them was found afterwards
   1  refused (unknown, in flight, or still listed without --yes), or something was found; each named
   2  nothing could be done (settings, database), with the reason
+"""
+_COPY_EPILOG = """\
+\b
+Exit codes:
+  0  both sides hold the same rows
+  1  a run is at work; nothing was changed
+  2  nothing could be done (settings, database), or the target holds other rows, with the reason
 """
 _EXPORT_EPILOG = """\
 \b
@@ -437,6 +445,35 @@ def export(
         out=out,
         is_incomplete_allowed=is_incomplete_allowed,
     )
+
+
+@commands.command(
+    short_help="Copy all tables into another database.",
+    epilog=_COPY_EPILOG,
+)
+@click.option(
+    "--to",
+    metavar="LOCATION",
+    required=True,
+    help="Where to, as TRUTO_GROUPS_DATABASE would say: a file or ducklake:….",
+)
+@click.option(
+    "--data-path",
+    metavar="PATH",
+    default="",
+    help="Where a ducklake:… keeps its files, as TRUTO_GROUPS_DATA_PATH would say.",
+)
+def copy(*, to: str, data_path: str) -> int:
+    """Copy all tables into another database: from a file to a lake, or back.
+
+    Ended at any moment, the same command goes on with the next table. It is done when both sides
+    have the same rows in every table; nothing of the source is changed. A target that holds other
+    rows is refused. Needs no token.
+    """
+    _take_variables()
+    from truto_groups.cli.copy_command import run_copy
+
+    return run_copy(to, data_path)
 
 
 @commands.command(

@@ -21,6 +21,7 @@ report_sensors         failed runs and turned checks, told to people
 diagnose               the job that looks at one page of one account
 history                which runs are still needed, and the deletion of the others
 retention              the daily job that deletes what is older than it is kept
+upkeep                 the daily job that merges a lake's files and drops its old states
 forgetting             what names forgotten accounts, taken out of Dagster's history
 in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked

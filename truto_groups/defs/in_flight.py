@@ -21,7 +21,6 @@ from truto_groups.defs.dagster_internals import (
     read_unfinished_backfills,
 )
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.live_runs import is_abandoned
 
 PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}truto_groups_process"
 """Which process a run lives in that was started without a daemon."""
@@ -56,7 +55,7 @@ def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None
     """
     for record in instance.get_run_records(dg.RunsFilter(statuses=list(_STARTED))):
         run = record.dagster_run
-        if is_abandoned(database, run.run_id):
+        if database.coordination.is_abandoned(run.run_id):
             fail_run(instance, run, "The process of the run was killed.")
 
 

@@ -16,8 +16,11 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from truto_groups.coordination.seam import StartLog
 from truto_groups.session import Session
 from truto_groups.settings import (
+    DATA_PATH_VARIABLE,
+    DATABASE_VARIABLE,
     EffectiveKnobs,
     TrutoKnobs,
     check_temporary_folder,
@@ -67,13 +70,13 @@ class TrutoResource(dg.ConfigurableResource[Any]):
         return resolve_knobs(fields, section=section, base_url=environment.base_url)
 
     def client_opener(
-        self, knobs: EffectiveKnobs, *, limits_path: Path | None
+        self, knobs: EffectiveKnobs, *, start_log: StartLog | None
     ) -> Callable[[], TrutoClient]:
         """Check that Truto can be talked to, and return what makes a client.
 
         Args:
             knobs: As resolved.
-            limits_path: The file that shares the ceilings with other runs of this machine.
+            start_log: Shares the ceilings with other runs.
 
         Raises:
             SettingsError: The token is missing, the base URL is not safe, or what the machine says
@@ -92,7 +95,7 @@ class TrutoResource(dg.ConfigurableResource[Any]):
         )
         if not options.is_loopback:
             check_network()
-        return lambda: TrutoClient(options, token=token, limits=RequestLimits(limits_path))
+        return lambda: TrutoClient(options, token=token, limits=RequestLimits(start_log))
 
 
 class GroupsDatabase(DuckDBResource):
@@ -108,6 +111,13 @@ class GroupsDatabase(DuckDBResource):
             "else data/truto_groups.duckdb in the project."
         ),
     )
+    data_path: str = Field(
+        default="",
+        description=(
+            "Where a ducklake:… keeps its files: a folder, or s3://bucket/prefix. Not set: the "
+            "variable TRUTO_GROUPS_DATA_PATH, else where the lake was made with."
+        ),
+    )
 
     @classmethod
     def _is_dagster_maintained(cls) -> bool:
@@ -119,9 +129,9 @@ class GroupsDatabase(DuckDBResource):
         Raises:
             SettingsError: No database is named, and there is no project to hold one.
         """
-        if self.database:
-            return Database(self.database)
-        return Database(read_environment(os.environ, cwd=Path.cwd()).database)
+        fields = {DATABASE_VARIABLE: self.database, DATA_PATH_VARIABLE: self.data_path}
+        named = {variable: value for variable, value in fields.items() if value}
+        return Database.of(read_environment({**os.environ, **named}, cwd=Path.cwd()))
 
     @contextmanager
     def get_connection(self) -> Generator[Connection]:
@@ -149,11 +159,11 @@ def open_session(
     knobs = truto.resolve(settings.truto)
     knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))
     database = duckdb.open()
-    companion = database.companion
-    limits_path = companion.with_name(companion.name + ".limits")
     return Session(
         settings,
         knobs,
         database,
-        find_client=lambda: truto.client_opener(knobs, limits_path=limits_path),
+        find_client=lambda: truto.client_opener(
+            knobs, start_log=database.coordination.open_start_log()
+        ),
     )

@@ -42,7 +42,6 @@ from truto_groups.runner.acceptance import find_user
 from truto_groups.runner.local_runs import evaluate_here, in_this_process, open_instance
 from truto_groups.session import Session
 from truto_groups.text.markers import SHORTEST, Markers
-from truto_groups.truto.limits import forget_keys
 from truto_groups.version import read_version
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
@@ -293,9 +292,8 @@ class _Forgetting:
         self._keep(plan)
         # So that verdicts stay in sight: those that told of the accounts are gone.
         evaluate_here(definitions, self.instance, tags=self.tags)
-        companion = self.database.companion
         for account_id in plan.ids:
-            forget_keys(companion.with_name(companion.name + ".limits"), account_id)
+            self.database.coordination.forget_starts(account_id)
         plan.removed_folders += _remove_abandoned_folders()
         plan.is_rewritten = self.database.rewrite()
         self._mask_texts(plan)

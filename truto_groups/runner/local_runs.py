@@ -29,7 +29,6 @@ from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
 from truto_groups.text.visible import show_in_cell
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.live_runs import is_abandoned, mark_alive
 
 _HOME = "DAGSTER_HOME"
 # A run of this process is not run again by a daemon, which may live on another machine: whoever
@@ -102,13 +101,14 @@ def in_this_process(instance: dg.DagsterInstance, database: Database) -> Generat
     Raises:
         DatabaseError: Nothing can be written beside the database.
     """
+    coordination = database.coordination
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
         run = record.dagster_run
-        if PROCESS_TAG in run.tags and is_abandoned(database, run.tags[PROCESS_TAG]):
+        if PROCESS_TAG in run.tags and coordination.is_abandoned(run.tags[PROCESS_TAG]):
             fail_run(instance, run, "The process of `truto-groups sync` was killed.")
     end_abandoned_runs(instance, database)
     process = f"process-{uuid.uuid4()}"
-    with mark_alive(database, process):
+    with coordination.mark_alive(process):
         yield {PROCESS_TAG: process, **_NO_RETRIES}
 
 

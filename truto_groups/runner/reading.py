@@ -173,7 +173,7 @@ def open_reading_session(environment: Environment, settings_path: Path | None) -
     """
     settings = read_settings(settings_path)
     knobs = resolve_knobs({}, section=settings.truto, base_url=environment.base_url)
-    return Session(settings, knobs, Database(environment.database), _refuse_client, read_clock)
+    return Session(settings, knobs, Database.of(environment), _refuse_client, read_clock)
 
 
 def _refuse_client() -> NoReturn:

@@ -18,6 +18,7 @@ is defs/'s; how a query is written into a URL is truto/'s.
     unused            settings that apply to nobody
     file              reading the settings file
     environment       the variables
+    object_store      the variables of AWS, for the files of a lake
     dotenv            the project's .env
 """
 
@@ -29,6 +30,8 @@ from truto_groups.settings.account_settings import (
 )
 from truto_groups.settings.durations import format_duration, parse_duration
 from truto_groups.settings.environment import (
+    DATA_PATH_VARIABLE,
+    DATABASE_VARIABLE,
     Environment,
     check_temporary_folder,
     find_project,
@@ -37,15 +40,19 @@ from truto_groups.settings.environment import (
 )
 from truto_groups.settings.file import read_settings
 from truto_groups.settings.knobs import EffectiveKnobs, TrutoKnobs, describe_knob, resolve_knobs
+from truto_groups.settings.object_store import ObjectStore, read_object_store
 from truto_groups.settings.sections import Complete, DiscoverySettings, RemoteData
 from truto_groups.settings.unused import find_unused_settings
 
 __all__ = [
+    "DATABASE_VARIABLE",
+    "DATA_PATH_VARIABLE",
     "AccountSettings",
     "Complete",
     "DiscoverySettings",
     "EffectiveKnobs",
     "Environment",
+    "ObjectStore",
     "PrivilegedSettings",
     "RemoteData",
     "Settings",
@@ -58,6 +65,7 @@ __all__ = [
     "format_duration",
     "parse_duration",
     "read_environment",
+    "read_object_store",
     "read_settings",
     "read_token",
     "resolve_knobs",

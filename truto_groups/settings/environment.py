@@ -12,10 +12,12 @@ from pathlib import Path
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings.addresses import check_webhook_url, normalize_base_url
+from truto_groups.settings.object_store import ObjectStore, read_object_store
 from truto_groups.text.secrecy import hide, hide_address, hide_password
 
 BASE_URL_VARIABLE = "TRUTO_BASE_URL"
 DATABASE_VARIABLE = "TRUTO_GROUPS_DATABASE"
+DATA_PATH_VARIABLE = "TRUTO_GROUPS_DATA_PATH"
 SETTINGS_VARIABLE = "TRUTO_GROUPS_SETTINGS"
 WEBHOOK_VARIABLE = "TRUTO_GROUPS_WEBHOOK_URL"
 
@@ -23,7 +25,9 @@ PROJECT_MARK = "workspace.yaml"
 DEFAULT_DATABASE = Path("data") / "truto_groups.duckdb"
 DEFAULT_SETTINGS = Path("truto_groups.yaml")
 
-_UNTOUCHED = ("md:", "motherduck:", "ducklake:")
+_LAKE = "ducklake:"
+_UNTOUCHED = ("md:", "motherduck:", _LAKE)
+_OBJECT_STORE = "s3://"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Environment:
         base_url: ``TRUTO_BASE_URL``; None when it is not set. Which base URL holds is for
             ``resolve_knobs`` to say.
         database: What ``duckdb.connect`` takes; a file is an absolute path.
+        data_path: Where a lake keeps its files: an absolute path, or ``s3://…``; None where the
+            lake knows it, or is none.
+        object_store: How the store is reached in which these files lie; None without a key of it.
         settings_path: The settings file; None when there is none. One that the variable names may
             still not exist.
         webhook_url: Where failures are posted; None: nowhere. A secret.
@@ -42,6 +49,8 @@ class Environment:
 
     base_url: str | None
     database: str = field(repr=False)
+    data_path: str | None
+    object_store: ObjectStore | None
     settings_path: Path | None
     webhook_url: str | None = field(repr=False)
     project: Path | None
@@ -73,9 +82,13 @@ def read_environment(environ: Mapping[str, str], *, cwd: Path) -> Environment:
     for name in environ:
         if name.lower().endswith("_proxy"):
             hide_password(environ[name])
+    database = _read_database(environ, project=project, home=home)
+    is_lake = database.lower().startswith(_LAKE)
     return Environment(
         base_url=_read_base_url(environ),
-        database=_read_database(environ, project=project, home=home),
+        database=database,
+        data_path=_read_data_path(environ, is_lake=is_lake, home=home),
+        object_store=read_object_store(environ) if is_lake else None,
         settings_path=_read_settings_path(environ, project=project, home=home),
         webhook_url=_read_webhook_url(environ),
         project=project,
@@ -191,6 +204,33 @@ def _read_database(environ: Mapping[str, str], *, project: Path | None, home: Pa
             advice=f"{example}, or to md:… or ducklake:….",
         )
     return os.path.normpath(home / _expand_home(text, environ))
+
+
+def _read_data_path(environ: Mapping[str, str], *, is_lake: bool, home: Path) -> str | None:
+    text = _read(environ, DATA_PATH_VARIABLE)
+    if text is None:
+        return None
+    if not is_lake:
+        raise SettingsError(
+            f"{DATA_PATH_VARIABLE} is set, and {DATABASE_VARIABLE} names no lake: only a lake "
+            "keeps its files apart from its catalogue.",
+            advice=f"Unset it, or set {DATABASE_VARIABLE} to ducklake:….",
+        )
+    if text.lower().startswith(_OBJECT_STORE):
+        if read_object_store(environ) is None:
+            raise SettingsError(
+                f"{DATA_PATH_VARIABLE} names an object store, and AWS_ACCESS_KEY_ID is not set.",
+                advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a key that may read and "
+                "write there.",
+            )
+        return f"{_OBJECT_STORE}{text[len(_OBJECT_STORE) :].rstrip('/')}/"
+    if "://" in text or "\0" in text:
+        raise SettingsError(
+            f"{DATA_PATH_VARIABLE} names neither a folder nor an object store.",
+            advice="Set it to a folder that every machine sees at the same path, or to "
+            "s3://bucket/prefix.",
+        )
+    return os.path.normpath(home / _expand_home(text, environ)) + "/"
 
 
 def _read_settings_path(

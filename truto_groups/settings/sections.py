@@ -58,10 +58,12 @@ class HistorySettings(Section):
         runs_kept_for: Dagster's runs with their events and logs; what a partition's newest
             materialization or a check's newest evaluation came from stays longer.
         ledger_kept_for: Attempts in ``account_syncs``; each account's latest stay longer.
+        snapshots_kept_for: States of a lake, for who reads one for long; no table needs them.
     """
 
     runs_kept_for: KeptFor = timedelta(days=30)
     ledger_kept_for: KeptFor = timedelta(days=365)
+    snapshots_kept_for: KeptFor = timedelta(days=1)
 
 
 class VolumeSection(Section):

@@ -95,7 +95,20 @@ def accept(
             can be made of what one sent. Nothing was written.
         DatabaseError: Nothing was written.
     """
-    with Staging() as staging, database.owning(staging.connection):
+    return database.retried(
+        lambda: _accept(database, acceptance, settings_for=settings_for, run_id=run_id, clock=clock)
+    )
+
+
+def _accept(
+    database: Database,
+    acceptance: Acceptance,
+    *,
+    settings_for: Callable[[PendingAcceptance], AccountSettings],
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> list[AcceptedAccount]:
+    with Staging() as staging, database.owning(staging.connection) as turn:
         connection = staging.connection
         pending = staging.with_room(lambda: _choose(connection, acceptance))
         settings = {one.integrated_account_id: settings_for(one) for one in pending}
@@ -118,6 +131,7 @@ def accept(
                     )
                 release_held_back(connection, [one.integrated_account_id for one in pending])
                 _move_baselines(connection, pending, acceptance, now=now)
+                turn.require()
             return replaced
 
         with _blaming(under_way):

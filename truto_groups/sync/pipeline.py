@@ -220,8 +220,12 @@ class _Run:
     def _record(self) -> None:
         """Write into the ledger what has begun."""
         if self.unrecorded:
-            with self.database.writing(self.staging.connection) as connection:
-                self._write_starts(connection)
+
+            def write() -> None:
+                with self.database.writing(self.staging.connection) as connection:
+                    self._write_starts(connection)
+
+            self.database.retried(write)
             self.unrecorded.clear()
             self.recorded_at = self.monotonic()
 

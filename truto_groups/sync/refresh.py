@@ -46,7 +46,6 @@ from truto_groups.warehouse.ledger_table import (
     finish_attempts,
     start_attempts,
 )
-from truto_groups.warehouse.live_runs import is_alive, mark_alive
 from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)
@@ -90,7 +89,7 @@ def refresh_accounts(
         DatabaseError: Nothing can be written.
     """
     open_client = session.find_client()
-    with mark_alive(session.database, run_id):
+    with session.database.coordination.mark_alive(run_id):
         known = _prepare(session, account_ids)
         missing = [account_id for account_id in account_ids if account_id not in known]
         # A person who picks one account that was not active may have just had it reconnected.
@@ -174,7 +173,7 @@ def _prepare(session: Session, account_ids: Sequence[str]) -> dict[str, KnownAcc
         claim_base_url(connection, session.knobs.base_url)
         end_killed_attempts(
             connection,
-            is_alive=lambda other: is_alive(session.database, other),
+            is_alive=session.database.coordination.is_alive,
             now=session.clock(),
         )
         resume_count(session.database, connection)
@@ -274,8 +273,12 @@ def _record_failure(
         account_id, "failed", error_kind=error.kind, error=str(error), conditions=conditions
     )
     now = session.clock()
-    with session.database.writing() as connection:
-        start = Start(account_id, count_first_request(session.database), now)
-        start_attempts(connection, [start], run_id=run_id)
-        finish_attempts(connection, [attempt], run_id=run_id, now=now)
+
+    def write() -> None:
+        with session.database.writing() as connection:
+            start = Start(account_id, count_first_request(session.database), now)
+            start_attempts(connection, [start], run_id=run_id)
+            finish_attempts(connection, [attempt], run_id=run_id, now=now)
+
+    session.database.retried(write)
     return AccountResult(attempt)

@@ -72,7 +72,7 @@ def _remove(
             forget_accounts(connection, account_ids)
 
     try:
-        staging.with_room(write)
+        database.retried(lambda: staging.with_room(write))
     except DatabaseError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever its rows do, it is this account's failure

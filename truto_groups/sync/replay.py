@@ -6,6 +6,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.coordination.seam import Turn
 from truto_groups.errors import RawRecordsError, TooLargeError
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.access_review import note_privileged_changes
@@ -36,11 +37,24 @@ def replay_account(
         TooLargeError: There is not enough memory for them. Nothing was written.
         DatabaseError: Nothing was written.
     """
+    return database.retried(
+        lambda: _rebuild(database, account, settings, run_id=run_id, clock=clock)
+    )
+
+
+def _rebuild(
+    database: Database,
+    account: KnownAccount,
+    settings: AccountSettings,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+) -> AccountResult:
     started_at = clock()
     with Staging() as staging:
         connection = staging.connection
 
-        def write() -> tuple[Replacement, datetime]:
+        def write(turn: Turn) -> tuple[Replacement, datetime]:
             with transaction(connection):
                 now = take_instant(connection, clock)
                 replaced = replace_rows(
@@ -53,15 +67,16 @@ def replay_account(
                 note_privileged_changes(connection, privileged, run_id=run_id, now=now)
                 # Also where no group differs: somebody else may have changed the counts.
                 rebuild_breakdown(connection, [account.id])
+                turn.require()
             return replaced[account.id], now
 
         try:
-            with database.owning(connection):
+            with database.owning(connection) as turn:
                 _guard_raw_records(connection, account.id)
                 land_raw_records(staging, account.id, settings=settings)
                 group_count = staging.inspect([account.id])[account.id].group_count
                 preview = staging.preview([] if settings.private_values else [account.id])
-                replacement, now = staging.with_room(write)
+                replacement, now = staging.with_room(lambda: write(turn))
         except duckdb.OutOfMemoryException as error:
             raise TooLargeError(
                 f"The groups of integrated account {account.id} are so long that they need more "

@@ -39,6 +39,7 @@ from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import (
     Attempt,
     NewerAnswer,
+    are_running,
     find_overtaken,
     finish_attempts,
     read_confirmations,
@@ -162,21 +163,30 @@ def _settle_together(
     clock: Callable[[], datetime],
 ) -> list[AccountResult]:
     inspected = inspect_landed(staging, syncs)
-    judged = judge_ahead(staging, database, inspected)
+    judged = database.retried(lambda: judge_ahead(staging, database, inspected))
+    tried: list[_Settlement] = []
 
     def write() -> _Settlement:
         with database.writing(staging.connection) as connection:
+            if tried and not are_running(connection, _name(syncs, failed), run_id=run_id):
+                return tried[-1]  # it is committed, and only the answer was lost
             settlement = _sort_out(staging, inspected, judged, now=clock())
             _write(connection, settlement, run_id=run_id, clock=clock)
             attempts = [*settlement.attempts.values(), *failed]
             finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
+            tried.append(settlement)
         return settlement
 
-    settlement = staging.with_room(write)
+    settlement = database.retried(lambda: staging.with_room(write))
     return [
         *(_tell(settlement, sync, inspected.preview) for sync in syncs),
         *(AccountResult(attempt) for attempt in failed),
     ]
+
+
+def _name(syncs: Sequence[LandedSync], failed: Sequence[Attempt]) -> list[str]:
+    landed = [sync.account.id for sync in syncs]
+    return landed + [attempt.integrated_account_id for attempt in failed]
 
 
 def _sort_out(

@@ -11,7 +11,7 @@ the public face, with walk_results, limits and blocking.
     connection       one GET: the pool, the token, redirects, sizes
     bodies           a body taken in, unpacked, within bounds
     network          proxies and certificates of the machine, checked before use
-    limits           ceilings on requests, over all processes of a machine
+    limits           requests that wait for room under the ceilings
     retry            which statuses are tried again, and when                             (pure)
     setbacks         what kept a request from its answer                       (pure)
     refusals         an error body as an exception                             (pure)

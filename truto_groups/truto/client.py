@@ -14,6 +14,7 @@ from typing import Final, Self, TypeVar
 import httpx
 
 from truto_groups.accounts.model import ListedAccount, Listing
+from truto_groups.coordination.seam import Ceiling
 from truto_groups.errors import AnswerTooLargeError, NotFoundError, PaginationError, TrutoError
 from truto_groups.truto.account_answers import (
     UnreadableRow,
@@ -30,7 +31,7 @@ from truto_groups.truto.envelope import (
     read_spoiled_envelope,
 )
 from truto_groups.truto.exchange import Exchange
-from truto_groups.truto.limits import Ceiling, RequestLimits
+from truto_groups.truto.limits import RequestLimits
 from truto_groups.truto.options import ClientOptions, GroupsRequest
 from truto_groups.truto.redaction import guard_logs
 from truto_groups.truto.refusals import Subject
@@ -90,7 +91,7 @@ class TrutoClient:
         Args:
             options: How to reach Truto.
             token: The API token. It is in no repr, log or error of this client.
-            limits: The ceilings, shared with other processes where it has a file. None counts for
+            limits: The ceilings, shared with other processes through its log. None counts for
                 this client alone. The file is closed with the client.
             transport: Stands in for the network, in tests.
             jitter: Draws the share of a backoff that is waited, from 0 to 1.

@@ -15,6 +15,7 @@ from typing import Final, Generic, TypeVar
 
 import httpx
 
+from truto_groups.coordination.seam import LONGEST_PAUSE_SECONDS, Ceiling
 from truto_groups.errors import (
     EnvelopeError,
     RedirectRefusedError,
@@ -25,12 +26,7 @@ from truto_groups.errors import (
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, Load, Scales
 from truto_groups.truto.connection import SUCCESS, Connection, Lost, Received
 from truto_groups.truto.envelope import MalformedError, ToldError, read_envelope
-from truto_groups.truto.limits import (
-    LONGEST_PAUSE_SECONDS,
-    Ceiling,
-    PausedTooLongError,
-    RequestLimits,
-)
+from truto_groups.truto.limits import PausedTooLongError, RequestLimits
 from truto_groups.truto.options import ClientOptions
 from truto_groups.truto.redaction import build_redactor
 from truto_groups.truto.refusals import (
@@ -90,7 +86,7 @@ class Exchange:
         self._connection = Connection(options, token=token, redact=self.redact, transport=transport)
 
     async def close(self) -> None:
-        """Close the pool and the file of the limits, which opens again for whoever else has it."""
+        """Close the pool and the log of the limits, which opens again for whoever else has it."""
         self._limits.close()
         await self._connection.close()
 
@@ -122,7 +118,7 @@ class Exchange:
         Raises:
             RetriesExhaustedError: The budget ended before that.
             TrutoError: It was refused for good; TokenRejectedError concerns every account.
-            DatabaseError: The file of the ceilings cannot be used.
+            DatabaseError: The log of the ceilings cannot be used.
         """
         await self._wait_for_room(account, subject=subject, stats=stats)
         started = time.monotonic()
@@ -143,7 +139,7 @@ class Exchange:
             )
             if answer.limit is not None and answer.wish is not None:
                 # Also without another attempt: the others must not run into the same wall.
-                self._limits.slow_down(
+                await self._limits.slow_down(
                     answer.limit, seconds=answer.wish.seconds, told=answer.wish.header
                 )
                 stats.tell_throttled(min(answer.wish.seconds, LONGEST_PAUSE_SECONDS))
@@ -181,7 +177,7 @@ class Exchange:
 
         Raises:
             RetriesExhaustedError: Nothing may be sent for longer than is waited.
-            DatabaseError: The file of the ceilings cannot be used.
+            DatabaseError: The log of the ceilings cannot be used.
         """
         stats = SyncStats()
         await self._wait_for_room(account, subject=subject, stats=stats)
@@ -342,5 +338,5 @@ class Exchange:
             policy=self._policy,
             attempt=attempt,
             spent=spent,
-            remembered_in=self._limits.path,
+            remembered_in=self._limits.remembered_in,
         )

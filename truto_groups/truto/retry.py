@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from truto_groups.truto.limits import LONGEST_PAUSE_SECONDS
+from truto_groups.coordination.seam import LONGEST_PAUSE_SECONDS
 
 _OF_AN_EDGE: Final = frozenset({520, 521, 522, 523, 524, 529, 530})
 HEALING_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504}) | _OF_AN_EDGE

@@ -4,11 +4,10 @@ Pure: what was tried and why it failed in, an exception out. When to give up is 
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from truto_groups.coordination.seam import Ceiling
 from truto_groups.errors import RetriesExhaustedError
-from truto_groups.truto.limits import Ceiling
 from truto_groups.truto.refusals import Subject
 from truto_groups.truto.retry import RetryPolicy, Wish
 
@@ -42,7 +41,7 @@ def build_give_up(
     policy: RetryPolicy,
     attempt: int,
     spent: float,
-    remembered_in: Path | None,
+    remembered_in: str | None,
 ) -> RetriesExhaustedError:
     """Build the exception for a request whose budget has ended.
 
@@ -52,7 +51,7 @@ def build_give_up(
         policy: The budget.
         attempt: How many attempts were made.
         spent: Seconds since the first.
-        remembered_in: The file that keeps pauses for other processes, if there is one.
+        remembered_in: Where other processes find the pause, as a clause; None where they do not.
     """
     told = f"failed {attempt} time{'s' if attempt > 1 else ''} in {spent:.0f} s"
     if attempt == 0:
@@ -68,7 +67,7 @@ def build_give_up(
     )
 
 
-def _advise(setback: Setback, remembered_in: Path | None) -> str:
+def _advise(setback: Setback, remembered_in: str | None) -> str:
     if setback.is_blocked:
         return _BLOCKED
     advice = [_USUAL]
@@ -78,7 +77,7 @@ def _advise(setback: Setback, remembered_in: Path | None) -> str:
     if limit is not None and limit.requests and remembered_in is not None:
         whose = "the token" if limit.key == SHARED_KEY else "the account"
         advice.append(
-            f"Until the wait is over nothing is asked for {whose}, also by other runs: the file "
-            f"{remembered_in} remembers it, and may be deleted while nothing runs."
+            f"Until the wait is over nothing is asked for {whose}, also by other runs: "
+            f"{remembered_in}."
         )
     return " ".join(advice)

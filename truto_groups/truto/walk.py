@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeVar
 
+from truto_groups.coordination.seam import Ceiling
 from truto_groups.errors import (
     AnswerTooLargeError,
     CompletionError,
@@ -33,7 +34,6 @@ from truto_groups.truto.envelope import (
     read_ids,
 )
 from truto_groups.truto.exchange import Answer, Exchange
-from truto_groups.truto.limits import Ceiling
 from truto_groups.truto.options import GroupsRequest
 from truto_groups.truto.refusals import Subject, shorten
 from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats, seal_walk

@@ -5,15 +5,16 @@ sync/'s; what a table's columns are, schema.py's.
 
     database          where it lies, who may open it, and its tables
     location          which places are taken, told without secrets
-    turns             turns of processes: alone, or with others who only look
+    lake              a DuckLake: its extensions, its object store, its open connections
     upgrades          which tables a database has, and how an earlier one is brought forward
+    upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person
     copies            whole copies of a file that somebody may be writing
     statements        the SQL files of sql/
-    live_runs         which runs are alive, told by locks
     answer_order      which of two answers is newer
     interruption      a signal that DuckDB hides behind an error of its own
     json_equality     whether two texts are the same JSON value
+    table_copies      all tables copied into another database, and proved to be the same
     snapshot          a copy to read that keeps no writer waiting
 
     properties_table  database_properties: what the database remembers of itself

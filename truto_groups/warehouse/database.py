@@ -9,18 +9,23 @@ import contextlib
 import errno
 import hashlib
 import os
+import random
 import stat
 import tempfile
 import time
 import uuid
-from collections.abc import Generator
-from functools import cache
+from collections.abc import Callable, Generator
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
-from truto_groups.errors import DatabaseError
+from truto_groups.coordination.choice import choose_coordination
+from truto_groups.coordination.seam import Coordination, Turn
+from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.schema import SCHEMA_VERSION
+from truto_groups.settings import Environment, ObjectStore
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.copies import (
     Copy,
@@ -35,13 +40,14 @@ from truto_groups.warehouse.duckdb_errors import (
     explain,
     first_line,
     is_busy,
+    is_lost,
     name_temporary_folder,
     redact_errors,
 )
 from truto_groups.warehouse.json_equality import register_sameness
+from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.statements import statements
-from truto_groups.warehouse.turns import turn
 from truto_groups.warehouse.upgrades import (
     bring_forward,
     read_layout,
@@ -50,6 +56,8 @@ from truto_groups.warehouse.upgrades import (
 )
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -66,6 +74,8 @@ _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
+# A server that is started anew is away for some seconds, a conflict is over at once.
+_RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 _UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 
@@ -75,6 +85,8 @@ class Database:
 
     Args:
         location: A file, ``md:…`` or ``ducklake:…``.
+        data_path: Where a lake keeps its files; None where it knows that itself.
+        object_store: How the store is reached in which these lie; None without one.
 
     Attributes:
         location: The same. It may hold a secret, and is for DuckDB alone.
@@ -82,12 +94,34 @@ class Database:
         is_file: Whether it is a file of this machine.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(
+        self,
+        location: str,
+        *,
+        data_path: str | None = None,
+        object_store: ObjectStore | None = None,
+    ) -> None:
         self._location = read_location(location)
         self.location = location
         self.shown = self._location.shown
         self.is_file = self._location.is_file
+        self._lake = (
+            Lake(self._location, data_path, object_store, connect)
+            if self._location.is_lake
+            else None
+        )
+        # What others may use at the same time: its readers wait for nobody, and nobody for them.
+        self._stays_open = self._lake is not None and self._lake.is_served
         self._is_prepared = False
+
+    @classmethod
+    def of(cls, environment: Environment) -> "Database":
+        """The database that the variables name."""
+        return cls(
+            environment.database,
+            data_path=environment.data_path,
+            object_store=environment.object_store,
+        )
 
     @property
     def companion(self) -> Path:
@@ -102,6 +136,21 @@ class Database:
         # Of what is shown: a name tells nothing of a password, and stays when that changes.
         name = hashlib.sha256(self.shown.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"truto-groups-{name}"
+
+    @cached_property
+    def coordination(self) -> Coordination:
+        """What the processes that share the database agree on.
+
+        Raises:
+            DatabaseError: The location is none that we take.
+            MissingPackageError: It lies in Postgres, and the driver for that is not installed.
+        """
+        return choose_coordination(self.companion, postgres=self._location.postgres)
+
+    @property
+    def lake_name(self) -> str | None:
+        """The name under which a lake is attached, for DuckLake's own functions; else None."""
+        return None if self._lake is None else self._lake.catalog
 
     @property
     def exists(self) -> bool:
@@ -137,30 +186,61 @@ class Database:
         """
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(connect()))
-            stack.enter_context(self.owning(connection, within_seconds=within_seconds))
+                connection = stack.enter_context(contextlib.closing(self._connect()))
+            turn = stack.enter_context(self.owning(connection, within_seconds=within_seconds))
             stack.enter_context(transaction(connection))
             yield connection
+            turn.require()
+
+    def retried(self, work: Callable[[], T]) -> T:
+        """Do work that has its transactions for itself; again where a lake has lost one of them.
+
+        Several times, and each time after a longer wait. Where it was the answer to a COMMIT that
+        was lost, what the work wrote is there when it is done again.
+
+        Raises:
+            DatabaseError: It was lost each time, or something else is wrong.
+        """
+        for longest in _RETRY_SECONDS:
+            try:
+                with self._explaining():
+                    return work()
+            except LostTransactionError as error:
+                seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads those who wait
+                reason = error.message.rstrip(".")
+                logger.warning("%s. It is done again in %.1f s.", reason, seconds)
+                time.sleep(seconds)
+        try:
+            with self._explaining():
+                return work()
+        except LostTransactionError as error:
+            raise DatabaseError(
+                f"{error.message.rstrip('.')}. It was tried {len(_RETRY_SECONDS) + 1} times.",
+                advice=error.advice,
+            ) from error
 
     @contextlib.contextmanager
     def owning(
         self, connection: duckdb.DuckDBPyConnection, *, within_seconds: float | None = None
-    ) -> Generator[None]:
+    ) -> Generator[Turn]:
         """Attach the database to a connection, alone, without a transaction yet.
 
         For work that reads the database into tables of the connection before it writes, which one
         transaction may not do, and that nobody may come between.
+
+        Yields:
+            The turn, which has to be there still before what was written is committed.
 
         Raises:
             DatabaseError: As ``writing``.
         """
         with (
             self._explaining(),
-            self._turn(is_alone=True, within_seconds=within_seconds),
+            self._turn(is_alone=True, within_seconds=within_seconds) as turn,
             self._attached(connection, within_seconds=within_seconds),
         ):
             self._prepare(connection)
-            yield
+            yield turn
 
     @contextlib.contextmanager
     def reading(
@@ -168,8 +248,9 @@ class Database:
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database to read what is committed; writers wait until the block ends.
 
-        Through a copy, for which nobody waits, where this user may not take turns or where the
-        database is of an earlier version, which only a writer brings forward.
+        Of a lake one state of it is read, for which nobody waits. So it is with the copy through
+        which a file is read where this user may not take turns, or where it is of an earlier
+        version, which only a writer brings forward.
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
@@ -180,10 +261,14 @@ class Database:
         self._require_existing()
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(connect()))
+                connection = stack.enter_context(contextlib.closing(self._connect()))
             stack.enter_context(self._explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
-            if not self._attach_in_place(connection, in_place):
+            if self._stays_open:
+                stack.enter_context(self._attached(connection, may_create=False))
+                stack.enter_context(transaction(connection))
+                self._require_layout(connection)
+            elif not self._attach_in_place(connection, in_place):
                 in_place.close()
                 stack.enter_context(self._attached_copy(connection))
             try:
@@ -254,15 +339,19 @@ class Database:
         """
         self._require_existing()
         with (
-            contextlib.closing(connect()) as connection,
+            contextlib.closing(self._connect()) as connection,
             self._explaining(),
             self._turn(is_alone=True),
         ):
             if self.is_file:
                 self._rewrite_file(connection)
                 return True
-            with self._attached(connection):
-                return self._drop_snapshots(connection)
+            if self._lake is None:
+                return False
+            with self._attached(connection, may_create=False):
+                for text in statements("forget/drop_snapshots"):
+                    connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
+            return True
 
     def _rewrite_file(self, connection: duckdb.DuckDBPyConnection) -> None:
         # Where a link leads, so that it goes on leading there.
@@ -292,25 +381,44 @@ class Database:
                 os.close(descriptor)
         new.replace(path)
 
-    def _drop_snapshots(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        if not self.location.lower().startswith("ducklake:"):
-            return False
-        for text in statements("forget/drop_snapshots"):
-            connection.execute(text).fetchall()
-        return True
-
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
         copy = self.copy()
         with self._explaining(), copy.named(Path(self.location).name) as path:
-            return duckdb.connect(
+            connection = duckdb.connect(
                 str(path), read_only=True, config={"temp_directory": name_spill_folder()}
             )
+            _configure(connection)
+            register_sameness(connection)
+            return connection
 
     def open_remote(self) -> duckdb.DuckDBPyConnection:
-        """Open a database that is no file to read it alone."""
+        """Open a database that is no file to read it alone; a lake as it is at this moment.
+
+        Raises:
+            DatabaseError: It does not exist yet, or cannot be reached.
+        """
         with self._explaining():
-            return duckdb.connect(self.location, read_only=True)
+            if self._lake is None:
+                connection = duckdb.connect(self.location, read_only=True)
+                _configure(connection)
+                register_sameness(connection)
+                return connection
+            connection = self._lake.open_look()
+            try:
+                require_layout(connection, shown=self.shown)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection for one block."""
+        if self._lake is None or not self._stays_open:
+            return connect()
+        cursor = self._lake.open_cursor()
+        _configure(cursor)
+        return cursor
 
     def _attach_in_place(
         self, connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack
@@ -322,12 +430,16 @@ class Database:
                 raise
             return False
         stack.enter_context(self._attached(connection, is_read_only=self.is_file))
-        if not self._is_prepared:
-            layout = require_layout(connection, shown=self.shown)
-            if self.is_file and layout.version != SCHEMA_VERSION:
-                return False
-            self._is_prepared = layout.is_present
-        return True
+        version = self._require_layout(connection)
+        return not self.is_file or version == SCHEMA_VERSION
+
+    def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        """Make sure that the tables are there, and say of which version they are."""
+        if self._is_prepared:
+            return SCHEMA_VERSION
+        layout = require_layout(connection, shown=self.shown)
+        self._is_prepared = layout.is_present
+        return layout.version
 
     @contextlib.contextmanager
     def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
@@ -362,14 +474,12 @@ class Database:
             )
 
     @contextlib.contextmanager
-    def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
+    def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[Turn]:
         companion = self.companion
         with contextlib.ExitStack() as stack:
             try:
-                if is_alone:
-                    companion.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(
-                    turn(companion, is_alone=is_alone, within_seconds=within_seconds)
+                turn = stack.enter_context(
+                    self.coordination.turn(is_alone=is_alone, within_seconds=within_seconds)
                 )
             except TimeoutError:
                 raise DatabaseError(
@@ -384,7 +494,7 @@ class Database:
                     advice="Let this user write that folder and the files in it, leave room on its "
                     "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
                 ) from error
-            yield
+            yield turn
 
     @contextlib.contextmanager
     def _attached(
@@ -392,8 +502,23 @@ class Database:
         connection: duckdb.DuckDBPyConnection,
         *,
         is_read_only: bool = False,
+        may_create: bool = True,
         within_seconds: float | None = None,
     ) -> Generator[None]:
+        if self._lake is not None:
+            lake = self._lake
+
+            def enter() -> None:
+                lake.attach(connection, may_create=may_create)
+                connection.execute(f'USE "{lake.catalog}"').fetchall()
+
+            with _detaching(connection, lake.catalog, stays_attached=self._stays_open):
+                if within_seconds is None:
+                    self.retried(enter)
+                else:
+                    enter()
+                yield
+            return
         wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)
         # MotherDuck refuses an alias for a database of its own.
         is_named = self.location.lower().startswith(("md:", "motherduck:"))
@@ -445,6 +570,11 @@ class Database:
             yield
         except duckdb.Error as error:
             redact_errors(error, self._location)
+            if self._stays_open and is_lost(error):
+                told = explain(error, self._location)
+                # What has never worked is told at once: it is a mistake, as a rule.
+                kind = LostTransactionError if self._is_prepared else DatabaseError
+                raise kind(told.message, advice=told.advice) from error
             if isinstance(error, _UNUSABLE):
                 raise explain(error, self._location) from error
             raise
@@ -455,29 +585,41 @@ class _NoTurnError(DatabaseError):
 
 
 @contextlib.contextmanager
-def _detaching(connection: duckdb.DuckDBPyConnection, catalog: str) -> Generator[None]:
+def _detaching(
+    connection: duckdb.DuckDBPyConnection, catalog: str, *, stays_attached: bool = False
+) -> Generator[None]:
     """Detach what the block attaches, also where a signal comes right behind its ATTACH."""
     try:
         yield
     finally:
         connection.execute("USE memory").fetchall()
-        try:
-            connection.execute(f'DETACH DATABASE IF EXISTS "{catalog}"').fetchall()
-        except duckdb.IOException as error:
-            if _UNMOVED_SIGN not in str(error):
-                raise
-            # What was committed is in the journal, where every reader finds it, and is no failure.
-            logger.warning("%s. See that the disk has room.", first_line(error))
+        if not stays_attached:
+            _detach(connection, catalog)
+
+
+def _detach(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    try:
+        connection.execute(f'DETACH DATABASE IF EXISTS "{catalog}"').fetchall()
+    except duckdb.IOException as error:
+        if _UNMOVED_SIGN not in str(error):
+            raise
+        # What was committed is in the journal, where every reader finds it, and is no failure.
+        logger.warning("%s. See that the disk has room.", first_line(error))
 
 
 def connect() -> duckdb.DuckDBPyConnection:
     """Open a private connection in memory, in UTC, that may spill to a folder of its own."""
     connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
+    _configure(connection)
+    register_sameness(connection)
+    return connection
+
+
+def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set what each way through a connection has for itself."""
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     # A statement of two seconds would draw its progress into the output of `status --json`.
     connection.execute("SET enable_progress_bar = false").fetchall()
-    register_sameness(connection)
-    return connection
 
 
 def name_spill_folder() -> str:

@@ -20,6 +20,7 @@ ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may 
 
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 _FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403", "password authentication failed")
 _SPILL_SIGN = "failed to offload data block"
 _DENIED_SIGN = os.strerror(errno.EACCES)
 # What DuckDB says of a database that cannot be used, and what helps.
@@ -28,6 +29,20 @@ _ADVICE = (
     ("encrypted", "Set TRUTO_GROUPS_DATABASE to a database that is not encrypted."),
     ("not a valid DuckDB database file", "Set TRUTO_GROUPS_DATABASE to another file."),
     ("checksum", "The file is damaged: restore it from a backup."),
+    (
+        "data_path is not set",
+        "There is no lake yet: set TRUTO_GROUPS_DATA_PATH to where its files are to lie, a folder "
+        "that every machine sees at the same path, or s3://bucket/prefix.",
+    ),
+    (
+        "does not match existing data path",
+        "Set TRUTO_GROUPS_DATA_PATH to where its files lie already, or unset it.",
+    ),
+    (
+        "Failed to commit DuckLake transaction",
+        "As a rule another program has written the lake at the same moment: try again, and let "
+        "only programs write it that take turns, as this one does.",
+    ),
     ("download extension", "Install the extension, with `INSTALL …` in a duckdb shell."),
     (
         _DENIED_SIGN,
@@ -43,12 +58,29 @@ _ADVICE_FOR_FILES = (
     "Check that TRUTO_GROUPS_DATABASE names a DuckDB database, that its folder exists and may be "
     "written, and that the disk has room."
 )
-_ADVICE_ELSEWHERE = "Check the address and the credentials in TRUTO_GROUPS_DATABASE."
+_ADVICE_ELSEWHERE = (
+    "Check the address and the credentials in TRUTO_GROUPS_DATABASE, and those of the object store "
+    "where files lie in one."
+)
 
 
 def is_busy(error: BaseException) -> bool:
     """Whether another program holds the database."""
     return any(sign in str(error) for sign in _BUSY_SIGNS)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether a transaction on a lake was lost, so that it may get through when it is done again.
+
+    To another writer, or with the catalogue's server or the object store. What an object store
+    refuses it refuses again, and a disk that is full stays so.
+    """
+    text = str(error)
+    if any(sign in text for sign in (*_FULL_SIGNS, _SPILL_SIGN, *_REFUSED_SIGNS)):
+        return False
+    # What Postgres' errors become is told by no class of its own.
+    is_bare = type(error) is duckdb.Error
+    return is_bare or isinstance(error, duckdb.IOException | duckdb.TransactionException)
 
 
 def explain(error: duckdb.Error, location: Location) -> DatabaseError:

@@ -85,6 +85,18 @@ def start_attempts(
     connection.execute(statement("start_attempts"), {**columns, "run_id": run_id}).fetchall()
 
 
+def are_running(
+    connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str], *, run_id: str
+) -> bool:
+    """Whether an attempt of this run for one of the accounts has not come to its end."""
+    ((count,),) = connection.execute(
+        "SELECT count(*) FROM account_syncs WHERE outcome = 'running' AND run_id = $run_id "
+        "AND integrated_account_id IN (SELECT unnest($ids))",
+        {"run_id": run_id, "ids": list(account_ids)},
+    ).fetchall()
+    return count > 0
+
+
 def finish_attempts(
     connection: duckdb.DuckDBPyConnection,
     attempts: Sequence[Attempt],

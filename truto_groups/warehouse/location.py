@@ -11,7 +11,9 @@ from urllib.parse import unquote
 
 from truto_groups.text.secrecy import hide, redact
 
-_REMOTE = ("md:", "motherduck:", "ducklake:")
+_LAKE = "ducklake:"
+_REMOTE = ("md:", "motherduck:", _LAKE)
+_IN_POSTGRES = re.compile("ducklake:postgres(?:_scanner)?:", re.IGNORECASE)
 _HIDDEN = "[secret]"
 # DuckDB cuts a path at its first question mark when it names the journal.
 _UNTAKEN = re.compile(r"[?\x00-\x1f\x7f-\x9f]")
@@ -37,12 +39,20 @@ class Location:
         shown: The same without its secrets, which are hidden everywhere from now on.
         is_file: Whether it is a file of this machine.
         fault: Why it cannot be taken, for a sentence that begins with it; None when it can.
+        postgres: libpq's connection string of the Postgres that holds a DuckLake's catalogue, which
+            may hold a secret; None where no Postgres does.
     """
 
     text: str = field(repr=False)
     shown: str
     is_file: bool
     fault: str | None
+    postgres: str | None = field(repr=False)
+
+    @property
+    def is_lake(self) -> bool:
+        """Whether it is a DuckLake."""
+        return self.text.lower().startswith(_LAKE)
 
     def redact(self, text: str) -> str:
         """Take what is secret of the location out of what a library said of it."""
@@ -61,7 +71,9 @@ def read_location(text: str) -> Location:
         hide(secret)
     is_file = not text.lower().startswith(_REMOTE)
     fault = _find_fault(text, has_secrets=bool(found)) if is_file else None
-    return Location(text, _make_visible(shown), is_file, fault)
+    in_postgres = _IN_POSTGRES.match(text)
+    postgres = None if in_postgres is None else text[in_postgres.end() :]
+    return Location(text, _make_visible(shown), is_file, fault, postgres)
 
 
 def _hide_secrets(text: str, found: set[str]) -> str:

@@ -9,6 +9,7 @@ from truto_groups.errors import DatabaseError
 
 _BASE_URL = "truto_base_url"
 _LAST_INSTANT = "last_published_at"
+_COPY_MARK = "copied_from"
 _TICK = timedelta(microseconds=1)
 
 
@@ -16,8 +17,14 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
     """Take the database for one Truto; the first that fills it claims it.
 
     Raises:
-        DatabaseError: It was filled from another base URL.
+        DatabaseError: It was filled from another base URL, or is a copy that is not whole yet.
     """
+    origin = read_copy_mark(connection)
+    if origin is not None:
+        raise DatabaseError(
+            f"The database is a copy of {origin} that is not whole yet.",
+            advice="Run `truto-groups copy` again, which goes on with it.",
+        )
     row = connection.execute(
         "SELECT value FROM database_properties WHERE name = $name", {"name": _BASE_URL}
     ).fetchone()
@@ -33,6 +40,29 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
             "would look as if they had gone.",
             advice="Set TRUTO_GROUPS_DATABASE to another file for this Truto.",
         )
+
+
+def read_copy_mark(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Read of which database this is to become a copy; None where it is none, or is whole."""
+    row = connection.execute(
+        "SELECT value FROM database_properties WHERE name = $name", {"name": _COPY_MARK}
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def write_copy_mark(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
+    """Remember of which database this becomes a copy."""
+    connection.execute(
+        "INSERT INTO database_properties VALUES ($name, $value)",
+        {"name": _COPY_MARK, "value": origin},
+    ).fetchall()
+
+
+def delete_copy_mark(connection: duckdb.DuckDBPyConnection) -> None:
+    """Say that the copy is whole."""
+    connection.execute(
+        "DELETE FROM database_properties WHERE name = $name", {"name": _COPY_MARK}
+    ).fetchall()
 
 
 def take_instant(connection: duckdb.DuckDBPyConnection, clock: Callable[[], datetime]) -> datetime:

@@ -1,13 +1,13 @@
 """A read-only look at the database that neither waits for a writer nor keeps one waiting.
 
 A DuckDB file that one process writes can be opened by no other, not even to read. So a reader gets
-a copy of its own (see copies.py). What is read from it is readable.py's.
+a copy of its own (see copies.py). A lake is read as it was at one moment. What is read from either
+is readable.py's.
 """
 
 import duckdb
 
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.json_equality import register_sameness
 
 
 def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
@@ -16,9 +16,4 @@ def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:
     Raises:
         DatabaseError: It does not exist yet, cannot be copied, or cannot be opened.
     """
-    connection = database.open_copy() if database.is_file else database.open_remote()
-    connection.execute("SET TimeZone = 'UTC'").fetchall()
-    # A statement of two seconds would draw its progress into the output of `status --json`.
-    connection.execute("SET enable_progress_bar = false").fetchall()
-    register_sameness(connection)
-    return connection
+    return database.open_copy() if database.is_file else database.open_remote()

@@ -13,6 +13,7 @@ import time
 from bisect import bisect_left
 from pathlib import Path
 
+from truto_groups.coordination.files.start_log import FileStartLog
 from truto_groups.sandbox import GeneratedGroups, Request, Response, SandboxServer, make_account
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
@@ -81,7 +82,7 @@ def main() -> None:
         request = GroupsRequest(
             integrated_account_id=key, integration="okta", requests_per_10_seconds=0
         )
-        limits = RequestLimits(Path(path))
+        limits = RequestLimits(FileStartLog(Path(path)))
         async with TrutoClient(options, token=TOKEN, limits=limits) as client:
             await client.walk_groups(request, land=land, stats=SyncStats())
 

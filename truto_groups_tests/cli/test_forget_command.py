@@ -17,6 +17,7 @@ import pytest
 
 from truto_groups import schema
 from truto_groups.cli import main
+from truto_groups.coordination.files.file_coordination import FileCoordination
 from truto_groups.definitions import build_definitions
 from truto_groups.defs import dagster_internals
 from truto_groups.defs.history import CHECKS, PARTITIONED
@@ -247,9 +248,17 @@ def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFix
     assert stand.data() == before
 
 
-@pytest.mark.parametrize("step", ["forget_in_history", "forget_keys", "write_certificate"])
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [
+        (forgetting, "forget_in_history"),
+        (FileCoordination, "forget_starts"),
+        (forgetting, "write_certificate"),
+    ],
+    ids=["history", "ceilings", "certificate"],
+)
 def test_killed_at_any_step_the_same_command_completes_it(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, step: str
 ) -> None:
     where = tmp_path / "certificate.json"
     arguments = ["--tenant", "tenant-of-jupiter", "--yes", "--certificate", str(where)]
@@ -258,7 +267,7 @@ def test_killed_at_any_step_the_same_command_completes_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(forgetting, step, die)
+        patch.setattr(owner, step, die)
         assert forget(*arguments) == 130
     assert not where.exists()
     assert find(tmp_path) != {}

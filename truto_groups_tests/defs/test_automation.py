@@ -279,8 +279,7 @@ def test_an_account_in_flight_is_not_requested_again(project: Project) -> None:
 PRESENT = """
 import sys, time
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.live_runs import mark_alive
-with mark_alive(Database(sys.argv[1]), sys.argv[2]):
+with Database(sys.argv[1]).coordination.mark_alive(sys.argv[2]):
     print("ready", flush=True)
     time.sleep(60)
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from truto_groups.errors import SettingsError
-from truto_groups.settings import find_project, read_environment, read_token
+from truto_groups.settings import ObjectStore, find_project, read_environment, read_token
 
 
 @pytest.fixture
@@ -114,6 +114,77 @@ def test_a_database_that_no_second_process_could_read_is_refused(
 
     assert told in str(caught.value)
     assert str(project / "data" / "truto_groups.duckdb") in caught.value.advice
+
+
+LAKE = {"TRUTO_GROUPS_DATABASE": "ducklake:postgres:dbname=x"}
+KEY = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hunter22"}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("lake", "{project}/lake/"),
+        ("/abs/lake/", "/abs/lake/"),
+        ("~/lake", "/home/me/lake/"),
+        ("s3://bucket/groups", "s3://bucket/groups/"),
+        ("S3://bucket", "s3://bucket/"),
+    ],
+)
+def test_the_files_of_a_lake_lie_where_every_process_finds_them(
+    project: Path, given: str, read: str
+) -> None:
+    environ = {**LAKE, **KEY, "HOME": "/home/me", "TRUTO_GROUPS_DATA_PATH": given}
+
+    expected = read.format(project=project)
+    assert read_environment(environ, cwd=project / "deep").data_path == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"TRUTO_GROUPS_DATA_PATH": "lake"}, r"^TRUTO_GROUPS_DATA_PATH is set, and .* no lake"),
+        ({**LAKE, "TRUTO_GROUPS_DATA_PATH": "gs://x"}, r"^TRUTO_GROUPS_DATA_PATH names neither"),
+        ({**LAKE, "TRUTO_GROUPS_DATA_PATH": "s3://x"}, r"and AWS_ACCESS_KEY_ID is not set"),
+        (
+            {**LAKE, "AWS_SECRET_ACCESS_KEY": "hunter22"},
+            r"^AWS_SECRET_ACCESS_KEY is set, and AWS_ACCESS_KEY_ID is not",
+        ),
+        ({**LAKE, **KEY, "AWS_ENDPOINT_URL": "hunter22"}, r"^AWS_ENDPOINT_URL is no address"),
+        ({**LAKE, **KEY, "AWS_ENDPOINT_URL": "http://h:x"}, r"^AWS_ENDPOINT_URL is no address"),
+    ],
+)
+def test_what_no_lake_can_be_reached_by_is_refused_by_the_variables_name_only(
+    project: Path, variables: dict[str, str], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        read_environment(variables, cwd=project)
+
+    assert "hunter22" not in str(caught.value)
+
+
+def test_the_object_store_is_read_from_the_variables_of_aws(project: Path) -> None:
+    variables = {
+        **LAKE,
+        **KEY,
+        "AWS_SESSION_TOKEN": "hunter33",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ENDPOINT_URL": "https://elsewhere",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:8333/",
+    }
+
+    environment = read_environment(variables, cwd=project)
+
+    assert environment.object_store == ObjectStore(
+        "me", "hunter22", "hunter33", "eu-central-1", "127.0.0.1:8333", is_encrypted=False
+    )
+    assert "hunter" not in repr(environment)
+    assert read_environment({**LAKE, "AWS_REGION": "x"}, cwd=project).object_store is None
+
+
+def test_the_variables_of_aws_concern_a_lake_alone(project: Path) -> None:
+    environ = {"AWS_SECRET_ACCESS_KEY": "hunter22"}
+
+    assert read_environment(environ, cwd=project).object_store is None
 
 
 def test_a_settings_file_that_is_named_is_kept_even_when_it_is_not_there(project: Path) -> None:

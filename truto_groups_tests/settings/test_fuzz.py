@@ -191,6 +191,7 @@ def test_every_text_is_a_duration_or_refused(text: str) -> None:
     [
         "TRUTO_BASE_URL",
         "TRUTO_GROUPS_DATABASE",
+        "TRUTO_GROUPS_DATA_PATH",
         "TRUTO_GROUPS_SETTINGS",
         "TRUTO_GROUPS_WEBHOOK_URL",
         "TRUTO_API_TOKEN",

@@ -208,7 +208,7 @@ class World:
         )
 
         def open_client() -> TrutoClient:
-            limits = RequestLimits(None, clock=self.loop.time)
+            limits = RequestLimits(clock=self.loop.time)
             transport = _Transport(self, run)
             jitter = self.random.random
             return TrutoClient(

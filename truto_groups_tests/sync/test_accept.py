@@ -13,7 +13,7 @@ import pytest
 from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.warehouse import json_equality
-from truto_groups_tests.stand import KEYS, START, A, B, Stand, group, groups_of
+from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
 
@@ -42,6 +42,7 @@ def hold_back(stand: Stand, before: Sequence[Any], after: Sequence[Any], *, key:
     stand.pass_time(hours=1)
 
 
+@ON_BOTH_STORES
 def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stand) -> None:
     """Its groups were written beside those that were there: every id came twice."""
     hold_back(stand, groups_of(30), groups_of(3))
@@ -55,6 +56,7 @@ def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stan
     assert len(stand.table("group_changes")) == 27
 
 
+@ON_BOTH_STORES
 def test_what_is_left_of_the_records_that_wait_is_not_taken_for_all_of_them(stand: Stand) -> None:
     hold_back(stand, groups_of(30), groups_of(9))
     stand.write("DELETE FROM held_back_groups WHERE record ->> '$.id' > 'g3'")
@@ -65,6 +67,7 @@ def test_what_is_left_of_the_records_that_wait_is_not_taken_for_all_of_them(stan
     assert len(stand.table("held_back_groups")) == 4
 
 
+@ON_BOTH_STORES
 def test_several_accounts_are_accepted_together_with_all_of_their_records(stand: Stand) -> None:
     many = [group(n, x=f"{n:0600}") for n in range(500)]
     hold_back(stand, groups_of(3000), many, key=A)
@@ -81,6 +84,7 @@ def test_several_accounts_are_accepted_together_with_all_of_their_records(stand:
     assert stand.table("held_back_groups") == []
 
 
+@ON_BOTH_STORES
 def test_what_another_account_sent_is_not_compared_for_an_acceptance(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +114,7 @@ def read_past(stand: Stand, instants: Sequence[datetime]) -> list[Any]:
         ]
 
 
+@ON_BOTH_STORES
 def test_the_past_does_not_change_whatever_the_clock_does(stand: Stand) -> None:
     """Replays, an acceptance and a removal, with the clock standing still or running backwards."""
     stand.write_settings("defaults: {remote_data: nothing}")

@@ -12,7 +12,7 @@ from truto_groups.accounts.selection import AccountFilter
 from truto_groups.errors import ReviewRefusedError
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.sync.access_review import Review, mark_reviewed
-from truto_groups_tests.stand import KEYS, A, B, Stand, group, groups_of
+from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, A, B, Stand, group, groups_of
 
 TABLE = "privileged_group_changes"
 
@@ -35,6 +35,7 @@ def noted(stand: Stand, *, key: str = A) -> list[tuple[str, str, str, str | None
     ]
 
 
+@ON_BOTH_STORES
 def test_a_group_that_becomes_privileged_is_noted_with_what_it_was(stand: Stand) -> None:
     publish(stand, [named(1, "Ops"), named(2, "Admins"), named(3, "Cooks"), named(4, "Cleaners")])
     assert noted(stand) == []
@@ -61,12 +62,14 @@ def test_a_group_that_becomes_privileged_is_noted_with_what_it_was(stand: Stand)
     assert (rows[1]["group_type_before"], rows[1]["group_type"]) == ("team", "SUPER_ADMIN")
 
 
+@ON_BOTH_STORES
 def test_what_was_privileged_by_a_rule_before_is_not_noted_for_it_again(stand: Stand) -> None:
     publish(stand, [named(1, "Admins"), named(2, "Admins 2")])
     publish(stand, [named(1, "Admins of France"), named(2, "Domain Admins")])
     assert noted(stand) == [("g2", "renamed", "Domain Admins", "Admins 2", "domain admin")]
 
 
+@ON_BOTH_STORES
 def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
     publish(stand, [named(1, "Ops")])
     publish(stand, [named(1, "Admins")])
@@ -78,6 +81,7 @@ def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
     assert len(before) == 1
 
 
+@ON_BOTH_STORES
 def test_a_first_sync_is_a_beginning_unless_the_settings_say_otherwise(stand: Stand) -> None:
     publish(stand, [named(1, "Admins")])
     stand.write_settings("defaults: {record_initial_sync: true}")
@@ -86,12 +90,14 @@ def test_a_first_sync_is_a_beginning_unless_the_settings_say_otherwise(stand: St
     assert noted(stand, key=B) == [("g1", "created", "Admins", None, "admin")]
 
 
+@ON_BOTH_STORES
 def test_a_group_that_was_removed_and_comes_back_is_created_again(stand: Stand) -> None:
     for groups in ([named(1, "Root")], [named(2, "x")], [named(1, "Root"), named(2, "x")]):
         publish(stand, [*groups, named(3, "y"), named(4, "z")])
     assert noted(stand) == [("g1", "created", "Root", None, "root")]
 
 
+@ON_BOTH_STORES
 def test_what_was_held_back_is_noted_when_a_person_accepts_it(stand: Stand) -> None:
     stand.put(A, groups_of(30))
     stand.discover()
@@ -111,6 +117,7 @@ def test_what_was_held_back_is_noted_when_a_person_accepts_it(stand: Stand) -> N
     assert noted(stand) == [("g0", "renamed", "Owners", "Group 0", "owner")]
 
 
+@ON_BOTH_STORES
 def test_the_rules_are_those_of_the_account(stand: Stand) -> None:
     stand.write_settings(
         "defaults:\n"
@@ -147,6 +154,7 @@ def review(stand: Stand, *names: str, until: datetime | None = None, **fields: A
     return [one.id for one in found]
 
 
+@ON_BOTH_STORES
 def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: Stand) -> None:
     for key, tenant in ((A, "acme"), (B, "globex")):
         stand.put(key, [named(1, "x")], tenant_id=tenant)
@@ -183,6 +191,7 @@ def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: S
     ],
     ids=["no reason", "nobody", "nothing named", "unknown", "nothing waits"],
 )
+@ON_BOTH_STORES
 def test_a_review_that_says_too_little_is_refused_and_marks_nothing(
     stand: Stand, names: tuple[str, ...], fields: dict[str, Any], told: str
 ) -> None:

@@ -34,6 +34,7 @@ from truto_groups.truto import GroupsRequest, TrutoClient
 from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.ledger_table import Attempt
+from truto_groups_tests.places import Place
 from truto_groups_tests.stand import (
     DATA_TABLES,
     GROUPS_PATH,
@@ -257,7 +258,8 @@ def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reas
     assert (before[B][1], before[C][1]) == ([7], [5, 7])
 
 
-def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand) -> None:
+def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand, place: Place) -> None:
+    stand.database.coordination = place.join()
     stand.put(A, groups_of(3))
     stand.put(B, groups_of(3))
     stand.discover()

@@ -12,7 +12,7 @@ import pytest
 from truto_groups.schema import GROUPS, NORMALIZATION_VERSION
 from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.stand import KEYS, START, A, B, Row, Stand, group, groups_of
+from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Row, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
 
@@ -43,6 +43,7 @@ def small_accounts_may_shrink(stand: Stand) -> None:
     stand.write_settings("defaults: {volume: {max_fall: 1.0, max_rise: 1000}}")
 
 
+@ON_BOTH_STORES
 def test_a_first_sync_publishes_every_column_as_the_contract_says(stand: Stand) -> None:
     sent = {
         "id": 7,
@@ -83,6 +84,7 @@ def test_a_first_sync_publishes_every_column_as_the_contract_says(stand: Stand) 
     assert raw["received_at"] == START
 
 
+@ON_BOTH_STORES
 def test_an_initial_sync_is_a_beginning_and_makes_no_changes(stand: Stand) -> None:
     (result,) = sync_history(stand, groups_of(3))
     assert stand.table("group_changes") == []
@@ -90,6 +92,7 @@ def test_an_initial_sync_is_a_beginning_and_makes_no_changes(stand: Stand) -> No
     assert result.replacement.added == 0
 
 
+@ON_BOTH_STORES
 def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
     stand.write(
@@ -104,6 +107,7 @@ def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(stand: Stand) 
     assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 3
 
 
+@ON_BOTH_STORES
 def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
     stand.write(
@@ -116,6 +120,7 @@ def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(stand: St
     assert isinstance(stand.replay()[A], AccountResult)
 
 
+@ON_BOTH_STORES
 def test_a_setting_records_the_initial_sync_as_added(stand: Stand) -> None:
     stand.write_settings("defaults: {record_initial_sync: true}")
     sync_history(stand, [group(1)])
@@ -124,6 +129,7 @@ def test_a_setting_records_the_initial_sync_as_added(stand: Stand) -> None:
     assert fields["name"] == [None, "Group 1"]
 
 
+@ON_BOTH_STORES
 def test_added_removed_and_changed_groups_are_told_apart_with_before_and_after(
     stand: Stand,
 ) -> None:
@@ -146,6 +152,7 @@ def test_added_removed_and_changed_groups_are_told_apart_with_before_and_after(
     assert whens == {(START.replace(day=2), "run2")}
 
 
+@ON_BOTH_STORES
 def test_a_null_that_becomes_a_value_and_a_value_that_becomes_null_are_changes(
     stand: Stand,
 ) -> None:
@@ -190,6 +197,7 @@ def test_a_null_that_becomes_a_value_and_a_value_that_becomes_null_are_changes(
         "removed and added under other names",
     ],
 )
+@ON_BOTH_STORES
 def test_a_hint_tells_what_a_change_means(
     stand: Stand, before: list[Row], after: list[Row], hints: Mapping[str, str | None]
 ) -> None:
@@ -197,11 +205,13 @@ def test_a_hint_tells_what_a_change_means(
     assert {key: hint for key, _, hint, _ in changes_of(stand)} == hints
 
 
+@ON_BOTH_STORES
 def test_groups_without_a_name_are_never_told_as_recreated(stand: Stand) -> None:
     sync_history(stand, [{"id": "a"}, group(9)], [{"id": "b"}, group(9)])
     assert {hint for _, _, hint, _ in changes_of(stand)} == {None}
 
 
+@ON_BOTH_STORES
 def test_first_seen_at_and_changed_at_follow_the_content(stand: Stand) -> None:
     sync_history(
         stand,
@@ -216,6 +226,7 @@ def test_first_seen_at_and_changed_at_follow_the_content(stand: Stand) -> None:
     assert days == {"g1": (1, 1), "g2": (1, 2), "g3": (3, 3)}
 
 
+@ON_BOTH_STORES
 def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(stand: Stand) -> None:
     result = sync_history(stand, [group(1)], [group(1, remote_data={"size": 99})])[1]
     assert changes_of(stand) == []
@@ -227,6 +238,7 @@ def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(stand
     assert raw["received_at"] == START.replace(day=2)
 
 
+@ON_BOTH_STORES
 def test_an_id_that_comes_back_keeps_the_instant_at_which_it_was_first_published(
     stand: Stand,
 ) -> None:
@@ -239,6 +251,7 @@ def test_an_id_that_comes_back_keeps_the_instant_at_which_it_was_first_published
     ]
 
 
+@ON_BOTH_STORES
 def test_an_account_that_moves_to_another_tenant_is_a_change_of_every_group(stand: Stand) -> None:
     sync_history(stand, groups_of(2))
     stand.put(A, groups_of(2), tenant_id="globex")
@@ -249,6 +262,7 @@ def test_an_account_that_moves_to_another_tenant_is_a_change_of_every_group(stan
     assert [fields for *_, fields in changes_of(stand)] == 2 * [{"tenant_id": ["acme", "globex"]}]
 
 
+@ON_BOTH_STORES
 def test_the_same_data_synced_twice_leaves_the_same_tables_and_no_group_changes(
     stand: Stand,
 ) -> None:
@@ -269,6 +283,7 @@ def test_the_same_data_synced_twice_leaves_the_same_tables_and_no_group_changes(
     assert {row["last_confirmed_at"] for row in stand.table("integrated_accounts")} == {stand.now}
 
 
+@ON_BOTH_STORES
 def test_the_same_groups_with_their_keys_in_another_order_change_no_row(stand: Stand) -> None:
     turned = [dict(reversed(one.items())) for one in groups_of(3)]
     sync_history(stand, groups_of(3))
@@ -277,6 +292,7 @@ def test_the_same_groups_with_their_keys_in_another_order_change_no_row(stand: S
     assert stand.data() == before
 
 
+@ON_BOTH_STORES
 def test_the_breakdown_counts_each_type_and_its_share(stand: Stand) -> None:
     types = ["team", "Team", "department", "squad", None, None]
     sync_history(stand, [group(n, group_type=kind) for n, kind in enumerate(types)])
@@ -292,12 +308,14 @@ def test_the_breakdown_counts_each_type_and_its_share(stand: Stand) -> None:
     }
 
 
+@ON_BOTH_STORES
 def test_the_breakdown_forgets_a_type_that_no_group_has_any_more(stand: Stand) -> None:
     sync_history(stand, [group(1), group(2, group_type="product")], [group(1)])
     found = [(row["group_type"], row["share"]) for row in stand.table("group_type_breakdown")]
     assert found == [("team", 1.0)]
 
 
+@ON_BOTH_STORES
 def test_an_account_that_became_empty_is_empty_afterwards(stand: Stand) -> None:
     results = sync_history(stand, groups_of(5), [])
     assert results[1].attempt.outcome == "published"
@@ -307,6 +325,7 @@ def test_an_account_that_became_empty_is_empty_afterwards(stand: Stand) -> None:
     assert stand.ledger(A)[1]["group_count"] == 0
 
 
+@ON_BOTH_STORES
 def test_publishing_one_account_leaves_the_rows_of_another_alone(stand: Stand) -> None:
     stand.put(B, groups_of(4))
     sync_history(stand, groups_of(3))
@@ -331,6 +350,7 @@ HISTORY = [
 ]
 
 
+@ON_BOTH_STORES
 def test_groups_as_of_gives_the_groups_as_they_were_at_any_instant(stand: Stand) -> None:
     columns = ", ".join(
         name for name in GROUPS.column_names if name not in ("remote_data", "normalization_version")
@@ -345,6 +365,7 @@ def test_groups_as_of_gives_the_groups_as_they_were_at_any_instant(stand: Stand)
     assert as_of(stand, 0.9) == []
 
 
+@ON_BOTH_STORES
 def test_groups_as_of_keeps_accounts_apart(stand: Stand) -> None:
     stand.put(B, [group(1, "B's")])
     sync_history(stand, [group(1, "A's")])
@@ -355,6 +376,7 @@ def test_groups_as_of_keeps_accounts_apart(stand: Stand) -> None:
     assert names == {(A, "A's"), (B, "B's")}
 
 
+@ON_BOTH_STORES
 def test_held_back_records_wait_and_the_rows_published_before_stay(stand: Stand) -> None:
     results = sync_history(stand, groups_of(3), [{**group(1), "id": None}, group(2)])
     assert results[1].attempt.outcome == "held_back"
@@ -363,18 +385,21 @@ def test_held_back_records_wait_and_the_rows_published_before_stay(stand: Stand)
     assert held == [None, "g2"]
 
 
+@ON_BOTH_STORES
 def test_a_good_sync_releases_what_was_held_back(stand: Stand) -> None:
     sync_history(stand, groups_of(3), [{**group(1), "id": None}], groups_of(4))
     assert stand.table("held_back_groups") == []
     assert len(stand.table("groups")) == 4
 
 
+@ON_BOTH_STORES
 def test_a_sync_that_is_what_was_published_releases_what_was_held_back(stand: Stand) -> None:
     results = sync_history(stand, groups_of(3), [{**group(1), "id": None}], groups_of(3))
     assert results[2].attempt.outcome == "unchanged"
     assert stand.table("held_back_groups") == []
 
 
+@ON_BOTH_STORES
 def test_rows_that_somebody_deleted_come_back_with_the_next_sync(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
     before = stand.data()
@@ -389,6 +414,7 @@ def test_rows_that_somebody_deleted_come_back_with_the_next_sync(stand: Stand) -
         ]
 
 
+@ON_BOTH_STORES
 def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None:
     stand.put(B, [])
     sync_history(stand, groups_of(5), [group(1, "New", other=1)])
@@ -407,6 +433,7 @@ def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None
     ]
 
 
+@ON_BOTH_STORES
 def test_a_replay_under_new_rules_touches_the_rows_and_makes_no_changes(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
     stand.write("UPDATE groups SET normalization_version = 0")
@@ -423,6 +450,7 @@ def test_a_replay_under_new_rules_touches_the_rows_and_makes_no_changes(stand: S
 @pytest.mark.parametrize(
     ("way", "table"), [("sync", "groups"), ("sync", "raw_groups"), ("replay", "groups")]
 )
+@ON_BOTH_STORES
 def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
     stand: Stand, way: str, table: str
 ) -> None:
@@ -438,6 +466,7 @@ def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
     assert stand.outcomes(A, run_id="r3") == {A: "unchanged"}
 
 
+@ON_BOTH_STORES
 def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(stand: Stand) -> None:
     stand.put(B, groups_of(2))
     sync_history(stand, groups_of(5))
@@ -456,12 +485,14 @@ def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(stand: Stand)
     assert other.attempt.outcome == "published"
 
 
+@ON_BOTH_STORES
 def test_an_account_that_was_never_synced_is_not_replayed_as_empty(stand: Stand) -> None:
     stand.put(A, groups_of(2))
     stand.discover()
     assert isinstance(stand.replay(A)[A], PassedOver)
 
 
+@ON_BOTH_STORES
 def test_settings_that_a_replay_applied_and_took_back_are_taken_back_by_the_next_sync(
     stand: Stand,
 ) -> None:
@@ -476,6 +507,7 @@ def test_settings_that_a_replay_applied_and_took_back_are_taken_back_by_the_next
     assert stand.table("groups") == before
 
 
+@ON_BOTH_STORES
 def test_a_tenant_that_a_replay_applied_and_that_moved_back_is_applied_by_the_next_sync(
     stand: Stand,
 ) -> None:
@@ -492,6 +524,7 @@ def test_a_tenant_that_a_replay_applied_and_that_moved_back_is_applied_by_the_ne
         assert {row["tenant_id"] for row in stand.table("groups")} == {tenant}
 
 
+@ON_BOTH_STORES
 def test_two_equal_records_without_an_id_are_not_taken_for_none(stand: Stand) -> None:
     """In a digest that knows no order two equal records cancel out."""
     nameless = {"name": "No id"}
@@ -499,6 +532,7 @@ def test_two_equal_records_without_an_id_are_not_taken_for_none(stand: Stand) ->
     assert results[1].attempt.outcome == "held_back"
 
 
+@ON_BOTH_STORES
 def test_a_replay_leaves_ledger_and_freshness_as_they_are(stand: Stand) -> None:
     sync_history(stand, groups_of(3))
     before = stand.table("account_syncs"), stand.table("integrated_accounts")
@@ -506,6 +540,7 @@ def test_a_replay_leaves_ledger_and_freshness_as_they_are(stand: Stand) -> None:
     assert (stand.table("account_syncs"), stand.table("integrated_accounts")) == before
 
 
+@ON_BOTH_STORES
 def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
     stand: Stand,
 ) -> None:
@@ -531,6 +566,7 @@ def new(number: int) -> dict[str, bool]:
     return {"new": True} if number < 2 else {}
 
 
+@ON_BOTH_STORES
 def test_of_what_attempts_looked_like_the_baseline_and_the_newest_twenty_are_kept(
     stand: Stand,
 ) -> None:

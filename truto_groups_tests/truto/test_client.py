@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from truto_groups.accounts.model import ListedAccount, Listing
+from truto_groups.coordination.files.start_log import FileStartLog
+from truto_groups.coordination.seam import Ceiling
 from truto_groups.errors import (
     AccountNeedsReauthError,
     BadRequestError,
@@ -43,7 +45,7 @@ from truto_groups.truto import (
     plan_listings,
 )
 from truto_groups.truto.account_answers import find_groups_support
-from truto_groups.truto.limits import Ceiling, RequestLimits
+from truto_groups.truto.limits import RequestLimits
 from truto_groups.truto.retry import RetryPolicy, Wish, read_wish, tell_of_rate_limit
 from truto_groups.truto.walk import is_completed
 from truto_groups.truto.walk_results import CompleteWalk, Page, SyncStats
@@ -472,12 +474,12 @@ def test_a_pause_of_another_process_fails_the_request_that_cannot_wait_for_it(
 ) -> None:
     async def run() -> str:
         path = tmp_path / "limits"
-        with RequestLimits(path) as other:
-            other.slow_down(Ceiling("token", 500), seconds=3600)
+        with RequestLimits(FileStartLog(path)) as other:
+            await other.slow_down(Ceiling("token", 500), seconds=3600)
         options = ClientOptions("https://api.example", retry_seconds=10)
         transport = httpx.MockTransport(lambda request: httpx.Response(200, json={"result": []}))
         client = TrutoClient(
-            options, token="a-token", limits=RequestLimits(path), transport=transport
+            options, token="a-token", limits=RequestLimits(FileStartLog(path)), transport=transport
         )
         async with client:
             with pytest.raises(RetriesExhaustedError) as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from truto_groups.coordination.files.start_log import FileStartLog
 from truto_groups.errors import NotFoundError, RedirectRefusedError, RetriesExhaustedError
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
@@ -234,10 +235,14 @@ def test_the_ceilings_hold_on_the_wire_over_two_clients_of_one_file(
         instants.append(time.monotonic())
         return instants[-1]
 
+    def open_limits() -> RequestLimits:
+        log = FileStartLog(tmp_path / "limits", window_seconds=window, clock=clock)
+        return RequestLimits(log)
+
     async def run() -> None:
         options = ClientOptions(server.base_url, requests_per_10_seconds=8)
-        first = RequestLimits(tmp_path / "limits", window_seconds=window, clock=clock)
-        second = RequestLimits(tmp_path / "limits", window_seconds=window, clock=clock)
+        first = open_limits()
+        second = open_limits()
         async with (
             TrutoClient(options, token="a-token", limits=first) as one,
             TrutoClient(options, token="a-token", limits=second) as other,

@@ -101,9 +101,9 @@ def test_it_is_told_before_anything_begins_and_not_for_this_machine(
     truto = TrutoResource()
 
     with pytest.raises(SettingsError, match="NO_PROXY"):
-        truto.client_opener(resolve_knobs({}), limits_path=None)
+        truto.client_opener(resolve_knobs({}), start_log=None)
     here = resolve_knobs({"base_url": "http://127.0.0.1:1"})
-    assert truto.client_opener(here, limits_path=None)
+    assert truto.client_opener(here, start_log=None)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from truto_groups.coordination.files.start_log import FileStartLog
 from truto_groups.errors import (
     AccountNeedsReauthError,
     CompletionError,
@@ -278,7 +279,7 @@ def test_who_gives_up_names_the_header_and_the_file_that_remembers(tmp_path: Pat
         client = TrutoClient(
             ClientOptions(BASE_URL),
             token="a-token",
-            limits=RequestLimits(path),
+            limits=RequestLimits(FileStartLog(path)),
             transport=httpx.MockTransport(throttled),
         )
         async with client:

@@ -1,6 +1,6 @@
 """The order of first requests and of publications: over processes, losses and clocks that jump.
 
-Real: files, DuckDB, other processes. Only the clocks are the tests'.
+Real: files, DuckDB, Postgres, other processes. Only the clocks are the tests'.
 """
 
 from datetime import timedelta
@@ -12,14 +12,15 @@ from truto_groups.errors import DatabaseError
 from truto_groups.warehouse.answer_order import count_first_request, resume_count
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import take_instant
+from truto_groups_tests.places import OPEN, Place
 from truto_groups_tests.processes import as_another_user, other_process
 from truto_groups_tests.stand import START
 
-COUNTER = """
-import sys
+COUNTER = f"""{OPEN}
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.answer_order import count_first_request
 database = Database(sys.argv[1])
+database.coordination = coordination
 print("ready", flush=True)
 sys.stdin.readline()
 print(*(count_first_request(database) for _ in range(200)))
@@ -29,6 +30,14 @@ print(*(count_first_request(database) for _ in range(200)))
 @pytest.fixture(name="database")
 def provide_database(tmp_path: Path) -> Database:
     return Database(str(tmp_path / "groups.duckdb"))
+
+
+@pytest.fixture(name="shared")
+def provide_shared_database(place: Place) -> Database:
+    """A file whose processes coordinate in each way that there is."""
+    database = Database(str(place.companion))
+    database.coordination = place.join()
+    return database
 
 
 def count_file(database: Database) -> Path:
@@ -50,11 +59,13 @@ def resume(database: Database) -> None:
         resume_count(database, connection)
 
 
-def test_every_first_request_gets_a_number_of_its_own_that_is_larger(database: Database) -> None:
-    resume(database)
+def test_every_first_request_gets_a_number_of_its_own_that_is_larger(
+    shared: Database, place: Place
+) -> None:
+    resume(shared)
     with (
-        other_process(COUNTER, database.location) as one,
-        other_process(COUNTER, database.location) as two,
+        other_process(COUNTER, *place.arguments) as one,
+        other_process(COUNTER, *place.arguments) as two,
     ):
         for process in (one, two):
             assert process.stdin is not None
@@ -67,13 +78,13 @@ def test_every_first_request_gets_a_number_of_its_own_that_is_larger(database: D
     for numbers in found:
         assert numbers == sorted(numbers)
     assert len({*found[0], *found[1]}) == 400
-    assert count_first_request(database) > max(*found[0], *found[1])
+    assert count_first_request(shared) > max(*found[0], *found[1])
 
 
-def test_a_number_waits_for_nobody_who_publishes(database: Database) -> None:
-    resume(database)
-    with database.writing():
-        assert count_first_request(database) < count_first_request(database)
+def test_a_number_waits_for_nobody_who_publishes(shared: Database) -> None:
+    resume(shared)
+    with shared.writing():
+        assert count_first_request(shared) < count_first_request(shared)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +118,20 @@ def test_a_database_that_came_without_its_count_goes_on_after_its_own(
     assert count_first_request(database) > 5000
 
 
-def test_the_first_count_of_a_database_begins_at_its_beginning(database: Database) -> None:
-    resume(database)
-    assert count_first_request(database) < 10
+@pytest.mark.parametrize("is_resumed", [True, False], ids=["at a start", "meanwhile"])
+def test_a_database_that_moved_to_another_place_goes_on_after_its_own(
+    shared: Database, is_resumed: bool
+) -> None:
+    settle(shared, 5000)
+    if is_resumed:
+        resume(shared)
+    assert count_first_request(shared) > 5000
+    assert count_first_request(shared) > 5001
+
+
+def test_the_first_count_of_a_database_begins_at_its_beginning(shared: Database) -> None:
+    resume(shared)
+    assert count_first_request(shared) < 10
 
 
 def test_a_count_that_cannot_be_written_is_told(database: Database) -> None:

@@ -20,7 +20,6 @@ from truto_groups.errors import DatabaseError
 from truto_groups.schema import TABLES
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database, connect
-from truto_groups.warehouse.live_runs import is_alive, mark_alive
 from truto_groups.warehouse.properties_table import claim_base_url
 from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows, use_ducklake
@@ -427,14 +426,14 @@ def test_a_run_of_another_user_is_told_from_a_dead_one_or_named_when_it_cannot_b
         folder = Path(name)
         folder.chmod(0o755)
         database = Database(str(folder / "groups.duckdb"))
-        with mark_alive(database, "run/1"):
+        with database.coordination.mark_alive("run/1"):
             (file,) = folder.glob("*.runs/*")
             file.chmod(0o444)
             with as_another_user():
-                assert is_alive(database, "run/1")
+                assert database.coordination.is_alive("run/1")
             file.chmod(0o000)
             with as_another_user(), pytest.raises(DatabaseError, match="run/1 is alive") as caught:
-                is_alive(database, "run/1")
+                database.coordination.is_alive("run/1")
             assert str(file) in str(caught.value)
 
 
@@ -444,19 +443,18 @@ def test_a_run_is_present_as_long_as_its_process_lives(database: Database) -> No
     code = """
 import sys, time
 from truto_groups.warehouse.database import Database, connect
-from truto_groups.warehouse.live_runs import mark_alive
-with mark_alive(Database(sys.argv[1]), "run/1"):
+with Database(sys.argv[1]).coordination.mark_alive("run/1"):
     print("ready", flush=True)
     time.sleep(60)
 """
-    assert not is_alive(database, "run/1")
+    assert not database.coordination.is_alive("run/1")
     with other_process(code, database.location):
-        assert is_alive(database, "run/1")
-        assert not is_alive(database, "run/2")
-    assert not is_alive(database, "run/1")
-    with mark_alive(database, "run/2"):
-        assert is_alive(database, "run/2")
-    assert not is_alive(database, "run/2")
+        assert database.coordination.is_alive("run/1")
+        assert not database.coordination.is_alive("run/2")
+    assert not database.coordination.is_alive("run/1")
+    with database.coordination.mark_alive("run/2"):
+        assert database.coordination.is_alive("run/2")
+    assert not database.coordination.is_alive("run/2")
 
 
 def read_compression(database: Database, table: str, column: str) -> set[str]:
@@ -496,7 +494,8 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert len(stand.table("groups")) == 3
 
 
-def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:
+@pytest.mark.long
+def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand, postgres_database: str) -> None:
     def run_history(database: Database) -> dict[str, object]:
         stand.database, stand.now = database, START
         stand.put(A, [group(1), group(2), group(3)])
@@ -521,7 +520,7 @@ def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand) -> None:
         }
 
     on_file = run_history(stand.database)
-    use_ducklake(stand)
+    use_ducklake(stand, postgres_database)
     on_ducklake = run_history(stand.database)
     assert on_file["outcomes"] == [
         {A: "published", B: "published"},

@@ -16,8 +16,15 @@ from pathlib import Path
 _having = threading.local()
 
 
+class FileTurn:
+    """A turn that nobody can lose while the process lives: the kernel keeps its locks."""
+
+    def require(self) -> None:
+        """Nothing to make sure of."""
+
+
 @contextlib.contextmanager
-def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
+def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> Generator[FileTurn]:
     """Wait for a turn, and have it until the block ends.
 
     Args:
@@ -32,8 +39,10 @@ def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> 
     had: set[Path] = _having.__dict__.setdefault("paths", set())
     if path in had and not is_alone:
         # Whoever would queue behind a waiting writer, which waits for this thread, waits for ever.
-        yield
+        yield FileTurn()
         return
+    if is_alone:
+        path.parent.mkdir(parents=True, exist_ok=True)
     until = None if within_seconds is None else time.monotonic() + within_seconds
     with _opened(path, ".turn") as gate, _opened(path, ".lock") as lock:
         _take(gate, fcntl.LOCK_EX, until=until)
@@ -41,7 +50,7 @@ def turn(path: Path, *, is_alone: bool, within_seconds: float | None = None) -> 
         fcntl.flock(gate, fcntl.LOCK_UN)
         had.add(path)
         try:
-            yield
+            yield FileTurn()
         finally:
             had.discard(path)
 

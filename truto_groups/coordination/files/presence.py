@@ -14,13 +14,20 @@ from collections.abc import Generator
 from pathlib import Path
 
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database
 
 
 @contextlib.contextmanager
-def mark_alive(database: Database, run_id: str) -> Generator[None]:
-    """Be present as a run, until the block or the process ends."""
-    path = _path(database, run_id)
+def mark_alive(folder: Path, run_id: str) -> Generator[None]:
+    """Be present as a run, until the block or the process ends.
+
+    Args:
+        folder: Holds a file for each run.
+        run_id: The run.
+
+    Raises:
+        DatabaseError: Its file cannot be written.
+    """
+    path = _path(folder, run_id)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _hold(path)
@@ -40,44 +47,13 @@ def mark_alive(database: Database, run_id: str) -> Generator[None]:
         os.close(descriptor)
 
 
-def is_alive(database: Database, run_id: str) -> bool:
-    """Whether a process is present as the run.
+def is_held(folder: Path, run_id: str) -> bool | None:
+    """Whether the lock of a run's file is held; None where there is no file.
 
     Raises:
         DatabaseError: It cannot be told.
     """
-    return _is_held(database, run_id) is True
-
-
-def is_abandoned(database: Database, run_id: str) -> bool:
-    """Whether a process was present as the run and is gone without taking leave.
-
-    Nothing is concluded from a file that is not there: the run may not have come so far, may be
-    through with its accounts, or may live on another machine, beside another file.
-
-    Raises:
-        DatabaseError: It cannot be told.
-    """
-    return _is_held(database, run_id) is False
-
-
-def _hold(path: Path) -> int:
-    """Make a file that nobody ever sees without a lock as long as we live."""
-    new = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        new.rename(path)
-    except BaseException:
-        os.close(descriptor)
-        new.unlink(missing_ok=True)
-        raise
-    return descriptor
-
-
-def _is_held(database: Database, run_id: str) -> bool | None:
-    """Whether the lock of a run's file is held; None where there is no file."""
-    path = _path(database, run_id)
+    path = _path(folder, run_id)
     try:
         # To lock needs no right to write, which the file of another user does not give.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -97,7 +73,19 @@ def _is_held(database: Database, run_id: str) -> bool | None:
     return False
 
 
-def _path(database: Database, run_id: str) -> Path:
-    name = hashlib.sha256(run_id.encode()).hexdigest()[:32]
-    folder = database.companion.with_name(database.companion.name + ".runs")
-    return folder / name
+def _hold(path: Path) -> int:
+    """Make a file that nobody ever sees without a lock as long as we live."""
+    new = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        new.rename(path)
+    except BaseException:
+        os.close(descriptor)
+        new.unlink(missing_ok=True)
+        raise
+    return descriptor
+
+
+def _path(folder: Path, run_id: str) -> Path:
+    return folder / hashlib.sha256(run_id.encode()).hexdigest()[:32]

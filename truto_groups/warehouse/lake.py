@@ -1,0 +1,182 @@
+"""A DuckLake: its extensions, its object store, and the connections to it that stay open.
+
+A lake is a catalogue (a database, as a rule Postgres) and files in a folder or an object store. Who
+may write it when, and what its tables are, is database.py's and upgrades.py's.
+"""
+
+import hashlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+
+from truto_groups.errors import DatabaseError
+from truto_groups.settings import ObjectStore
+from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
+from truto_groups.warehouse.location import Location
+
+_OBJECT_STORE = "s3://"
+# With DuckLake's own limit of 10 rows, almost every publication of an account makes a file.
+_MOST_ROWS_IN_THE_CATALOGUE = 1000
+_NONE_YET_SIGN = "creating a new DuckLake is explicitly disabled"
+# One for the tables, and one for those that they are copied from or to.
+_KEPT_OPEN = 2
+
+_attaching = threading.Lock()
+
+
+class NoLakeError(DatabaseError):
+    """There is no lake at the location, and whoever only reads makes none."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Where a lake is, and how it is reached.
+
+    Attributes:
+        location: Of its catalogue.
+        data_path: Where its files lie; None where the catalogue knows it.
+        object_store: How the store is reached in which they lie.
+        connect: Opens a private connection in memory.
+    """
+
+    location: Location
+    data_path: str | None
+    object_store: ObjectStore | None
+    connect: Callable[[], duckdb.DuckDBPyConnection]
+
+    @property
+    def catalog(self) -> str:
+        """The name under which it is attached, which no other lake has on a connection."""
+        return f"lake_{hashlib.sha256(self.location.text.encode()).hexdigest()[:16]}"
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a server has the catalogue, which many may use at once; a file has one user."""
+        return self.location.postgres is not None
+
+    def attach(self, connection: duckdb.DuckDBPyConnection, *, may_create: bool) -> None:
+        """Attach it to a connection; where it is attached already, nothing happens.
+
+        DuckDB opens the way to a server anew where that was lost.
+
+        Raises:
+            NoLakeError: It does not exist yet, and ``may_create`` is false.
+            DatabaseError: It cannot be reached, or an extension is missing.
+        """
+        with _attaching:  # the ways through a connection that is kept share what it has attached
+            there = connection.execute("SELECT database_name FROM duckdb_databases()").fetchall()
+            if (self.catalog,) in there:
+                return
+            self._load_extensions(connection)
+            options = [f"DATA_INLINING_ROW_LIMIT {_MOST_ROWS_IN_THE_CATALOGUE}"]
+            if not may_create:
+                options.append("CREATE_IF_NOT_EXISTS false")
+            self._attach(connection, self.catalog, *options)
+
+    def open_cursor(self) -> duckdb.DuckDBPyConnection:
+        """Open one more way through the connection of this process that stays open."""
+        return _open_kept(os.getpid(), self).cursor()
+
+    def open_look(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection that reads the lake as it is now, whatever is written later.
+
+        Raises:
+            NoLakeError: It does not exist yet.
+            DatabaseError: It cannot be reached, or an extension is missing.
+        """
+        connection = self.connect()
+        try:
+            self._load_extensions(connection)
+            self._attach(connection, "newest", "READ_ONLY", "CREATE_IF_NOT_EXISTS false")
+            newest = connection.execute("FROM ducklake_current_snapshot('newest')").fetchall()
+            connection.execute("DETACH newest").fetchall()
+            self._attach(connection, self.catalog, "READ_ONLY", f"SNAPSHOT_VERSION {newest[0][0]}")
+            connection.execute(f'USE "{self.catalog}"').fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, *options: str) -> None:
+        if self.data_path is not None:
+            options = (f"DATA_PATH {_quote(self.data_path)}", *options)
+        text = f"ATTACH {_quote(self.location.text)} AS {name} ({', '.join(options)})"
+        try:
+            connection.execute(text).fetchall()
+        except duckdb.Error as error:
+            if _NONE_YET_SIGN in str(error):
+                raise NoLakeError(
+                    f"There is no database at {self.location.shown} yet.",
+                    advice="Run `truto-groups sync` or start Dagster once; "
+                    "or set TRUTO_GROUPS_DATABASE to where it lies.",
+                ) from None
+            if is_lost(error):
+                raise
+            raise explain(error, self.location) from error
+
+    def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
+        # What is not installed is not fetched from the internet in the middle of a run.
+        connection.execute("SET autoinstall_known_extensions = false").fetchall()
+        self._load(connection, "ducklake")
+        if self.is_served:
+            self._load(connection, "postgres_scanner")
+        if self.object_store is not None and (self.data_path or _OBJECT_STORE).startswith(
+            _OBJECT_STORE
+        ):
+            self._load(connection, "httpfs")
+            self._tell_object_store(connection, self.object_store)
+
+    def _load(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        path = _find_extension(name)
+        try:
+            connection.execute(f"LOAD {name if path is None else _quote(str(path))}").fetchall()
+        except duckdb.IOException as error:
+            raise DatabaseError(
+                f"DuckDB's extension {name}, which {self.location.shown} needs, cannot be loaded: "
+                f"{self.location.redact(first_line(error))}",
+                advice="Run `pip install 'truto-groups[cluster]'`.",
+            ) from error
+
+    def _tell_object_store(self, connection: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
+        options = {
+            "KEY_ID": store.access_key_id,
+            "SECRET": store.secret_access_key,
+            "SESSION_TOKEN": store.session_token,
+            "REGION": store.region,
+            "ENDPOINT": store.endpoint,
+            # Other stores as a rule have no host for each bucket.
+            "URL_STYLE": None if store.endpoint is None else "path",
+            "USE_SSL": store.is_encrypted,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        names = ", ".join(f"{name} ${name}" for name in given)
+        text = f"CREATE OR REPLACE SECRET object_store (TYPE s3, {names})"
+        connection.execute(text, given).fetchall()
+
+
+@lru_cache(maxsize=_KEPT_OPEN)
+def _open_kept(process_id: int, lake: Lake) -> duckdb.DuckDBPyConnection:
+    # Loading the extensions takes a quarter of a second. Of each process, because none may use what
+    # another opened before it was forked.
+    del process_id
+    return lake.connect()
+
+
+def _find_extension(name: str) -> Path | None:
+    """Where the wheel of an extension has put it; None without one for this DuckDB."""
+    package = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if package is None or package.origin is None:
+        return None
+    file = Path("extensions") / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    path = Path(package.origin).parent / file
+    return path if path.is_file() else None
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,120 @@
+"""All tables copied into another database: whole, the same, and gone on with.
+
+Real: HTTP on loopback, DuckDB files, and a lake with its catalogue in Postgres.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.errors import DatabaseError
+from truto_groups.schema import TABLES
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.table_copies import copy_tables
+from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables
+
+pytestmark = pytest.mark.long
+
+NAMES = [table.name for table in TABLES]
+
+
+@pytest.fixture(autouse=True)
+def fill(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source with something in most tables, and a project whose database it is."""
+    stand.put(A, groups_of(40))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.sync(run_id="first")
+    stand.pass_time(days=1)
+    stand.put(A, groups_of(2))
+    stand.put(B, groups_of(5))
+    stand.sync(run_id="second")
+    monkeypatch.chdir(stand.folder)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+
+
+def read_all(database: Database) -> dict[str, list[dict[str, object]]]:
+    return read_tables(database, *NAMES)
+
+
+def test_a_copy_into_a_lake_and_back_is_the_same_in_every_table(
+    stand: Stand,
+    postgres_database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = read_all(stand.database)
+    location = f"ducklake:postgres:{postgres_database}"
+    assert main(["copy", "--to", location, "--data-path", "lake"]) == 0
+    told = capsys.readouterr().out
+    assert "groups: 45 rows, copied" in told
+    assert "each table was compared as a whole" in told
+    lake = Database(location)
+    assert read_all(lake) == before
+    assert main(["copy", "--to", location, "--data-path", "lake"]) == 0
+    assert "groups: 45 rows, there already" in capsys.readouterr().out
+
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", location)
+    assert main(["copy", "--to", "back.duckdb"]) == 0
+    back = Database(str(stand.folder / "back.duckdb"))
+    assert read_all(back) == before
+    assert read_all(stand.database) == before
+
+    stand.database = back
+    stand.pass_time(days=1)
+    assert stand.outcomes(B, run_id="third") == {B: "unchanged"}
+
+
+def test_a_copy_that_was_ended_goes_on_and_is_nobodys_database_until_then(
+    stand: Stand, tmp_path: Path
+) -> None:
+    target = Database(str(tmp_path / "other.duckdb"))
+    begun = copy_tables(stand.database, target)
+    done = [next(begun).name for _ in range(3)]
+    begun.close()
+
+    other = Stand(stand.server, tmp_path, now=stand.now)
+    other.database = target
+    with pytest.raises(DatabaseError, match=r"not whole yet.*truto-groups copy"):
+        other.discover()
+
+    copied = list(copy_tables(stand.database, target))
+    assert [one.name for one in copied if one.name in done and one.is_new] == []
+    assert [one.name for one in copied] == NAMES
+    assert read_all(target) == read_all(stand.database)
+    other.discover()
+
+
+def test_a_target_that_holds_other_rows_is_refused_and_stays_as_it_is(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["copy", "--to", "other.duckdb"]) == 0
+    target = Database(str(tmp_path / "other.duckdb"))
+    with target.writing() as connection:
+        connection.execute("DELETE FROM groups WHERE id = 'g1'").fetchall()
+    before = read_all(target)
+    assert main(["copy", "--to", "other.duckdb"]) == 2
+    assert "which a copy would replace. Nothing was changed" in capsys.readouterr().err
+    assert read_all(target) == before
+
+
+def test_a_table_that_somebody_changed_meanwhile_is_found_in_the_end(
+    stand: Stand, tmp_path: Path
+) -> None:
+    target = Database(str(tmp_path / "other.duckdb"))
+    with pytest.raises(DatabaseError, match=r"The table groups of .* is not what was copied"):  # noqa: PT012
+        for table in copy_tables(stand.database, target):
+            if table.name == "groups":
+                with target.writing() as connection:
+                    connection.execute("UPDATE groups SET name = 'x' WHERE id = 'g1'").fetchall()
+
+
+def test_a_run_at_work_is_not_left_behind(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write("UPDATE account_syncs SET outcome = 'running' WHERE run_id = 'second'")
+    with stand.database.coordination.mark_alive("second"):
+        assert main(["copy", "--to", "other.duckdb"]) == 1
+    assert "Run second syncs accounts now" in capsys.readouterr().err
+    assert not (tmp_path / "other.duckdb").exists()

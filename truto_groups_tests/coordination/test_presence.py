@@ -1,0 +1,161 @@
+"""Which runs are alive, told of processes that live, leave, are killed and fall silent.
+
+Real: files, Postgres, processes. Only how long silence must last is shortened.
+"""
+
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from truto_groups.coordination.postgres import presence
+from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
+from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups_tests.places import OPEN, Place
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.processes import other_process
+
+pytestmark = pytest.mark.long
+
+PRESENT = f"""{OPEN}
+import time
+with coordination.mark_alive("run/1"):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def execute(conninfo: str, sql: str, **values: object) -> None:
+    connection = psycopg2.connect(conninfo)
+    try:
+        connection.autocommit = True
+        connection.cursor().execute(sql, values)
+    finally:
+        connection.close()
+
+
+def fall_silent(conninfo: str, *, seconds: float) -> None:
+    """Let it be so long ago that any run was heard."""
+    execute(
+        conninfo,
+        "UPDATE truto_groups_coordination.presence "
+        "SET seen_at = seen_at - make_interval(secs => %(seconds)s)",
+        seconds=seconds,
+    )
+
+
+def wait_until_seen(conninfo: str, *, within_seconds: float) -> float:
+    """Wait for the next heartbeat; how long that took."""
+    began = time.monotonic()
+    session = Session(Server(conninfo))
+    try:
+        while not presence.is_heard(session, "run", dead_after_seconds=0.3):
+            assert time.monotonic() - began < within_seconds
+            time.sleep(0.05)
+    finally:
+        session.close()
+    return time.monotonic() - began
+
+
+def test_a_run_is_present_while_its_process_lives(place: Place) -> None:
+    coordination = place.join()
+    assert not coordination.is_alive("run/1")
+    assert not coordination.is_abandoned("run/1")
+    with other_process(PRESENT, *place.arguments):
+        assert coordination.is_alive("run/1")
+        assert not coordination.is_abandoned("run/1")
+        assert not coordination.is_alive("run/2")
+
+
+def test_a_run_that_takes_leave_is_neither_alive_nor_abandoned(place: Place) -> None:
+    coordination = place.join()
+    with coordination.mark_alive("run/2"):
+        assert place.join().is_alive("run/2")
+    assert not place.join().is_alive("run/2")
+    assert not place.join().is_abandoned("run/2")
+
+
+def test_a_run_that_another_process_takes_over_stays_present(place: Place) -> None:
+    one, other = place.join(), place.join()
+    with one.mark_alive("run"):
+        taken_over = other.mark_alive("run")
+        taken_over.__enter__()
+    assert place.join().is_alive("run")
+    taken_over.__exit__(None, None, None)
+    assert not place.join().is_alive("run")
+    assert not place.join().is_abandoned("run")
+
+
+def test_a_killed_run_is_abandoned_at_once_where_the_kernel_tells(tmp_path: Path) -> None:
+    place = Place(tmp_path / "groups.duckdb")
+    with other_process(PRESENT, *place.arguments):
+        pass
+    assert place.join().is_abandoned("run/1")
+
+
+def test_a_run_is_abandoned_when_it_was_not_heard_for_a_minute(postgres_database: str) -> None:
+    place = Place(Path("unused"), postgres_database)
+    coordination = place.join()
+    with other_process(PRESENT, *place.arguments):
+        pass
+    fall_silent(postgres_database, seconds=50)
+    assert coordination.is_alive("run/1")
+    fall_silent(postgres_database, seconds=15)
+    if not coordination.is_abandoned("run/1"):
+        # The server of the tests has not been up for a minute itself.
+        session = Session(Server(postgres_database))
+        ((uptime,),) = session.run(
+            "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())", {}
+        )
+        assert uptime < presence.DEAD_AFTER_SECONDS
+        assert presence.is_heard(session, "run/1", dead_after_seconds=float(uptime) / 2) is False
+        session.close()
+    assert presence.BEAT_SECONDS + presence.DEAD_AFTER_SECONDS < 120
+
+
+def test_heartbeats_that_stop_make_a_run_abandoned(
+    postgres_database: str, postgres_cluster: PostgresCluster
+) -> None:
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=0.1):
+        time.sleep(1)
+        assert presence.is_heard(session, "run", dead_after_seconds=0.5) is True
+    with presence.mark_alive(session, "run", beat_seconds=60):
+        time.sleep(1)
+        assert presence.is_heard(session, "run", dead_after_seconds=0.5) is False
+    session.close()
+
+
+@pytest.mark.parametrize("is_crash", [False, True], ids=["restart", "crash"])
+def test_the_time_in_which_postgres_was_away_is_nobodys_silence(
+    postgres_database: str, postgres_cluster: PostgresCluster, is_crash: bool
+) -> None:
+    coordination = PostgresCoordination(postgres_database)
+    with coordination.mark_alive("run"):
+        fall_silent(postgres_database, seconds=3600)
+        postgres_cluster.restart(is_crash=is_crash)
+        assert PostgresCoordination(postgres_database).is_alive("run")
+        assert not coordination.is_abandoned("run")
+
+
+@pytest.mark.parametrize("is_crash", [False, True], ids=["restart", "crash"])
+def test_heartbeats_go_on_after_a_restart_of_postgres(
+    postgres_database: str, postgres_cluster: PostgresCluster, is_crash: bool
+) -> None:
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=0.1):
+        postgres_cluster.stop(is_crash=is_crash)
+        time.sleep(1)
+        postgres_cluster.start()
+        time.sleep(0.5)
+        assert wait_until_seen(postgres_database, within_seconds=10) < 5
+    session.close()
+
+
+def test_a_presence_that_a_failover_lost_is_told_anew(postgres_database: str) -> None:
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=0.1):
+        execute(postgres_database, "DELETE FROM truto_groups_coordination.presence")
+        wait_until_seen(postgres_database, within_seconds=10)
+    session.close()

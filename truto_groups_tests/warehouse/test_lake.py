@@ -1,0 +1,353 @@
+"""A lake with its catalogue in Postgres: first starts, readers, lost connections, object stores.
+
+Real: Postgres, an object store where there is one, DuckLake, DuckDB.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from truto_groups import read
+from truto_groups.errors import DatabaseError, LostTransactionError
+from truto_groups.settings import read_environment
+from truto_groups.sync.settle import AccountResult
+from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.location import read_location
+from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.stand import A, B, Stand, groups_of, read_rows, use_ducklake
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(name="lake")
+def provide_lake(postgres_database: str, tmp_path: Path) -> Database:
+    return Database(f"ducklake:postgres:{postgres_database}", data_path=f"{tmp_path / 'lake'}/")
+
+
+def put(database: Database, name: str) -> None:
+    with database.writing() as connection:
+        connection.execute(
+            "INSERT INTO database_properties VALUES ($name, 'x')", {"name": name}
+        ).fetchall()
+
+
+def names_in(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(
+        "SELECT name FROM database_properties WHERE value = 'x' ORDER BY name"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def names(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return names_in(connection)
+
+
+def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
+    postgres_database: str,
+) -> None:
+    with pytest.raises(DatabaseError, match="set TRUTO_GROUPS_DATA_PATH to where its files"):
+        put(Database(f"ducklake:postgres:{postgres_database}"), "one")
+
+
+def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Database) -> None:
+    for read_it in (names, Database.open_remote):
+        with pytest.raises(DatabaseError, match="There is no database at"):
+            read_it(lake)
+    put(lake, "one")
+    assert names(lake) == ["one"]
+
+
+def test_once_it_is_made_it_is_found_without_the_place_of_its_files(lake: Database) -> None:
+    put(lake, "one")
+    again = Database(lake.location)
+    put(again, "two")
+    assert names(again) == ["one", "two"]
+
+
+def test_another_place_for_the_files_than_it_was_made_with_is_refused(
+    lake: Database, tmp_path: Path
+) -> None:
+    put(lake, "one")
+    with pytest.raises(DatabaseError, match="Set TRUTO_GROUPS_DATA_PATH to where its files lie"):
+        put(Database(lake.location, data_path=f"{tmp_path / 'other'}/"), "two")
+
+
+def test_an_extension_that_is_not_installed_is_named_with_what_installs_it(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "duckdb_extension_postgres_scanner", None)
+    with pytest.raises(DatabaseError, match=r"pip install 'truto-groups\[cluster\]'"):
+        put(Database(f"ducklake:postgres:{postgres_database} application_name=a"), "one")
+
+
+def test_blocks_share_a_connection_that_stays_open(lake: Database) -> None:
+    """Loading the extensions takes a quarter of a second of work."""
+    put(lake, "one")
+    with lake.reading() as connection:
+        connection.execute("CREATE TABLE memory.main.mark (a INTEGER)").fetchall()
+    with Database(lake.location, data_path=lake_path(lake)).writing() as connection:
+        assert connection.execute("FROM memory.main.mark").fetchall() == []
+
+
+def lake_path(lake: Database) -> str:
+    return read_rows(lake, "SELECT value FROM ducklake_options(current_database()) "
+                     "WHERE option_name = 'data_path'")[0][0]  # fmt: skip
+
+
+def test_a_connection_that_was_handed_in_keeps_its_own_tables_from_block_to_block(
+    lake: Database,
+) -> None:
+    connection = connect()
+    connection.execute("CREATE TABLE mine AS SELECT 'own' AS name").fetchall()
+    for number in ("1", "2"):
+        with lake.writing(connection):
+            connection.execute(
+                "INSERT INTO database_properties SELECT name || $n, 'x' FROM memory.mine",
+                {"n": number},
+            ).fetchall()
+        assert connection.execute("FROM mine").fetchall() == [("own",)]
+    assert names(lake) == ["own1", "own2"]
+
+
+def test_who_reads_sees_one_state_while_others_write(lake: Database) -> None:
+    put(lake, "one")
+    with lake.reading() as connection:
+        assert names_in(connection) == ["one"]
+        put(Database(lake.location), "two")
+        assert names_in(connection) == ["one"]
+    assert names(lake) == ["one", "two"]
+
+
+def test_a_look_stays_as_it_was_taken_and_cannot_write(
+    lake: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(lake, "one")
+    monkeypatch.chdir(tmp_path)
+    with read.connect(lake.location) as connection:
+        put(lake, "two")
+        assert names_in(connection) == ["one"]
+        with pytest.raises(duckdb.Error):
+            connection.execute("DELETE FROM database_properties").fetchall()
+    assert names(lake) == ["one", "two"]
+
+
+def test_a_connection_that_was_lost_between_blocks_is_opened_anew(
+    lake: Database, postgres_cluster: PostgresCluster
+) -> None:
+    put(lake, "one")
+    postgres_cluster.restart()
+    put(lake, "two")
+    postgres_cluster.restart()
+    assert names(lake) == ["one", "two"]
+
+
+def test_a_server_that_is_away_is_told_with_what_to_check(
+    lake: Database, postgres_cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0,))
+    put(lake, "one")
+    postgres_cluster.stop()
+    try:
+        for read_it in (names, Database.open_remote):
+            with pytest.raises(DatabaseError, match="Check the address and the credentials"):
+                read_it(lake)
+    finally:
+        postgres_cluster.start()
+    assert names(lake) == ["one"]
+
+
+def test_threads_use_the_connection_side_by_side(lake: Database) -> None:
+    put(lake, "one")
+    found: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: found.append(names(lake))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [["one"]] * 8
+
+
+def test_a_start_that_finds_everything_makes_no_snapshot(lake: Database) -> None:
+    def snapshots() -> Sequence[object]:
+        sql = "SELECT max(snapshot_id) FROM ducklake_snapshots(current_database())"
+        return read_rows(lake, sql)
+
+    put(lake, "one")
+    before = snapshots()
+    with Database(lake.location).writing():
+        pass
+    assert snapshots() == before
+
+
+@pytest.fixture(name="store", scope="module")
+def provide_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreServer]:
+    with run_object_store(tmp_path_factory.mktemp("store")) as store:
+        yield store
+
+
+@pytest.mark.slow
+def test_files_lie_in_an_object_store_that_the_variables_of_aws_lead_to(
+    stand: Stand, postgres_database: str, store: ObjectStoreServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {
+        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
+        "TRUTO_GROUPS_DATA_PATH": store.data_path,
+        **store.variables,
+    }
+    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
+    stand.put(A, groups_of(1500))
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
+    files = stand.rows(
+        "SELECT DISTINCT data_file FROM ducklake_list_files(current_database(), 'groups')"
+    )
+    assert files
+    assert all(path.startswith("s3://lake/groups/") for (path,) in files)
+    assert list(stand.folder.rglob("*.parquet")) == []
+
+    monkeypatch.chdir(stand.folder)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert len(read.groups()) == 1500
+    with read.connect(variables["TRUTO_GROUPS_DATABASE"]) as connection:
+        assert connection.execute("SELECT count(*) FROM groups").fetchall() == [(1500,)]
+
+    stand.put(A, groups_of(1400))
+    stand.pass_time(days=1)
+    assert stand.outcomes(run_id="later") == {A: "published"}
+    assert stand.database.rewrite()
+    assert len(stand.table("groups")) == 1400
+
+
+@pytest.mark.slow
+def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(
+    stand: Stand, postgres_database: str, store: ObjectStoreServer
+) -> None:
+    variables = {
+        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
+        "TRUTO_GROUPS_DATA_PATH": store.data_path,
+        **store.variables,
+        "AWS_SECRET_ACCESS_KEY": "wrong-hunter22",
+    }
+    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
+    stand.put(A, groups_of(1500))
+    stand.discover()
+    with pytest.raises(DatabaseError, match="those of the object store") as caught:
+        stand.sync()
+    assert "hunter22" not in str(caught.value)
+
+
+@contextmanager
+def spoiling(database: Database, times: int) -> Iterator[Callable[[], None]]:
+    """What somebody does who takes no turns: writes the tables in the middle of a transaction."""
+    left = [times]
+    lake = Lake(read_location(database.location), None, None, connect)
+
+    def spoil() -> None:
+        if left[0]:
+            left[0] -= 1
+            with connect() as other:
+                lake.attach(other, may_create=False)
+                other.execute(f"USE {lake.catalog}").fetchall()
+                other.execute(
+                    "UPDATE database_properties SET value = 'x' WHERE name = 'one'"
+                ).fetchall()
+
+    yield spoil
+
+
+def test_a_transaction_that_another_writer_spoiled_is_done_again(
+    lake: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    with spoiling(lake, 2) as spoil:
+
+        def work() -> str:
+            with lake.writing() as connection:
+                connection.execute(
+                    "UPDATE database_properties SET value = 'x' WHERE name = 'one'"
+                ).fetchall()
+                spoil()
+            return "done"
+
+        assert lake.retried(work) == "done"
+    assert caplog.text.count("Failed to commit DuckLake transaction") == 2
+    assert caplog.text.count("It is done again in") == 2
+
+
+def test_a_transaction_that_is_spoiled_each_time_ends_with_advice(
+    lake: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0, 0.0))
+    put(lake, "one")
+    with spoiling(lake, 9) as spoil:
+
+        def work() -> None:
+            with lake.writing() as connection:
+                connection.execute(
+                    "UPDATE database_properties SET value = 'y' WHERE name = 'one'"
+                ).fetchall()
+                spoil()
+
+        with pytest.raises(DatabaseError, match=r"tried 3 times.*take turns"):
+            lake.retried(work)
+    assert names(lake) == ["one"]
+
+
+def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
+    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.put(B, groups_of(2))
+    stand.discover()
+    ask, restarts = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 5 and not restarts:
+                restarts.append(postgres_cluster.restart())
+
+    stand.database.writing = writing
+    assert stand.outcomes() == {A: "published", B: "published"}
+    assert restarts
+    assert len(stand.table("groups")) == 5
+    assert len(stand.table("group_changes")) == 0
+
+
+def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    ask, losses = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+        if written == 3 and not losses:
+            losses.append("lost")
+            raise LostTransactionError("The answer is lost.")
+
+    stand.database.writing = writing
+    result = stand.sync()[A]
+    assert losses
+    assert isinstance(result, AccountResult)
+    assert result.attempt.outcome == "published"
+    assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
