@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from truto_groups.text import secrecy
+from truto_groups_tests.postgres import PostgresCluster, run_postgres
 from truto_groups_tests.stand import Stand, clear_variables, open_stand
 
 
@@ -34,3 +35,16 @@ def provide_stand(tmp_path: Path) -> Iterator[Stand]:
     """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
     with open_stand(tmp_path) as stand:
         yield stand
+
+
+@pytest.fixture(name="postgres_cluster", scope="session")
+def provide_postgres_cluster() -> Iterator[PostgresCluster]:
+    """A Postgres that starts with the first test that asks for it."""
+    with run_postgres() as cluster:
+        yield cluster
+
+
+@pytest.fixture(name="postgres_database")
+def provide_postgres_database(postgres_cluster: PostgresCluster) -> str:
+    """The libpq connection string of an empty database of the test's own."""
+    return postgres_cluster.make_database()

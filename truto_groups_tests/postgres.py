@@ -1,0 +1,117 @@
+"""A real Postgres for tests: a cluster of the test session's own, and a database for each test.
+
+The binaries of the system are used and nothing is downloaded. The cluster forgets its data with the
+session, so nothing of it waits for the disk.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_USER = "truto_groups"
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "100",
+}
+
+
+@dataclass(frozen=True)
+class PostgresCluster:
+    """A server on loopback that trusts whoever asks.
+
+    Attributes:
+        port: Where it listens, also after it was started anew.
+    """
+
+    folder: Path
+    port: int
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = " ".join(f"-c {name}='{value}'" for name, value in _OPTIONS.items())
+        log = str(self.folder / "log")
+        self._control("start", "-w", "-l", log, "-o", f"-p {self.port} {options}")
+
+    def stop(self, *, is_crash: bool = False) -> None:
+        """End it: its sessions are cut off; a crash also loses what unlogged tables held."""
+        self._control("stop", "-w", "-m", "immediate" if is_crash else "fast")
+
+    def restart(self, *, is_crash: bool = False) -> None:
+        """End it and start it anew, at the same port with the same data."""
+        self.stop(is_crash=is_crash)
+        self.start()
+
+    def make_database(self) -> str:
+        """Make an empty database, and return its libpq connection string.
+
+        The same string makes a DuckLake of it: ``f"ducklake:postgres:{conninfo}"``.
+        """
+        name = f"test_{uuid.uuid4().hex}"
+        address = f"host=127.0.0.1 port={self.port} user={_USER}"
+        _run("psql", "-qc", f"CREATE DATABASE {name}", f"{address} dbname=postgres")
+        return f"{address} dbname={name}"
+
+    def _control(self, *arguments: str) -> None:
+        _run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
+
+
+@contextmanager
+def run_postgres() -> Iterator[PostgresCluster]:
+    """Make a cluster and let it run for the length of the block; skip where that cannot be had."""
+    if not _find_binary("initdb"):
+        pytest.skip("There is no Postgres: install it (Debian: apt-get install postgresql).")
+    # Not below pytest's folders: root, who may run the tests, does not let the server in there.
+    with tempfile.TemporaryDirectory(prefix="truto-groups-postgres-") as name:
+        cluster = PostgresCluster(Path(name), _find_free_port())
+        if (user := _find_user()) is not None:
+            shutil.chown(name, user)
+        _run("initdb", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync",
+             "-D", str(cluster.folder / "data"))  # fmt: skip
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop(is_crash=True)
+
+
+def _find_binary(name: str) -> str | None:
+    """Where a program of Postgres is; Debian puts the server's own nowhere on the path."""
+    folders = sorted(_DEBIAN.glob("*/bin"), key=lambda one: float(one.parent.name), reverse=True)
+    return shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+
+
+def _find_user() -> str | None:
+    """Who runs the server: it refuses to be root."""
+    return "postgres" if os.geteuid() == 0 else None
+
+
+def _run(name: str, *arguments: str) -> None:
+    command = [_find_binary(name) or name, *arguments]
+    # Not through a pipe: the server would hold it open.
+    with tempfile.TemporaryFile() as output:
+        done = subprocess.run(
+            command, stdout=output, stderr=output, user=_find_user(), cwd="/", check=False
+        )
+        output.seek(0)
+        assert done.returncode == 0, output.read().decode()
+
+
+def _find_free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
