@@ -15,8 +15,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --group dev --group browser \
+LOCK_OPTIONS := --universal --python-version 3.11 \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
+# What tests need, and what the image in deploy/ holds; in both each package has one version.
+LOCK_HERE := $(LOCK_OPTIONS) --extra ui --extra cluster --extra telemetry --group dev --group browser
+LOCK_IMAGE := $(LOCK_OPTIONS) --extra ui --extra cluster --extra k8s --extra docker --extra celery \
+	--extra telemetry --constraint requirements.lock --no-annotate
 
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
 export DG_CLI_CONFIG := $(CURDIR)/$(VENV)/dg.toml
@@ -91,15 +95,21 @@ drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; hours (SEEDS=500: minutes). SEEDS=10000 FIRST=0
 	@$(BIN)/python -m truto_groups_tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
-lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null
+lock: $(STAMP) ## Refresh both requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_HERE) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_IMAGE) --generate-hashes -o deploy/requirements.lock $(LOCK_ARGS) >/dev/null
+
+check-lock: $(STAMP) ## Is each requirements.lock what pyproject.toml asks for?
+	$(call check_lock,requirements.lock,$(LOCK_HERE))
+	$(call check_lock,deploy/requirements.lock,$(LOCK_IMAGE))
 
 # Compared without hashes, because a release that is out can still gain files.
-check-lock: $(STAMP) ## Is requirements.lock what pyproject.toml asks for?
-	@cp requirements.lock $(VENV)/lock.now
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --no-generate-hashes -o $(VENV)/lock.now >/dev/null
-	@sed -E '/^ +--hash=/d; s/ \\$$//' requirements.lock | diff -u - $(VENV)/lock.now \
-		|| { echo 'requirements.lock is not in step with pyproject.toml: run `make lock`.' >&2; exit 1; }
+define check_lock
+	@cp $(1) $(VENV)/lock.now
+	@$(BIN)/uv pip compile pyproject.toml $(2) --no-generate-hashes -o $(VENV)/lock.now >/dev/null
+	@sed -E '/^ +--hash=/d; s/ \\$$//' $(1) | diff -u - $(VENV)/lock.now \
+		|| { echo '$(1) is not in step with pyproject.toml: run `make lock`.' >&2; exit 1; }
+endef
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@rm -rf dist
