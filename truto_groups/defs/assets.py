@@ -8,13 +8,13 @@ sync/refresh.py's; what a check says is checks.py's.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
+from truto_groups.accounts.listing import OLDEST_LISTING
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, find_location
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
@@ -395,7 +395,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
     # Whether discovery runs. On the other assets it would speak for whichever account came last;
     # of accounts speaks the check every_account_is_fresh.
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=OLDEST_LISTING),
 )
 @keep_secrets
 def integrated_accounts(

@@ -12,5 +12,6 @@ What is printed of it is cli/'s.
     sandbox_place  the Truto double, served with data of its own
     sandbox_week  its week, replayed day by day
     reading      how accounts stand and what waits, without Dagster
+    readiness    whether a process could work now, for probes
     exporting    a table for others, with its coverage statement
 """
