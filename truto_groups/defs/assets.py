@@ -45,6 +45,7 @@ from truto_groups.sync.refresh import (
 )
 from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_needs
+from truto_groups.telemetry import count_sync, counting_run
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -144,6 +145,13 @@ class _Tally:
         if not result.is_good:
             key = self.keys[attempt.integrated_account_id]
             self.failures[key] = attempt.error or attempt.outcome
+        count_sync(
+            integration=result.account.integration if result.account else "unknown",
+            outcome=attempt.outcome,
+            request_count=attempt.request_count or 0,
+            retry_count=attempt.retry_count or 0,
+            throttled_seconds=attempt.throttled_seconds or 0.0,
+        )
         self.published += attempt.outcome == "published"
         self.unchanged += attempt.outcome == "unchanged"
         self.added += result.replacement.added
@@ -163,6 +171,13 @@ def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
     """Fetch, replay or rebuild what was selected, then evaluate the selected checks."""
+    with counting_run():
+        yield from _refresh(context, truto, duckdb)
+
+
+def _refresh(
+    context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> Iterator[Any]:
     tally = _Tally(RunProgress(heard=HumanPace(context.log.info)))
     problem: TrutoGroupsError | None = None
     session: Session | None = None

@@ -5,6 +5,7 @@ back when its audit finds it wrong, published otherwise. Only what has to be alo
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +34,7 @@ from truto_groups.sync.publish import (
     release_held_back,
     replace_rows,
 )
+from truto_groups.telemetry import record_publication
 from truto_groups.warehouse import shapes_table
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.interruption import raise_interruption
@@ -166,10 +168,12 @@ def _settle_together(
 
     def write() -> _Settlement:
         with database.writing(staging.connection) as connection:
+            began = time.monotonic()
             settlement = _sort_out(staging, inspected, judged, now=clock())
             _write(connection, settlement, run_id=run_id, clock=clock)
             attempts = [*settlement.attempts.values(), *failed]
             finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
+        record_publication(time.monotonic() - began)
         return settlement
 
     settlement = staging.with_room(write)

@@ -21,6 +21,7 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import SCHEMA_VERSION
+from truto_groups.telemetry import record_turn
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.copies import (
     Copy,
@@ -363,6 +364,7 @@ class Database:
     @contextlib.contextmanager
     def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[None]:
         companion = self.companion
+        began = time.monotonic()
         with contextlib.ExitStack() as stack:
             try:
                 if is_alone:
@@ -383,6 +385,7 @@ class Database:
                     advice="Let this user write that folder and the files in it, leave room on its "
                     "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
                 ) from error
+            record_turn(time.monotonic() - began)
             yield
 
     @contextlib.contextmanager
