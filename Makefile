@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+# What `make image` makes, and what it hands to the engine beside the file.
+IMAGE ?= truto-groups:latest
+IMAGE_ARGS ?=
 # The sandbox's port in `make demo` and `make ui`, which show the same tables.
 PORT ?= 8790
 # Dagster's port in `make ui`.
@@ -38,7 +41,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate check format bench drift-score lock check-lock wheel image clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +117,11 @@ endef
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -t wheel
+
+image: wheel ## Build the image of deploy/Dockerfile, with docker, podman or buildah. IMAGE=truto-groups:latest IMAGE_ARGS=
+	@for engine in docker podman buildah; do \
+		command -v $$engine >/dev/null && exec $$engine build -f deploy/Dockerfile -t $(IMAGE) $(IMAGE_ARGS) .; \
+	done; echo 'None of docker, podman and buildah is here.' >&2; exit 1
 
 clean: ## Remove environments, caches and builds; the tables and Dagster's history stay.
 	@rm -rf .venv .venv-* $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .tmp_dagster_home_*

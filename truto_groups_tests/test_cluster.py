@@ -140,6 +140,39 @@ def test_a_launcher_is_made_as_its_file_says(
         assert type(instance.run_launcher).__name__ == launcher
 
 
+@pytest.mark.long
+def test_the_kubernetes_launcher_makes_a_job_that_kubernetes_takes(
+    tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = pytest.importorskip("dagster_k8s.job")
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    client = pytest.importorskip("kubernetes.client")
+    home = write_home(tmp_path, "launcher-kubernetes.yaml")
+    provide_service_account(tmp_path, monkeypatch)
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        launcher: Any = instance.run_launcher
+        run = instance.create_run_for_job(dg.GraphDefinition("nothing").to_job())
+        context = launcher.get_container_context_for_run(run)
+        job = jobs.construct_dagster_k8s_job(
+            job_config=context.get_k8s_job_config(
+                job_image="truto-groups:1", run_launcher=launcher
+            ),
+            args=["dagster", "api", "execute_run"],
+            job_name="run",
+            pod_name="run",
+            component="run_worker",
+            user_defined_k8s_config=context.run_k8s_config,
+        )
+    made = client.ApiClient().sanitize_for_serialization(job)
+
+    kubernetes_validate.validate(made, "1.30", strict=True)
+    pod = made["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+    assert [one["mountPath"] for one in pod["containers"][0]["volumeMounts"]] == ["/tmp"]  # noqa: S108
+
+
 def provide_service_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pod finds of its account, laid where the client can be told to look for it."""
     incluster_config = pytest.importorskip("kubernetes.config.incluster_config")
