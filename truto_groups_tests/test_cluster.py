@@ -7,6 +7,7 @@ the sandbox, DuckDB. All of them are on this machine.
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,9 @@ import yaml
 
 from truto_groups.defs.history import CHECKS
 from truto_groups.defs.home import ProjectInstance
-from truto_groups.sandbox import SandboxServer, make_account
+from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups_tests.defs.served import ROOT, find_free_port, running, wait_for
-from truto_groups_tests.stand import KEYS, A, B, groups_of
+from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, groups_of
 
 FILES = ROOT / "deploy" / "cluster"
 BIN = Path(sys.executable).parent
@@ -191,42 +192,55 @@ def test_every_launcher_has_its_test_and_every_file_its_place_in_the_document() 
         assert path.name in document
 
 
-@pytest.fixture(name="tables")
-def provide_tables(
+@pytest.fixture(name="sandbox")
+def provide_sandbox(
     tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """Where the tables of a sandbox with two accounts are to lie, as the variables say."""
+) -> Iterator[SandboxServer]:
+    """A sandbox with two accounts, to which the variables lead."""
     accounts = [make_account(one, groups_of(3), integration="okta") for one in (A, B)]
     tables = tmp_path / "groups.duckdb"
     with SandboxServer(accounts=accounts) as server:
         monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
         monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
         monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(tables))
-        yield tables
+        yield server
 
 
 @pytest.fixture(name="workers")
 def provide_workers(
-    request: pytest.FixtureRequest, tmp_path: Path, variables: dict[str, str], tables: Path
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    variables: dict[str, str],
+    sandbox: SandboxServer,
 ) -> Iterator[str]:
     """What executes runs: the code server itself, or a worker of Celery."""
     if request.param == CODE_SERVER:
         write_home(tmp_path)
         yield CODE_SERVER
         return
+    with running_redis(tmp_path, variables) as broker:
+        write_home(tmp_path, "launcher-celery.yaml")
+        with running(*worker_of(broker), folder=tmp_path):
+            yield "celery"
+
+
+@contextmanager
+def running_redis(folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    """A broker for Celery, at its address; skip where either cannot be had."""
     pytest.importorskip("dagster_celery")
     if shutil.which("redis-server") is None:
         pytest.skip("There is no Redis: install it (Debian: apt-get install redis-server).")
-    write_home(tmp_path, "launcher-celery.yaml")
     broker = variables["DAGSTER_CELERY_BROKER"]
     port = broker.rpartition(":")[2].partition("/")[0]
-    redis = ["redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1"]
-    worker = [str(BIN / "celery"), "-A", "dagster_celery.app", "-b", broker, "worker"]
-    with (
-        running(*redis, folder=tmp_path),
-        running(*worker, "-Q", "dagster", "-c", "2", folder=tmp_path),
-    ):
-        yield "celery"
+    command = ["redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1"]
+    with running(*command, folder=folder):
+        yield broker
+
+
+def worker_of(broker: str) -> list[str]:
+    """The command of a worker, as docs/operate.md has it."""
+    app = [str(BIN / "celery"), "-A", "dagster_celery.app", "-b", broker]
+    return [*app, "worker", "-Q", "dagster", "-c", "1"]
 
 
 @pytest.mark.slow
@@ -253,6 +267,47 @@ def test_accounts_are_refreshed_through_a_code_server_and_verdicts_are_told(
         (run,) = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
         assert ("dagster-celery/task_id" in run.tags) == (workers != CODE_SERVER)
     assert_kept_nothing(Path(variables["DAGSTER_HOME"]))
+
+
+@pytest.mark.slow
+def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
+    tmp_path: Path, variables: dict[str, str], sandbox: SandboxServer
+) -> None:
+    """Celery goes on saying that the task has started."""
+    with running_redis(tmp_path, variables) as broker:
+        write_home(tmp_path, "launcher-celery.yaml")
+        hanging: list[str] = []
+
+        def intercept(request: Request) -> Response | None:
+            if request.path == GROUPS_PATH and len(hanging) < 2:
+                hanging.append(str(request.integrated_account_id))
+                return Response(delay_seconds=300)
+            return None
+
+        sandbox.intercept = intercept
+        with (
+            dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance,
+            running_dagster(tmp_path, variables) as programs,
+        ):
+            refreshes = dg.RunsFilter(job_name="refresh_groups")
+            with running(*worker_of(broker), folder=tmp_path):
+                wait_for("groups are asked for", lambda: len(hanging) == 2, *programs)
+            killed_at = time.monotonic()
+            (killed,) = instance.get_runs(refreshes)
+
+            def is_ended() -> bool:
+                (run, *_) = instance.get_runs(dg.RunsFilter(run_ids=[killed.run_id]))
+                return run.status is dg.DagsterRunStatus.FAILURE
+
+            wait_for("the killed run is ended", is_ended, *programs)
+            assert time.monotonic() - killed_at < 120
+            with running(*worker_of(broker), folder=tmp_path):
+                groups = dg.AssetKey("groups")
+
+                def is_refreshed() -> bool:
+                    return len(instance.get_materialized_partitions(groups)) == 2
+
+                wait_for("it is run again", is_refreshed, *programs)
 
 
 @contextmanager
