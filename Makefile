@@ -120,8 +120,8 @@ wheel: $(STAMP) ## Build the wheel into dist/.
 
 image: wheel ## Build the image of deploy/Dockerfile, with docker, podman or buildah. IMAGE=truto-groups:latest IMAGE_ARGS=
 	@for engine in docker podman buildah; do \
-		command -v $$engine >/dev/null && exec $$engine build -f deploy/Dockerfile -t $(IMAGE) $(IMAGE_ARGS) .; \
-	done; echo 'None of docker, podman and buildah is here.' >&2; exit 1
+		$$engine info >/dev/null 2>&1 && exec $$engine build -f deploy/Dockerfile -t $(IMAGE) $(IMAGE_ARGS) .; \
+	done; echo 'None of docker, podman and buildah works here.' >&2; exit 1
 
 clean: ## Remove environments, caches and builds; the tables and Dagster's history stay.
 	@rm -rf .venv .venv-* $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .tmp_dagster_home_*
