@@ -20,9 +20,21 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from truto_groups.sandbox import Request, Response
 from truto_groups.telemetry import is_wanted
 from truto_groups_tests.defs.served import find_free_port
-from truto_groups_tests.stand import KEYS, A, B, C, Stand, enter_project, group, groups_of
+from truto_groups_tests.stand import (
+    GROUPS_PATH,
+    KEYS,
+    A,
+    B,
+    C,
+    D,
+    Stand,
+    enter_project,
+    group,
+    groups_of,
+)
 
 TOKEN = "collector-token-4711"
 
@@ -95,6 +107,13 @@ def provide_stand(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     stand.put(A, [group(1, "Ganymede Payroll"), *groups_of(3)], tenant_id="tenant-of-jupiter")
     stand.put(B, groups_of(2), integration="jira")
     stand.put(C, [group(1, "Himalia") | {"id": None}], integration="jira")
+    stand.put(D, groups_of(1), integration="asana")
+
+    def refuse(request: Request) -> Response | None:
+        is_refused = request.path == GROUPS_PATH and request.integrated_account_id == D
+        return Response.of_json({"message": "no"}, status=403) if is_refused else None
+
+    stand.server.intercept = refuse
     return stand
 
 
@@ -115,7 +134,7 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
         OTEL_RESOURCE_ATTRIBUTES="deployment.environment=test",
     )
 
-    assert told.returncode == 1  # C is held back or failed
+    assert told.returncode == 1  # C is held back, and D refused
     assert {"Authorization": TOKEN}.items() <= {
         name.title(): value for name, value in collector.headers[0].items()
     }.items()
@@ -124,8 +143,9 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
     jira = [dict(key) for key in collector.metrics["truto_groups.syncs"]]
     assert {"integration": "jira", "outcome": "published"} in jira
     assert len([one for one in jira if one["integration"] == "jira"]) == 2
+    assert collector.value("truto_groups.syncs", integration="asana", outcome="failed") == 1
     assert collector.value("truto_groups.requests", **app) >= 1
-    assert collector.value("truto_groups.accounts", state="active") == 3
+    assert collector.value("truto_groups.accounts", state="active") == 4
     assert collector.value("truto_groups.accounts", state="fresh") == 2
     assert 0 <= collector.value("truto_groups.lag") < 300
     (run,) = collector.metrics["truto_groups.run.duration"].items()
