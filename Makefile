@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+# What `make image` makes, and what it hands to the engine beside the file.
+IMAGE ?= truto-groups:latest
+IMAGE_ARGS ?=
 # The sandbox's port in `make demo` and `make ui`, which show the same tables.
 PORT ?= 8790
 # Dagster's port in `make ui`.
@@ -15,8 +18,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-LOCK_OPTIONS := --universal --python-version 3.11 --extra ui --extra cluster --group dev --group browser \
+LOCK_OPTIONS := --universal --python-version 3.11 \
 	--custom-compile-command "make lock" --no-emit-index-url --no-emit-find-links --quiet
+# What tests need, and what the image in deploy/ holds; in both each package has one version.
+LOCK_HERE := $(LOCK_OPTIONS) --extra ui --extra cluster --extra telemetry --group dev --group browser
+LOCK_IMAGE := $(LOCK_OPTIONS) --extra ui --extra cluster --extra k8s --extra docker --extra celery \
+	--extra telemetry --constraint requirements.lock --no-annotate
 
 # `dg` looks for its telemetry switch here and not in dagster.yaml, which turns off that of all the rest.
 export DG_CLI_CONFIG := $(CURDIR)/$(VENV)/dg.toml
@@ -34,7 +41,7 @@ unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate simulate-scale check format bench drift-score lock check-lock wheel clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak simulate simulate-scale check format bench drift-score lock check-lock wheel image clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,19 +101,30 @@ simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fau
 simulate-scale: $(STAMP) ## Plan a week of 250, 2,500 and 25,000 accounts on a fake clock: runs, requests, CPU. SCALE_ARGS=--help
 	@$(BIN)/python -m truto_groups_tests.scale_simulation $(SCALE_ARGS)
 
-lock: $(STAMP) ## Refresh requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null
+lock: $(STAMP) ## Refresh both requirements.lock; what still fits keeps its version. LOCK_ARGS=--upgrade takes the newest.
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_HERE) --generate-hashes -o requirements.lock $(LOCK_ARGS) >/dev/null
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK_IMAGE) --generate-hashes -o deploy/requirements.lock $(LOCK_ARGS) >/dev/null
+
+check-lock: $(STAMP) ## Is each requirements.lock what pyproject.toml asks for?
+	$(call check_lock,requirements.lock,$(LOCK_HERE))
+	$(call check_lock,deploy/requirements.lock,$(LOCK_IMAGE))
 
 # Compared without hashes, because a release that is out can still gain files.
-check-lock: $(STAMP) ## Is requirements.lock what pyproject.toml asks for?
-	@cp requirements.lock $(VENV)/lock.now
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS) --no-generate-hashes -o $(VENV)/lock.now >/dev/null
-	@sed -E '/^ +--hash=/d; s/ \\$$//' requirements.lock | diff -u - $(VENV)/lock.now \
-		|| { echo 'requirements.lock is not in step with pyproject.toml: run `make lock`.' >&2; exit 1; }
+define check_lock
+	@cp $(1) $(VENV)/lock.now
+	@$(BIN)/uv pip compile pyproject.toml $(2) --no-generate-hashes -o $(VENV)/lock.now >/dev/null
+	@sed -E '/^ +--hash=/d; s/ \\$$//' $(1) | diff -u - $(VENV)/lock.now \
+		|| { echo '$(1) is not in step with pyproject.toml: run `make lock`.' >&2; exit 1; }
+endef
 
 wheel: $(STAMP) ## Build the wheel into dist/.
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build -t wheel
+
+image: wheel ## Build the image of deploy/Dockerfile, with docker, podman or buildah. IMAGE=truto-groups:latest IMAGE_ARGS=
+	@for engine in docker podman buildah; do \
+		$$engine info >/dev/null 2>&1 && exec $$engine build -f deploy/Dockerfile -t $(IMAGE) $(IMAGE_ARGS) .; \
+	done; echo 'None of docker, podman and buildah works here.' >&2; exit 1
 
 clean: ## Remove environments, caches and builds; the tables and Dagster's history stay.
 	@rm -rf .venv .venv-* $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .tmp_dagster_home_*

@@ -6,6 +6,7 @@ The rooms, in the order in which data goes through them; what a line imports sta
     errors        every exception; each says whether a retry helps            (pure)
     text          words, without secrets and control characters               (pure)
     version       which one is installed                                      (pure)
+    telemetry     metrics, where OpenTelemetry's variables ask for them       <- only opentelemetry
     settings      what a user may set: variables, settings file, query        (pure)
     accounts      which accounts there are, when each is due, what to advise
     drift         observed shape, baseline, history -> what changed           (pure)

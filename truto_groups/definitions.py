@@ -17,6 +17,7 @@ from truto_groups.defs.followup_sensors import (
 from truto_groups.defs.group_overview import group_overview
 from truto_groups.defs.integration_contracts import integration_contracts
 from truto_groups.defs.jobs import draw_overview, refresh_contracts, refresh_groups
+from truto_groups.defs.killed_runs import end_killed_runs
 from truto_groups.defs.report_sensors import report_check_changes, report_failures
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource
 from truto_groups.defs.retention import retain_history, retain_history_schedule
@@ -58,6 +59,7 @@ def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Defin
         ],
         sensors=[
             discover_integrated_accounts,
+            end_killed_runs,
             evaluate_checks_after_interruption,
             refresh_contracts_of_new_integrations,
             refresh_overview,

@@ -158,6 +158,8 @@ def test_every_job_schedule_and_sensor_is_there_and_on_by_default() -> None:
         assert sensor.default_status == dg.DefaultSensorStatus.RUNNING, sensor.name
         assert sensor.description
     assert sensors["discover_integrated_accounts"].minimum_interval_seconds == 300
+    # With a presence that lapses after a minute, within two of a machine's death.
+    assert (sensors["end_killed_runs"].minimum_interval_seconds or 60) <= 30
 
 
 def test_whatever_defs_defines_is_loaded() -> None:

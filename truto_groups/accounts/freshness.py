@@ -68,3 +68,35 @@ def find_stale_accounts(
         if age > max_age:
             stale.append(StaleAccount(account, age, max_age, advise_stale(account)))
     return sorted(stale, key=lambda found: found.max_age - found.age)
+
+
+def find_lag_seconds(
+    accounts: Iterable[KnownAccount],
+    *,
+    max_age_of: Callable[[KnownAccount], timedelta | None],
+    now: datetime,
+) -> float | None:
+    """Find how long ago the account was confirmed, of those that are synced, that waits longest.
+
+    One that was never confirmed counts from its first listing.
+
+    Args:
+        accounts: Known accounts; those that are not synced are passed over.
+        max_age_of: Gives an account's ``max_age``; None when it is skipped.
+        now: Aware UTC instant.
+
+    Returns:
+        Seconds; None when no account is synced.
+    """
+    synced = (
+        account
+        for account in accounts
+        if account.is_active and account.gone_at is None and account.supports_groups is not False
+    )
+    ages = (
+        now - (account.last_confirmed_at or account.first_listed_at)
+        for account in synced
+        if max_age_of(account) is not None
+    )
+    oldest = max(ages, default=None)
+    return None if oldest is None else oldest.total_seconds()

@@ -12,6 +12,8 @@ from truto_groups.errors import DoubtfulListingError
 
 CAPABILITIES_MAX_AGE = timedelta(days=1)
 MAX_QUESTIONS_IN_A_TICK = 20
+OLDEST_LISTING = timedelta(hours=1)
+"""How long ago discovery, which lists every five minutes, may have listed while it is well."""
 
 
 def find_gone(

@@ -161,6 +161,17 @@ def find_states(stale: Iterable[StaleAccount]) -> Callable[[KnownAccount], Colle
     return states_of
 
 
+def count_states(accounts: Sequence[KnownAccount], stale: Iterable[StaleAccount]) -> dict[str, int]:
+    """Count the accounts in each state that is known here; an account is in several."""
+    states_of = find_states(stale)
+    counts: dict[str, int] = dict.fromkeys(_STATES, 0)
+    for account in accounts:
+        for state in states_of(account):
+            if state in counts:  # what Truto calls an account may be any text
+                counts[state] += 1
+    return counts
+
+
 def _tell_unknown(
     name: str, accounts: Sequence[KnownAccount], partition_keys: Mapping[str, str]
 ) -> Unknown:

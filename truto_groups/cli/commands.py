@@ -190,14 +190,25 @@ def sync(*, is_all: bool, is_verbose: bool, **wanted: Sequence[str]) -> int:
 @_filter_accounts
 @click.option("--json", "is_json", is_flag=True, help="A list of objects, for programs.")
 @click.option("--watch", "is_watched", is_flag=True, help="Again every few seconds, until Ctrl-C.")
-def status(*, is_json: bool, is_watched: bool, **wanted: Sequence[str]) -> int:
+@click.option("--ready", "is_probe", is_flag=True, help="Could this process work? For probes.")
+def status(*, is_json: bool, is_watched: bool, is_probe: bool, **wanted: Sequence[str]) -> int:
     """Show how every known account stands, and what to do.
 
     Reads the database only: no token, no request.
+
+    With --ready it says in one line whether a process with these variables could work now: exit 0
+    when settings and token are there, the database can be read, and discovery listed the accounts
+    within the last hour; else 1.
     """
     if is_json and is_watched:
         raise click.UsageError("--watch is not allowed with --json.")
+    if is_probe and (is_json or is_watched or any(wanted.values())):
+        raise click.UsageError("--ready stands alone.")
     _take_variables()
+    if is_probe:
+        from truto_groups.cli.status_command import run_probe
+
+        return run_probe()
     from truto_groups.cli.status_command import run_status, watch_status
 
     if is_watched:

@@ -25,6 +25,7 @@ upkeep                 the daily job that merges a lake's files and drops its ol
 forgetting             what names forgotten accounts, taken out of Dagster's history
 in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked
+killed_runs            runs whose process is gone, reported as failed
 data_versions          what tells Dagster that a partition is up to date
 failures               how what goes wrong reaches Dagster: with advice, without a secret
 dagster_internals      Dagster's private and undocumented parts, and nowhere else

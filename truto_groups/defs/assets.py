@@ -8,7 +8,6 @@ sync/refresh.py's; what a check says is checks.py's.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ import dagster as dg
 
 from truto_groups import schema
 from truto_groups.accounts.discovery import discover_accounts
+from truto_groups.accounts.listing import OLDEST_LISTING
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, find_location
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
@@ -47,6 +47,7 @@ from truto_groups.sync.refresh import (
 )
 from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_needs
+from truto_groups.telemetry import count_sync, counting_run
 from truto_groups.text.visible import show
 from truto_groups.text.words import name_some, say_count
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -147,6 +148,13 @@ class _Tally:
         if not result.is_good:
             key = self.keys[attempt.integrated_account_id]
             self.failures[key] = attempt.error or attempt.outcome
+        count_sync(
+            integration=result.account.integration if result.account else "unknown",
+            outcome=attempt.outcome,
+            request_count=attempt.request_count or 0,
+            retry_count=attempt.retry_count or 0,
+            throttled_seconds=attempt.throttled_seconds or 0.0,
+        )
         self.published += attempt.outcome == "published"
         self.unchanged += attempt.outcome == "unchanged"
         self.added += result.replacement.added
@@ -166,6 +174,13 @@ def refreshed_groups(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[Any]:
     """Fetch, replay or rebuild what was selected, then evaluate the selected checks."""
+    with counting_run():
+        yield from _refresh(context, truto, duckdb)
+
+
+def _refresh(
+    context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
+) -> Iterator[Any]:
     tally = _Tally(RunProgress(heard=HumanPace(context.log.info)))
     problem: TrutoGroupsError | None = None
     session: Session | None = None
@@ -406,7 +421,7 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
     # Whether discovery runs. On the other assets it would speak for whichever account came last;
     # of accounts speaks the check every_account_is_fresh.
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1)),
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=OLDEST_LISTING),
 )
 @keep_secrets
 def integrated_accounts(

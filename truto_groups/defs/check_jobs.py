@@ -15,6 +15,7 @@ from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS, evalua
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import log_verdicts
 from truto_groups.errors import TrutoGroupsError
+from truto_groups.telemetry import flush
 
 
 # Ops and no selections of checks, which would be hidden while their run waits.
@@ -63,4 +64,5 @@ def _evaluate(
         ]
     except TrutoGroupsError as error:
         raise make_failure(error) from None
+    flush()
     log_verdicts(context, results)

@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 
 from truto_groups import schema
-from truto_groups.accounts.freshness import StaleAccount, find_stale_accounts
+from truto_groups.accounts.freshness import StaleAccount, find_lag_seconds, find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.selection import count_states
 from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out
 from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
@@ -23,6 +24,7 @@ from truto_groups.report.access_review import say_privileged_change
 from truto_groups.report.pending import PendingAcceptance, find_told
 from truto_groups.session import Session
 from truto_groups.sync.waiting import read_pending
+from truto_groups.telemetry import is_on, observe_accounts
 from truto_groups.text.words import say_duration
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.check_queries import (
@@ -451,4 +453,15 @@ def evaluate_checks(
     with session.database.reading() as connection:
         tables = _Tables(connection, session)
         verdicts = [judge(session, tables) for spec, judge in _JUDGES if spec.key in selected]
+        if is_on():
+            _observe(session, tables.accounts)
     return [lay_out(verdict, location=location) for verdict in verdicts]
+
+
+def _observe(session: Session, accounts: Sequence[KnownAccount]) -> None:
+    now = session.clock()
+    stale = find_stale_accounts(accounts, max_age_of=session.max_age_of, now=now)
+    observe_accounts(
+        count_states(accounts, stale),
+        lag_seconds=find_lag_seconds(accounts, max_age_of=session.max_age_of, now=now),
+    )

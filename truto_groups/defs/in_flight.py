@@ -48,15 +48,21 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {RANGE_START_TAG: first, RANGE_END_TAG: last}
 
 
-def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> None:
+def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> int:
     """Report as failed the runs whose process was killed while it refreshed.
 
     Dagster itself sees that only of processes that its own code server started.
+
+    Returns:
+        How many there were.
     """
+    ended = 0
     for record in instance.get_run_records(dg.RunsFilter(statuses=list(_STARTED))):
         run = record.dagster_run
         if database.coordination.is_abandoned(run.run_id):
             fail_run(instance, run, "The process of the run was killed.")
+            ended += 1
+    return ended
 
 
 def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) -> set[str]:

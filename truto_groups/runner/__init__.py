@@ -13,5 +13,6 @@ What is printed of it is cli/'s.
     sandbox_week  its week, replayed day by day
     reading      how accounts stand and what waits, without Dagster
     copying      all tables into another database
+    readiness    whether a process could work now, for probes
     exporting    a table for others, with its coverage statement
 """

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from truto_groups.errors import (
@@ -305,7 +305,9 @@ class _Run:
             for account_id in account_ids:
                 self.progress.settle(self.progress.find(account_id))
             with self.told_together():
-                yield from results
+                for result in results:
+                    sync = self.progress.find(result.attempt.integrated_account_id)
+                    yield replace(result, account=sync.planned.account)
 
     def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
         """Before the run ends: publish what is whole; with the token, what is under way failed."""

@@ -5,6 +5,7 @@ back when its audit finds it wrong, published otherwise. Only what has to be alo
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -33,6 +34,7 @@ from truto_groups.sync.publish import (
     release_held_back,
     replace_rows,
 )
+from truto_groups.telemetry import record_publication
 from truto_groups.warehouse import shapes_table
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.interruption import raise_interruption
@@ -170,11 +172,13 @@ def _settle_together(
         with database.writing(staging.connection) as connection:
             if tried and not are_running(connection, _name(syncs, failed), run_id=run_id):
                 return tried[-1]  # it is committed, and only the answer was lost
+            began = time.monotonic()
             settlement = _sort_out(staging, inspected, judged, now=clock())
             _write(connection, settlement, run_id=run_id, clock=clock)
             attempts = [*settlement.attempts.values(), *failed]
             finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
             tried.append(settlement)
+        record_publication(time.monotonic() - began)
         return settlement
 
     settlement = database.retried(lambda: staging.with_room(write))

@@ -61,6 +61,12 @@ class ListingTurn:
     known: frozenset[str]
 
 
+def read_last_listing(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When accounts were last listed, as an aware UTC instant; None before the first listing."""
+    row = connection.execute("SELECT max(listed_at) FROM integrated_accounts").fetchone()
+    return row[0] if row else None
+
+
 def begin_listing(database: Database) -> ListingTurn:
     """Take a listing's place in the order of all listings; to be called right before it is asked.
 

@@ -26,6 +26,7 @@ from truto_groups.coordination.seam import Coordination, Turn
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
+from truto_groups.telemetry import record_turn
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.copies import (
     Copy,
@@ -476,6 +477,7 @@ class Database:
     @contextlib.contextmanager
     def _turn(self, *, is_alone: bool, within_seconds: float | None = None) -> Generator[Turn]:
         companion = self.companion
+        began = time.monotonic()
         with contextlib.ExitStack() as stack:
             try:
                 turn = stack.enter_context(
@@ -494,6 +496,7 @@ class Database:
                     advice="Let this user write that folder and the files in it, leave room on its "
                     "disk, or set TRUTO_GROUPS_DATABASE to a file elsewhere.",
                 ) from error
+            record_turn(time.monotonic() - began)
             yield turn
 
     @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg2
 import pytest
 
 from truto_groups import schema
@@ -25,6 +26,7 @@ from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.runner import forgetting
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.defs.project import history_in_postgres
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     A,
@@ -310,6 +312,43 @@ def test_a_history_that_somebody_holds_is_told_and_the_same_command_goes_on(
     assert "goes on with it" in capsys.readouterr().err.replace("\n", " ")
     assert forget("--account", A, C, "--yes") == 0
     assert find(tmp_path) == {}
+
+
+def test_a_history_in_postgres_forgets_them_too(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
+) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    stand.database = Database(str(place / "groups.duckdb"))
+    project = enter_project(stand, place, monkeypatch)
+    with (project / "dagster.yaml").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(history_in_postgres(postgres_database))[1:-1])
+    assert main(["sync"]) == 0
+    assert main(["sync", "--account", A]) == 0
+    before = dump(postgres_database)
+    assert [key for key in (KEY_OF_A, KEY_OF_B) if key not in before] == []
+
+    assert forget("--account", A, C, "--yes") == 0
+
+    after = dump(postgres_database)
+    assert [marker for marker in MARKERS if marker in after] == []
+    assert after.count(KEY_OF_B) > 10
+    with open_instance(cwd=project) as instance:
+        assert list(read_partition_keys(instance)) == [KEY_OF_B]
+        for check in CHECKS:
+            assert instance.get_latest_asset_check_evaluation_record(check) is not None
+    assert main(["sync", "--account", B]) == 0
+
+
+def dump(conninfo: str) -> str:
+    """Every value of every table of a database in Postgres, in one text."""
+    with closing(psycopg2.connect(conninfo)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        lines: list[str] = []
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'SELECT one::text FROM "{table}" one')  # noqa: S608
+            lines += [line for (line,) in cursor.fetchall()]
+    return "\n".join(lines)
 
 
 def test_a_name_that_others_have_too_is_left_to_them(stand: Stand, tmp_path: Path) -> None:

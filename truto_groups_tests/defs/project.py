@@ -162,6 +162,19 @@ def open_project(
         yield Project(server, instance, folder)
 
 
+def history_in_postgres(conninfo: str) -> Mapping[str, Any]:
+    """What dagster.yaml says to keep the history in a database that libpq knows by a string."""
+    told = dict(part.split("=") for part in conninfo.split())
+    place = {
+        "scheme": "postgresql+psycopg2",
+        "hostname": told["host"],
+        "port": int(told["port"]),
+        "db_name": told["dbname"],
+        "username": told["user"],
+    }
+    return {"storage": {"postgres": {"postgres_db": place}}}
+
+
 def put(project: Project, key: str, integration: str = "okta", **fields: Any) -> None:
     """Connect an account with two groups."""
     groups = [{"id": "g1", "name": "One", "group_type": "team"}, {"id": "g2", "name": "Two"}]

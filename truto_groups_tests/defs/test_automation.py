@@ -325,6 +325,22 @@ def test_a_run_that_was_killed_while_it_refreshed_is_ended_by_the_next_tick(
     assert in_flight(project) == set()
 
 
+def test_a_killed_run_is_ended_by_a_tick_of_its_own_that_asks_truto_nothing(
+    project: Project,
+) -> None:
+    settled(project, A, B)
+    asked = len(project.server.requests)
+    with started_run(project, A) as run:
+        assert "0 runs ended" in str(project.tick("end_killed_runs").skip_message)
+        assert status_of(project, run) is dg.DagsterRunStatus.STARTED
+
+    assert "1 run ended" in str(project.tick("end_killed_runs").skip_message)
+
+    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
+    assert in_flight(project) == set()
+    assert len(project.server.requests) == asked
+
+
 def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trace_is_not(
     project: Project,
 ) -> None:

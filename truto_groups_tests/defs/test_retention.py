@@ -1,10 +1,8 @@
 """What only grows is deleted after a while, and never what is still shown or compared.
 
-Real: Dagster's instance and its files, the database, the sandbox.
+Real: Dagster's instance with its files or its Postgres, the database, the sandbox.
 """
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +10,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
-from truto_groups.defs.dagster_internals import LOCATION_TAG
+from truto_groups.defs.dagster_internals import LOCATION_TAG, list_history
 from truto_groups.defs.history import (
     CHECKS,
     PARTITIONED,
@@ -24,15 +23,26 @@ from truto_groups.defs.history import (
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.retention import prune_attempts
 from truto_groups.warehouse.ledger_table import prune_ledger
-from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
+from truto_groups_tests.defs.project import (
+    Project,
+    history_in_postgres,
+    make_definitions,
+    open_project,
+    put,
+)
 from truto_groups_tests.stand import A, B, Stand, groups_of
 
 SOON = timedelta(hours=1)
 
 
-@pytest.fixture(name="project")
-def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with open_project(tmp_path, monkeypatch) as project:
+@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
+def provide_project(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    history = None
+    if request.param == "postgres":
+        history = history_in_postgres(request.getfixturevalue("postgres_database"))
+    with open_project(tmp_path, monkeypatch, dagster_yaml=history) as project:
         put(project, A)
         put(project, B)
         project.discover()
@@ -48,17 +58,30 @@ def prune(project: Project, **options: Any) -> Any:
     return prune_runs(project.instance, **options)
 
 
-def history_files(project: Project, run_id: str) -> list[Path]:
+def history_of(project: Project, run_id: str) -> list[str]:
+    """The files and the rows of tables that are a run's."""
     root = Path(project.instance.root_directory)
-    return [path for path in root.rglob("*") if run_id in str(path)]
+    found = [str(path) for path in root.rglob("*") if run_id in str(path)]
+    for part in list_history(project.instance):
+        with part.open() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            for table in part.tables:
+                if "run_id" in table.c and table.name in tables:
+                    rows = sa.select(sa.func.count()).where(table.c.run_id == run_id)
+                    found += [table.name] * connection.execute(rows).scalar_one()
+    return found
 
 
 def make_old(project: Project, days: int) -> None:
     """Let all runs have been made so long ago."""
     made = datetime.now(UTC) - timedelta(days=days)
-    path = Path(project.instance.root_directory) / "history" / "runs.db"
-    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE runs SET create_timestamp = ?", [f"{made:%Y-%m-%d %H:%M:%S.%f}"])
+    for part in list_history(project.instance):
+        (runs,) = [table for table in part.tables if table.name == "runs"] or [None]
+        if runs is not None:
+            with part.open() as connection:
+                connection.execute(
+                    sa.update(runs).values(create_timestamp=made.replace(tzinfo=None))
+                )
 
 
 def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(project: Project) -> None:
@@ -71,8 +94,8 @@ def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(project: Pro
 
     assert (pruned.deleted, pruned.kept, pruned.left) == (1, 1, 0)
     assert run_ids(project) == {second.run_id}
-    assert history_files(project, first.run_id) == []
-    assert history_files(project, second.run_id)
+    assert history_of(project, first.run_id) == []
+    assert history_of(project, second.run_id)
 
 
 def test_a_partitions_newest_materialization_keeps_its_run_whatever_came_after(

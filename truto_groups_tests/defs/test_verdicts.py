@@ -19,7 +19,13 @@ from dagster._core.loader import LoadingContextForTest
 from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.sandbox import Request, Response, SandboxServer
-from truto_groups_tests.defs.project import Project, hold_back, open_project, put
+from truto_groups_tests.defs.project import (
+    Project,
+    history_in_postgres,
+    hold_back,
+    open_project,
+    put,
+)
 from truto_groups_tests.defs.served import (
     ROOT,
     ask,
@@ -40,9 +46,15 @@ WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
-@pytest.fixture(name="project")
-def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    kept = {"instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}}
+@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def provide_project(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    kept: dict[str, Any] = {
+        "instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}
+    }
+    if request.param == "postgres":
+        kept |= history_in_postgres(request.getfixturevalue("postgres_database"))
     with open_project(tmp_path, monkeypatch, dagster_yaml=kept) as project:
         judge_once(project)
         yield project

@@ -1,0 +1,64 @@
+"""Whether a process with these variables could work now: asked by probes, so cheap.
+
+Nothing is requested of Truto. How accounts stand is reading.py's.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from truto_groups.accounts.listing import OLDEST_LISTING
+from truto_groups.errors import TrutoGroupsError
+from truto_groups.runner.reading import open_reading
+from truto_groups.settings.environment import check_temporary_folder, read_token
+from truto_groups.text.words import say_age
+from truto_groups.warehouse.accounts_table import read_last_listing
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether this process could work.
+
+    Attributes:
+        is_ready: Whether it could.
+        told: What it found, or what is wrong and what to do; one line.
+    """
+
+    is_ready: bool
+    told: str
+
+
+def find_readiness(*, cwd: Path) -> Readiness:
+    """Read settings, token, temporary folder and database, and when accounts were last listed.
+
+    Tables of an earlier version hinder nobody, because whoever writes first brings them forward;
+    those of a later version do.
+
+    Args:
+        cwd: Where to look for the project.
+    """
+    try:
+        session = open_reading(cwd)
+        read_token(os.environ, variable=session.knobs.token_variable)
+        check_temporary_folder(os.environ)
+        with session.database.reading() as connection:
+            listed_at = read_last_listing(connection)
+    except TrutoGroupsError as error:
+        return Readiness(False, " ".join(str(error).split()))
+    return _judge(listed_at, now=session.clock())
+
+
+def _judge(listed_at: datetime | None, *, now: datetime) -> Readiness:
+    if listed_at is None:
+        return Readiness(
+            False, "No account was listed yet. Run `truto-groups sync`, or start Dagster's daemon."
+        )
+    age = say_age(listed_at, now=now)
+    if now - listed_at > OLDEST_LISTING:
+        return Readiness(
+            False,
+            f"Accounts were last listed {age}. Look at the sensor discover_integrated_accounts, "
+            "and whether Dagster's daemon runs.",
+        )
+    return Readiness(True, f"Accounts were last listed {age}.")

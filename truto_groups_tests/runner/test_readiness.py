@@ -1,0 +1,121 @@
+"""``truto-groups status --ready``, as a probe calls it.
+
+Real: the command, the variables, the database; the sandbox counts what is asked of it.
+"""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from truto_groups.cli import main
+from truto_groups.schema import SCHEMA_VERSION
+from truto_groups_tests.stand import A, Stand, enter_project, groups_of
+
+PROBE = ["status", "--ready"]
+
+
+@pytest.fixture(name="listed")
+def provide_listed(stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stand:
+    """A database whose accounts were listed just now."""
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, groups_of(2))
+    stand.now = datetime.now(UTC)
+    stand.discover()
+    return stand
+
+
+def probe(capsys: pytest.CaptureFixture[str]) -> str:
+    """What the probe says of a process that could not work; in one line."""
+    assert main(PROBE) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line
+
+
+def test_a_process_that_could_work_is_ready_and_asks_truto_nothing(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(listed.server.requests)
+
+    assert main(PROBE) == 0
+
+    out, err = capsys.readouterr()
+    assert out.startswith("Ready. Accounts were last listed ")
+    assert (len(out.splitlines()), err) == (1, "")
+    assert len(listed.server.requests) == before
+
+
+def test_a_listing_older_than_an_hour_is_not_ready(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed.write(
+        "UPDATE integrated_accounts SET listed_at = $at", at=listed.now - timedelta(hours=2)
+    )
+
+    line = probe(capsys)
+
+    assert "last listed 2 h ago" in line
+    assert "discover_integrated_accounts" in line
+
+
+def test_before_the_first_listing_it_is_not_ready(
+    listed: Stand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(listed.folder / "none.duckdb"))
+    assert "There is no database at" in probe(capsys)
+
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", listed.database.location)
+    listed.write("DELETE FROM integrated_accounts")
+    assert "No account was listed yet." in probe(capsys)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("TRUTO_API_TOKEN", "", "TRUTO_API_TOKEN is not set"),
+        ("TRUTO_GROUPS_SETTINGS", "absent.yaml", "absent.yaml"),
+        ("TRUTO_BASE_URL", "http://example.com", "TRUTO_BASE_URL"),
+        ("TMPDIR", "/nowhere", "no temporary file can be made"),
+    ],
+)
+def test_what_hinders_is_told_in_a_line(
+    listed: Stand,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    told: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert told in probe(capsys)
+
+
+def test_tables_of_a_later_version_are_not_ready(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed.write(
+        "UPDATE database_properties SET value = $newer WHERE name = 'schema_version'",
+        newer=str(SCHEMA_VERSION + 1),
+    )
+
+    assert "Install the truto-groups that wrote it" in probe(capsys)
+
+
+def test_the_probe_stands_alone(listed: Stand) -> None:
+    for other in (["--json"], ["--watch"], ["--account", A]):
+        assert main([*PROBE, *other]) == 2
+
+
+def test_the_probe_imports_neither_dagster_nor_http(listed: Stand) -> None:
+    program = (
+        "import sys\n"
+        "from truto_groups.cli import main\n"
+        "assert main(['status', '--ready']) == 0\n"
+        "assert not {'dagster', 'httpx', 'pandas'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=listed.folder, check=True)
