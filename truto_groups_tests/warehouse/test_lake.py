@@ -3,6 +3,7 @@
 Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 """
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -351,3 +352,23 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+
+
+FIRST = """
+import sys
+from truto_groups.warehouse.database import Database
+
+with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
+    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
+"""
+
+
+def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
+        )
+        for number in range(3)
+    ]
+    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
+    assert names(lake) == ["0", "1", "2"]
