@@ -168,7 +168,10 @@ class _Run:
         """Wait for one event, then take what else has come, up to what is landed together."""
         is_open = self.unrecorded or self.progress.count(Stage.WALKED, Stage.LANDED)
         is_patient = not is_open and self.counted is None
-        event = self.fetches.next_event(timeout=None if is_patient else _SECONDS_TO_WAIT)
+        seconds = None if is_patient else _SECONDS_TO_WAIT
+        if self.progress.count(Stage.FAILED):
+            seconds = 0  # of one that was given up no event may come any more
+        event = self.fetches.next_event(timeout=seconds)
         if event is None and self.counted is not None:
             self.counted.wait()
         byte_count = 0

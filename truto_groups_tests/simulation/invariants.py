@@ -266,9 +266,9 @@ def _is_of_disk(sabotage: Sabotage) -> bool:
 
 def _find_endings(run: Run) -> set[str]:
     """By what its attempts may have been interrupted."""
-    error = run.program.error
-    if run.is_left or isinstance(error, KeyboardInterrupt):
-        return {"cancelled", "killed"}
+    error, luck = run.program.error, run.luck
+    if run.is_left or luck.cancelled_at is not None or isinstance(error, KeyboardInterrupt):
+        return {"cancelled", "killed"}  # it may be killed while it says that it was cancelled
     if isinstance(error, Killed):
         return {"killed"}
     return set() if error is None else {"broken_off", "killed"}
@@ -276,8 +276,10 @@ def _find_endings(run: Run) -> set[str]:
 
 def _is_dead(run: Run) -> bool:
     """Whether nobody could write how its attempts ended."""
-    is_full = run.sabotage.harm == "full for good" and run.sabotage.has_struck
-    return run.sabotage.is_dead or is_full
+    # Whoever was cancelled writes it once: a second blow that meets that is left to the next run.
+    is_second = run.has_been_stopped and run.sabotage.harm in ("full", "cancelled", "no memory")
+    is_hindered = run.sabotage.harm == "full for good" or is_second
+    return run.sabotage.is_dead or (is_hindered and run.sabotage.has_struck)
 
 
 def _key(result: AccountResult | PassedOver) -> str:

@@ -51,6 +51,11 @@ def test_no_promise_is_broken_in_any_history(first: int) -> None:
             raise
 
 
+@pytest.mark.parametrize("seed", [943, 1015, 1370, 1488, 1702])
+def test_a_history_that_once_broke_a_promise_breaks_none(seed: int) -> None:
+    play(seed)
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if name in _QUICK_CASES])
 def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
     assert play_case(name) >= 3

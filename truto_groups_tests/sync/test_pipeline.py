@@ -686,6 +686,30 @@ def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_r
     assert stand.data() == before
 
 
+def test_an_account_that_is_given_up_alone_ends_the_run(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is told of it by who fetches, so that who waits for that would wait for ever."""
+    monkeypatch.setattr(pipeline_module, "_PAGES_LANDED_TOGETHER", 1)
+    stand.knobs = {"page_size": 1}
+    stand.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}'), *groups_of(2)])
+    stand.discover()
+    results: list[Any] = []
+
+    def hold_second_page(request: Request) -> None:
+        if is_list_of(request, A) and "next_cursor" in request.query:
+            time.sleep(0.5)  # until the first has failed
+
+    stand.server.intercept = hold_second_page
+    run = threading.Thread(
+        target=lambda: results.extend(refresh_accounts(stand.session(), [A], run_id="r1")),
+        daemon=True,
+    )
+    run.start()
+    run.join(20)
+    assert [result.attempt.outcome for result in results] == ["failed"]
+
+
 def wait_until(is_so: Callable[[], bool]) -> None:
     until = time.monotonic() + 30
     while not is_so():
