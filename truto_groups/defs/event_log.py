@@ -28,13 +28,17 @@ class BatchedEventLog(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events as one: all of them, or none.
 
-        Where the process dies between the commits of the two files, the index of assets has them
-        and the run's own log has not.
+        Where the process dies between the commits of the two files, the run's own log has them and
+        the index of assets has not.
         """
         with contextlib.ExitStack() as connections:
             self._batch.connections = connections
             self._batch.by_shard = {}
             try:
+                # Opened first and so committed last: what is stored again, because a commit failed,
+                # is twice in a run's log rather than among the materializations.
+                with self.index_connection():
+                    pass
                 for event in events:
                     self.store_event(event)
             finally:

@@ -84,10 +84,15 @@ class ProjectInstance(dg.DagsterInstance):
             yield
         finally:
             held, self._held = self._held, None
-            batch_id = uuid.uuid4().hex
-            for event in held:
-                metadata = DagsterEventBatchMetadata(batch_id, is_end=event is held[-1])
-                super().handle_new_event(event, batch_metadata=metadata)
+            # By asset: Dagster's batches are, and its Postgres keeps the last event of each.
+            for asset_key in dict.fromkeys(event.asset_key for event in map(_told, held)):
+                self._store_batch([one for one in held if _told(one).asset_key == asset_key])
+
+    def _store_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        batch_id = uuid.uuid4().hex
+        for event in events:
+            metadata = DagsterEventBatchMetadata(batch_id, is_end=event is events[-1])
+            super().handle_new_event(event, batch_metadata=metadata)
 
     def handle_new_event(self, event: dg.EventLogEntry, *, batch_metadata: Any = None) -> None:
         """Store an event, or hold it until the block ends in which it is stored with others."""
@@ -99,6 +104,10 @@ class ProjectInstance(dg.DagsterInstance):
 
     def _get_event_batch_size(self) -> int:
         return int(os.environ.get("DAGSTER_EVENT_BATCH_SIZE", _EVENTS_IN_A_BATCH))
+
+
+def _told(event: dg.EventLogEntry) -> dg.DagsterEvent:
+    return event.get_dagster_event()
 
 
 def store_together(instance: dg.DagsterInstance) -> AbstractContextManager[None]:
