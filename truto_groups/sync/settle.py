@@ -41,7 +41,7 @@ from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import (
     Attempt,
     NewerAnswer,
-    are_running,
+    are_finished,
     find_overtaken,
     finish_attempts,
     read_confirmations,
@@ -168,10 +168,15 @@ def _settle_together(
     judged = database.retried(lambda: judge_ahead(staging, database, inspected))
     tried: list[_Settlement] = []
 
+    def has_committed(connection: Connection, settlement: _Settlement) -> bool:
+        attempts = [*settlement.attempts.values(), *failed]
+        return are_finished(connection, attempts, run_id=run_id, now=settlement.now)
+
     def write() -> _Settlement:
         with database.writing(staging.connection) as connection:
-            if tried and not are_running(connection, _name(syncs, failed), run_id=run_id):
-                return tried[-1]  # it is committed, and only the answer was lost
+            for settlement in tried:
+                if has_committed(connection, settlement):
+                    return settlement  # only the answer was lost
             began = time.monotonic()
             settlement = _sort_out(staging, inspected, judged, now=clock())
             _write(connection, settlement, run_id=run_id, clock=clock)
@@ -186,11 +191,6 @@ def _settle_together(
         *(_tell(settlement, sync, inspected.preview) for sync in syncs),
         *(AccountResult(attempt) for attempt in failed),
     ]
-
-
-def _name(syncs: Sequence[LandedSync], failed: Sequence[Attempt]) -> list[str]:
-    landed = [sync.account.id for sync in syncs]
-    return landed + [attempt.integrated_account_id for attempt in failed]
 
 
 def _sort_out(

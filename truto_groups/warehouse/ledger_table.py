@@ -85,16 +85,26 @@ def start_attempts(
     connection.execute(statement("start_attempts"), {**columns, "run_id": run_id}).fetchall()
 
 
-def are_running(
-    connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str], *, run_id: str
+def are_finished(
+    connection: duckdb.DuckDBPyConnection,
+    attempts: Sequence[Attempt],
+    *,
+    run_id: str,
+    now: datetime,
 ) -> bool:
-    """Whether an attempt of this run for one of the accounts has not come to its end."""
+    """Whether each attempt stands in the ledger as ``finish_attempts`` has written it."""
     ((count,),) = connection.execute(
-        "SELECT count(*) FROM account_syncs WHERE outcome = 'running' AND run_id = $run_id "
-        "AND integrated_account_id IN (SELECT unnest($ids))",
-        {"run_id": run_id, "ids": list(account_ids)},
+        "SELECT count(*) FROM account_syncs AS s, (SELECT unnest($ids) AS id, "
+        "unnest($outcomes) AS outcome) AS a WHERE s.run_id = $run_id AND s.finished_at = $now "
+        "AND s.integrated_account_id = a.id AND s.outcome = a.outcome",
+        {
+            "ids": [attempt.integrated_account_id for attempt in attempts],
+            "outcomes": [attempt.outcome for attempt in attempts],
+            "run_id": run_id,
+            "now": now,
+        },
     ).fetchall()
-    return count > 0
+    return count == len(attempts)
 
 
 def finish_attempts(

@@ -6,9 +6,11 @@ Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -18,8 +20,10 @@ from truto_groups import read
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
+from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
@@ -351,6 +355,40 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert losses
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
+    assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+
+
+def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(
+    stand: Stand, postgres_database: str
+) -> None:
+    """Cut off for so long that another machine took the run for dead: nothing was written yet."""
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    ask, losses = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 3 and not losses:
+                losses.append("lost")
+                raise LostTransactionError("The turn is lost.")
+
+    def call_it_killed(_: float) -> None:
+        with ask() as connection:
+            end_killed_attempts(connection, is_alive=lambda run_id: False, now=stand.now)
+
+    stand.database.writing = writing
+    with pytest.MonkeyPatch.context() as patch:
+        waiting = SimpleNamespace(sleep=call_it_killed, monotonic=time.monotonic)
+        patch.setattr(database_module, "time", waiting)
+        result = stand.sync()[A]
+    assert losses
+    assert isinstance(result, AccountResult)
+    assert result.attempt.outcome == "published"
+    assert len(stand.table("groups")) == 3
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
 
 
