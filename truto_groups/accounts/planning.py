@@ -170,13 +170,14 @@ def plan_due_ranges(
         turns[key] = _find_turn(account, pace=pace)
         since = account.attempted_at or account.first_listed_at
         is_late = is_due(account, pace=pace, now=now, next_tick=next_tick)
-        if is_late and _was_just_tried(account, pace=pace, now=now, next_tick=next_tick):
-            turns[key] = Turn.EARLY
-            tried.append((since, key))
-        elif is_late or (
+        has_turn = is_late or (
             is_spreading
             and _has_slot(account, places[key], pace=pace, now=now, next_tick=next_tick)
-        ):
+        )
+        if has_turn and _was_just_tried(account, pace=pace, now=now, next_tick=next_tick):
+            turns[key] = Turn.EARLY
+            tried.append((since, key))
+        elif has_turn:
             waiting.append((not is_late, since, key))
         elif may_be_early(account, pace=pace, now=now):
             turns[key] = Turn.EARLY
@@ -200,16 +201,37 @@ def _plan_again(
     Nobody is pulled in for it: of 25,000 accounts of which one in a hundred fails, each retry would
     have some fifty others synced that were synced ten minutes ago.
     """
+    passed_over = {key: turn for key, turn in turns.items() if turn is Turn.PASSED_OVER}
+    covered = _find_covered(partition_keys, ranges)
+    planned = [key for key in partition_keys if key in covered and key not in passed_over]
+    together = [*planned, *(key for key in again if key not in covered)]
+    joined = plan_ranges(
+        partition_keys,
+        turns=passed_over | dict.fromkeys(together, Turn.DUE),
+        waiting=together,
+        limits=limits,
+    )
+    if covered <= _find_covered(partition_keys, joined):
+        return joined
+    # What was planned would lose a place to what is joined with it.
+    left = Limits(limits.ranges - len(ranges), limits.in_a_range, limits.in_all - len(covered))
+    if left.ranges <= 0 or left.in_all <= 0:
+        return list(ranges)
+    apart = [key for key in again if key not in covered]
+    more = plan_ranges(
+        partition_keys, turns=dict.fromkeys(apart, Turn.DUE), waiting=apart, limits=left
+    )
     positions = {key: position for position, key in enumerate(partition_keys)}
-    covered = [
+    return sorted([*ranges, *more], key=lambda one: positions[one.first])
+
+
+def _find_covered(partition_keys: Sequence[str], ranges: Sequence[PartitionRange]) -> set[str]:
+    positions = {key: position for position, key in enumerate(partition_keys)}
+    return {
         key
         for one in ranges
         for key in partition_keys[positions[one.first] : positions[one.last] + 1]
-        if turns[key] is not Turn.PASSED_OVER
-    ]
-    allowed = {key: turn for key, turn in turns.items() if turn is Turn.PASSED_OVER}
-    allowed |= dict.fromkeys((*covered, *again), Turn.DUE)
-    return plan_ranges(partition_keys, turns=allowed, waiting=[*covered, *again], limits=limits)
+    }
 
 
 def _was_just_tried(

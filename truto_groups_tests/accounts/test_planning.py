@@ -402,6 +402,31 @@ def test_of_what_failed_and_may_heal_that_comes_first_which_was_not_tried_for_lo
     assert plan(accounts) == [(f"{n:05}", f"{n:05}") for n in (225, 315, 405, 495)]
 
 
+def test_what_failed_takes_no_place_from_what_is_due() -> None:
+    """Beside a full range it would have moved that on by one, and made a range of the rest."""
+    due = [*range(1, 501), 700, 900, 1100]
+    accounts = [account(f"{n:05}", hours=7 if n in due else 1) for n in range(1101)]
+    accounts[0] = failed_at(0, minutes=10)
+    expected = [("00001", "00500"), ("00700", "00700"), ("00900", "00900"), ("01100", "01100")]
+    assert plan(accounts) == expected
+    due.remove(900)
+    accounts[900] = account("00900", hours=1)
+    moved = [("00000", "00499"), ("00500", "00500"), expected[1], expected[3]]
+    assert plan(accounts) == moved
+
+
+def test_what_failed_in_its_slot_comes_after_what_is_due_and_what_has_its_slot() -> None:
+    """At each tick until it is due it would have been asked for like one that is."""
+    accounts = crowd(hours=0.3)
+    for n in (200, 300, 400, 500):
+        accounts[n] = account(f"{n:05}", hours=7)
+    due = [(one, one) for one in ("00200", "00300", "00400", "00500")]
+    accounts[0] = replace(failed_at(0, minutes=10), last_confirmed_at=NOW - timedelta(hours=1.3))
+    assert plan(accounts, is_spreading=True) == due
+    accounts[500] = account("00500", hours=0.3)
+    assert plan(accounts, is_spreading=True) == [("00000", "00000"), *due[:3]]
+
+
 def test_what_failed_is_tried_again_with_what_is_due_beside_it() -> None:
     accounts = [account(f"{n:05}", hours=7) for n in range(6)]
     accounts[3:5] = [failed_at(3, minutes=10), failed_at(4, minutes=10)]
