@@ -95,8 +95,16 @@ def accept(
             can be made of what one sent. Nothing was written.
         DatabaseError: Nothing was written.
     """
+    tried: list[_Accepted] = []
     return database.retried(
-        lambda: _accept(database, acceptance, settings_for=settings_for, run_id=run_id, clock=clock)
+        lambda: _accept(
+            database,
+            acceptance,
+            settings_for=settings_for,
+            run_id=run_id,
+            clock=clock,
+            tried=tried,
+        )
     )
 
 
@@ -107,9 +115,13 @@ def _accept(
     settings_for: Callable[[PendingAcceptance], AccountSettings],
     run_id: str,
     clock: Callable[[], datetime],
+    tried: list["_Accepted"],
 ) -> list[AcceptedAccount]:
     with Staging() as staging, database.owning(staging.connection) as turn:
         connection = staging.connection
+        for before in tried:
+            if before.is_written(connection):
+                return before.accounts  # only the answer to its COMMIT was lost
         pending = staging.with_room(lambda: _choose(connection, acceptance))
         settings = {one.integrated_account_id: settings_for(one) for one in pending}
         held = [one for one in pending if not one.is_published]
@@ -120,7 +132,7 @@ def _accept(
 
         under_way: list[PendingAcceptance] = []
 
-        def write(parts: Sequence[Sequence[PendingAcceptance]]) -> Mapping[str, Replacement]:
+        def write(parts: Sequence[Sequence[PendingAcceptance]]) -> list[AcceptedAccount]:
             replaced: dict[str, Replacement] = {}
             with transaction(connection):
                 now = take_instant(connection, clock)
@@ -131,20 +143,37 @@ def _accept(
                     )
                 release_held_back(connection, [one.integrated_account_id for one in pending])
                 _move_baselines(connection, pending, acceptance, now=now)
+                accounts = [
+                    AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
+                    for one in pending
+                ]
+                tried.append(_Accepted(now, accounts))
                 turn.require()
-            return replaced
+            return accounts
 
         with _blaming(under_way):
             try:
-                replaced = staging.with_room(lambda: write([held]))
+                return staging.with_room(lambda: write([held]))
             except _BLAMABLE as error:
                 raise_interruption(error)
                 # One by one they need less memory, and the one that cannot be published is known.
-                replaced = staging.with_room(lambda: write([[one] for one in held]))
-    return [
-        AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
-        for one in pending
-    ]
+                return staging.with_room(lambda: write([[one] for one in held]))
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    """What a transaction accepts, and the instant by which it is known in the tables."""
+
+    at: datetime
+    accounts: list[AcceptedAccount]
+
+    def is_written(self, connection: Connection) -> bool:
+        ((count,),) = connection.execute(
+            "SELECT count(*) FROM accepted_baselines WHERE accepted_at = $at "
+            "AND integrated_account_id IN (SELECT unnest($ids))",
+            {"at": self.at, "ids": [one.pending.integrated_account_id for one in self.accounts]},
+        ).fetchall()
+        return count == len(self.accounts)
 
 
 def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAcceptance]:

@@ -4,15 +4,20 @@ Real: HTTP on loopback, the client, DuckDB in a file. The command is in cli/test
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import duckdb
 import pytest
 
-from truto_groups.errors import AcceptanceRefusedError
+from truto_groups.errors import AcceptanceRefusedError, LostTransactionError
+from truto_groups.sync import accept as accept_module
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
+from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import json_equality
+from truto_groups.warehouse.database import transaction
 from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
@@ -53,6 +58,34 @@ def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stan
     assert (accepted.replacement.added, accepted.replacement.removed) == (0, 27)
     for table in ("groups", "raw_groups"):
         assert [row["id"] for row in stand.table(table)] == ["g0", "g1", "g2"]
+    assert len(stand.table("group_changes")) == 27
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
+) -> None:
+    hold_back(stand, groups_of(30), groups_of(3))
+    losses: list[str] = []
+
+    @contextmanager
+    def lose_answer(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        with transaction(connection):
+            yield
+            if not losses and not is_committed:
+                losses.append("lost")
+                raise LostTransactionError("The turn is lost.")
+        if not losses:
+            losses.append("lost")
+            raise LostTransactionError("The answer is lost.")
+
+    monkeypatch.setattr(accept_module, "transaction", lose_answer)
+    monkeypatch.setattr(database_module, "_RETRY_SECONDS", (0.01,))
+    (accepted,) = accept_all(stand)
+    assert losses
+    assert accepted.replacement.removed == 27
+    assert len(stand.table("groups")) == 3
+    assert len(stand.table("accepted_baselines")) == 1
     assert len(stand.table("group_changes")) == 27
 
 
