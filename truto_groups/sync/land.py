@@ -6,8 +6,10 @@ asking. Whether they may be published is audit's and publishing's business.
 """
 
 import contextlib
+import itertools
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -20,7 +22,7 @@ from truto_groups.drift.findings import Finding
 from truto_groups.drift.ignored_filters import ObservedValues
 from truto_groups.drift.shape import LandedCounts
 from truto_groups.drift.verdict import LandedAccount
-from truto_groups.errors import DatabaseError
+from truto_groups.errors import DatabaseError, UnforeseenError
 from truto_groups.schema import GROUP_TYPES
 from truto_groups.settings import RemoteData
 from truto_groups.sync.split import SplitPage, split_records
@@ -79,6 +81,7 @@ class Staging:
         self._execute("SET preserve_insertion_order = false")
         self._is_within = False
         self._with_copies: dict[str, LandedCounts] = {}
+        self._record_counts: Counter[str] = Counter()
         set_variables(self.connection, group_types=list(GROUP_TYPES))
         for text in statements("staging"):
             self._execute(text)
@@ -114,7 +117,9 @@ class Staging:
             try:
                 return work()
             finally:
-                self._limit_memory(_MEMORY_LIMIT)
+                # What was done stays done where more is in use than the usual.
+                with contextlib.suppress(duckdb.OutOfMemoryException):
+                    self._limit_memory(_MEMORY_LIMIT)
         finally:
             self._is_within = False
 
@@ -142,7 +147,7 @@ class Staging:
             raise_interruption(error)
             for page, split in splits:
                 try:
-                    self._insert([(page, split)])
+                    self._insert([(page, split)], is_again=True)
                 except _OF_NO_ACCOUNT:
                     raise
                 except Exception as error:  # noqa: BLE001 - it becomes this account's failure
@@ -155,6 +160,9 @@ class Staging:
         """Count what was landed for accounts, and keep of each id the later copy only.
 
         Copies that were dropped are counted again when it is asked again.
+
+        Raises:
+            UnforeseenError: Of an account there are not as many records as were landed.
         """
         ids = {"ids": list(integrated_account_ids)}
         copies = self._count_copies(ids)
@@ -162,10 +170,19 @@ class Staging:
             before = self._count(ids, copies)
             self._ask("drop_duplicates", ids=list(copies))
             self._with_copies |= {account_id: before[account_id].counts for account_id in copies}
-        return {
+        inspected = {
             account_id: replace(landed, counts=self._with_copies.get(account_id, landed.counts))
             for account_id, landed in self._count(ids, copies).items()
         }
+        for account_id, landed in inspected.items():
+            expected, found = self._record_counts[account_id], landed.counts.record_count
+            if found != expected:
+                raise UnforeseenError(
+                    f"Of integrated account {account_id} {expected:,} records were landed, and "
+                    f"{found:,} are there.",
+                    advice="Nothing was published; the next sync tries again. Please report it.",
+                )
+        return inspected
 
     def profile(self, integrated_account_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
@@ -189,13 +206,16 @@ class Staging:
     def find_example(self, integrated_account_id: str, finding: Finding) -> str | None:
         """Find one shortened value of what a finding is about; None where nothing stands there."""
         place = find_example_place(finding)
-        rows = self._ask(
-            "example_value",
-            integrated_account_id=integrated_account_id,
-            path=place.path,
-            is_many=place.is_many,
-            types=list(place.types),
-        )
+        try:
+            rows = self._ask(
+                "example_value",
+                integrated_account_id=integrated_account_id,
+                path=place.path,
+                is_many=place.is_many,
+                types=list(place.types),
+            )
+        except duckdb.OutOfMemoryException:
+            return None  # records are that long; an example is no reason to refuse them
         return rows[0][0] if rows else None
 
     def observe_values(self, integrated_account_id: str) -> ObservedValues:
@@ -222,6 +242,7 @@ class Staging:
             )
             for account_id in integrated_account_ids:
                 self._with_copies.pop(account_id, None)
+                self._record_counts.pop(account_id, None)
 
     def _count_copies(self, ids: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
         rows = self._ask("count_duplicates", **ids)
@@ -273,10 +294,12 @@ class Staging:
     def _limit_memory(self, limit: str) -> None:
         self._execute("SET memory_limit = $limit", {"limit": limit})
 
-    def _insert(self, splits: Sequence[tuple[StagedPage, SplitPage]]) -> None:
+    def _insert(
+        self, splits: Sequence[tuple[StagedPage, SplitPage]], *, is_again: bool = False
+    ) -> None:
         import numpy as np  # takes 0.1 s, which loading the definitions must not
 
-        columns: dict[str, list[object]] = {
+        columns: dict[str, list[Any]] = {
             "integrated_account_id": [],
             "position": [],
             "record": [],
@@ -299,10 +322,22 @@ class Staging:
         }
         self.connection.register("arrived", arrays)
         try:
-            self._ask("land")
+            self._insert_arrived(is_again=is_again)
         finally:
             with contextlib.suppress(duckdb.Error):
                 self.connection.unregister("arrived")
+        self._record_counts.update(columns["integrated_account_id"])
+
+    def _insert_arrived(self, *, is_again: bool) -> None:
+        tries = itertools.count(is_again)
+
+        def insert() -> None:
+            if next(tries):
+                # What seems to have failed may be there all the same.
+                self._execute(statement("unland"))
+            self._execute(statement("land"))
+
+        self.with_room(insert)
 
 
 def _explain(error: Exception, records: str) -> str:

@@ -14,12 +14,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 
 from truto_groups import read
 from truto_groups.errors import DatabaseError
 from truto_groups.sandbox import Request, Response
+from truto_groups.sync import land as land_module
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.integrity import find_faults, find_running
@@ -75,6 +78,31 @@ def test_a_full_disk_ends_the_run_in_words_and_leaves_the_rows_as_they_were(stan
         assert find_running(stand.database) == []
 
 
+def test_a_full_temporary_folder_costs_memory_and_no_page(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is full while what was fetched is put there, because the usual memory does not hold it.
+
+    What had landed could not be told from what had not: both copies of a page were dropped, and the
+    rest of the account was published.
+    """
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.outcomes(A, run_id="r1")
+    stand.put(A, [*groups_of(3), *long_groups(300, length=200_000)])
+    stand.pass_time(hours=1)
+    with monkeypatch.context() as patch, small_disk(stand.folder / "tmp", megabytes=6) as disk:
+        patch.setattr("tempfile.tempdir", str(disk))
+        patch.setattr(land_module, "_MEMORY_LIMIT", "32MB")
+        patch.setattr(database_module, "_make_private_folder", lambda _: own_folder)
+        with TemporaryDirectory(dir=disk) as name:
+            own_folder = SimpleNamespace(name=name)
+            assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    assert len(stand.table("groups")) == 300
+    assert find_faults(stand.database) == {}
+    assert find_running(stand.database) == []
+
+
 @contextmanager
 def held_by_another_program(path: str, *, seconds: float) -> Iterator[None]:
     """Somebody who knows nothing of our locks has the file open."""
@@ -106,7 +134,7 @@ def test_a_file_that_another_program_holds_for_ever_is_told(
         pytest.raises(DatabaseError, match="held by another program"),
     ):
         stand.outcomes(A, run_id="r1")
-    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    assert stand.outcomes(A, run_id="r2") == {A: "published"}, stand.ledger(A)[-1]["error"]
 
 
 @contextmanager

@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from truto_groups.errors import UnforeseenError
 from truto_groups.settings import RemoteData
 from truto_groups.sync.land import StagedPage, Staging
+from truto_groups.warehouse.statements import statement
 from truto_groups_tests.processes import python
 from truto_groups_tests.stand import A, B, C, land_record, land_records
 
@@ -524,3 +526,42 @@ def test_runs_that_spill_at_the_same_time_never_see_the_records_of_each_other(
     assert said[1].startswith("(20000, 20000)")
     assert list(place.iterdir()) == []
     assert list(spill.iterdir()) == []
+
+
+def test_rows_that_a_failed_statement_left_behind_are_no_second_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two copies in one place both were dropped, and the page with them."""
+    execute, failures = Staging._execute, []
+
+    def leave_rows(staging: Staging, text: str, parameters: Any = None) -> list[Any]:
+        rows = execute(staging, text, parameters)
+        if text == statement("land") and not failures:
+            failures.append("lacking")
+            raise duckdb.OutOfMemoryException("Out of Memory Error: simulated")
+        return rows
+
+    monkeypatch.setattr(Staging, "_execute", leave_rows)
+    with Staging() as staging:
+        page = json.dumps([{"id": f"g{number}"} for number in range(5)])
+        assert staging.land([StagedPage(A, 1, page)]) == {}
+        assert failures
+        landed = staging.inspect([A])[A]
+        assert (landed.counts.record_count, landed.group_count) == (5, 5)
+        assert landed.counts.duplicate_id_count == 0
+
+
+@pytest.mark.parametrize("statement_of_somebody", ["DELETE", "INSERT INTO"])
+def test_an_account_of_which_not_each_record_is_there_once_is_not_taken_for_whole(
+    statement_of_somebody: str,
+) -> None:
+    with Staging() as staging:
+        for account_id in (A, B):
+            page = json.dumps([{"id": f"g{number}"} for number in range(5)])
+            assert staging.land([StagedPage(account_id, 1, page)]) == {}
+        rows = f"FROM staging.landed WHERE integrated_account_id = '{A}' AND id = 'g3'"
+        target = "staging.landed " if statement_of_somebody == "INSERT INTO" else ""
+        staging.connection.execute(f"{statement_of_somebody} {target}{rows}")
+        with pytest.raises(UnforeseenError, match=rf"{A} 5 records were landed, and [46] are"):
+            staging.inspect([A, B])
+        assert staging.inspect([B])[B].group_count == 5
