@@ -6,9 +6,10 @@ partitions are the caller's to change, as told.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from truto_groups.accounts.listing import find_expired, find_gone, plan_questions
-from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.model import KnownAccount, Listing
 from truto_groups.accounts.planning import is_syncable, is_wanted
 from truto_groups.contracts.declared import KeptRow
 from truto_groups.contracts.kept import advise_parameter, find_accounts_lacking_parameters
@@ -20,6 +21,7 @@ from truto_groups.text.logs import get_logger
 from truto_groups.text.visible import show
 from truto_groups.truto.blocking import ask_support, list_accounts
 from truto_groups.warehouse.accounts_table import (
+    ListingTurn,
     begin_listing,
     find_told_since,
     mark_gone,
@@ -89,42 +91,19 @@ def discover_accounts(
     open_client = session.find_client()
     turn = begin_listing(session.database)
     listing = list_accounts(open_client, within_seconds=listing_seconds)
-    listed = listing.accounts
     _warn_of_unreadable(listing.unreadable)
     now = session.clock()
-    policy = session.settings.discovery
-    with session.database.writing() as connection:
-        claim_base_url(connection, session.knobs.base_url)
-        end_killed_attempts(connection, is_alive=session.database.coordination.is_alive, now=now)
-        gone: list[str] = []
-        told_since = find_told_since(connection, turn)
-        if told_since is None:
-            logger.info(
-                "A newer listing of integrated accounts is written already: this one, which took "
-                "longer, changes nothing."
-            )
-        else:
-            # What another has added or looked up meanwhile, this listing is too old to tell of.
-            gone = find_gone(
-                listed,
-                present=read_present_ids(connection) & (turn.known - told_since),
-                max_missing_share=policy.max_missing_share,
-            )
-            if listing.unreadable:
-                gone = []  # whoever is missing may be one of these
-            write_listing(connection, [a for a in listed if a.id not in told_since], now=now)
-            mark_gone(connection, gone, now=now)
-            remember_listing(connection, turn)
-        known = read_known_accounts(connection)
-        questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
-        contracts = read_contracts(connection)
-    known = _ask(session, questions, known, within_seconds=asking_seconds)
+    kept = _keep(session, listing, turn, now=now)
+    known = _ask(session, kept.questions, kept.known, within_seconds=asking_seconds)
     _warn_of_settings(session, known)
-    _warn_of_missing_parameters(session, known, contracts)
+    _warn_of_missing_parameters(session, known, kept.contracts)
     removed: list[str] = []
     if is_removing:
         expired = find_expired(
-            known, in_flight=in_flight, grace_period=policy.grace_period, now=now
+            known,
+            in_flight=in_flight,
+            grace_period=session.settings.discovery.grace_period,
+            now=now,
         )
         if expired:
             removed = remove_accounts(
@@ -136,11 +115,65 @@ def discover_accounts(
     return _conclude(
         session,
         [account for account in known if account.id not in set(removed)],
-        listed_count=len(listed),
-        gone=gone,
+        listed_count=len(listing.accounts),
+        gone=kept.gone,
         partition_keys=partition_keys,
         in_flight=in_flight,
     )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What stands in the tables once a listing is written, and what it says."""
+
+    gone: Sequence[str]
+    known: list[KnownAccount]
+    questions: Sequence[KnownAccount]
+    contracts: Sequence[KeptRow]
+
+
+def _keep(session: Session, listing: Listing, turn: ListingTurn, *, now: datetime) -> _Kept:
+    """Write a listing, in one transaction."""
+    marked = set[str]()
+
+    def write() -> _Kept:
+        with session.database.writing() as connection:
+            claim_base_url(connection, session.knobs.base_url)
+            end_killed_attempts(
+                connection, is_alive=session.database.coordination.is_alive, now=now
+            )
+            gone: list[str] = []
+            told_since = find_told_since(connection, turn)
+            if told_since is None:
+                logger.info(
+                    "A newer listing of integrated accounts is written already: this one, which "
+                    "took longer, changes nothing."
+                )
+            else:
+                # What another has added or looked up meanwhile, this listing is too old to tell of.
+                # What is marked already, is so where the answer to a first COMMIT was lost.
+                gone = find_gone(
+                    listing.accounts,
+                    present=(read_present_ids(connection) | marked) & (turn.known - told_since),
+                    max_missing_share=session.settings.discovery.max_missing_share,
+                )
+                if listing.unreadable:
+                    gone = []  # whoever is missing may be one of these
+                marked.update(gone)
+                listed = [one for one in listing.accounts if one.id not in told_since]
+                write_listing(connection, listed, now=now)
+                mark_gone(connection, gone, now=now)
+                remember_listing(connection, turn)
+            known = read_known_accounts(connection)
+            capabilities = read_capabilities(connection)
+            return _Kept(
+                gone,
+                known,
+                plan_questions(known, capabilities=capabilities, now=now),
+                read_contracts(connection),
+            )
+
+    return session.database.retried(write)
 
 
 def _share_out(seconds: float | None) -> tuple[float | None, float | None]:
@@ -167,9 +200,13 @@ def _ask(
         else:
             supports[integrations[key]] = answer
     now = session.clock()
-    with session.database.writing() as connection:
-        write_capabilities(connection, supports, now=now)
-        return read_known_accounts(connection)
+
+    def write() -> list[KnownAccount]:
+        with session.database.writing() as connection:
+            write_capabilities(connection, supports, now=now)
+            return read_known_accounts(connection)
+
+    return session.database.retried(write)
 
 
 def _warn_of_unreadable(rows: Sequence[str]) -> None:

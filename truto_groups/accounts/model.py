@@ -94,9 +94,6 @@ class KnownAccount:
         group_count: Groups at its last confirmed sync, or None.
         rows_digest: Of the answer that its rows were made of, or None.
         seconds: How long that sync took, or None.
-        forbidden_call: What Truto was refused the last time, as listed, or None.
-        forbidden_scopes: The scopes that were missing then, or None.
-        forbidden_at: When that was; when it was first listed, where Truto does not say.
     """
 
     id: str
@@ -124,9 +121,6 @@ class KnownAccount:
     group_count: int | None = None
     rows_digest: str | None = None
     seconds: float | None = None
-    forbidden_call: str | None = None
-    forbidden_scopes: str | None = None
-    forbidden_at: datetime | None = None
 
     @property
     def is_active(self) -> bool:

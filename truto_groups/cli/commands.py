@@ -79,6 +79,7 @@ _EXPORTED = (
     "held_back_groups",
     "accepted_baselines",
 )
+_EXPORTED_AS_OF = ("groups", "group_type_breakdown")
 SANDBOX_PORT = 8790
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -418,7 +419,7 @@ def review(
     "--as-of",
     metavar="INSTANT",
     type=_read_instant,
-    help="The groups as they were: 2026-11-01 or 2026-11-01T08:30:00Z.",
+    help="The groups, or their breakdown, as they were: 2026-11-01 or 2026-11-01T08:30:00Z.",
 )
 @_choose_accounts
 @click.option(
@@ -442,8 +443,8 @@ def export(
     Where an active account is missing or stale, nothing is written without --allow-incomplete. A
     file is written whole or not at all. Reads the database only: no token, no request.
     """
-    if as_of is not None and table != _EXPORTED[0]:
-        raise click.UsageError("--as-of is for the table groups alone.")
+    if as_of is not None and table not in _EXPORTED_AS_OF:
+        raise click.UsageError(f"--as-of is for the tables {' and '.join(_EXPORTED_AS_OF)} alone.")
     _take_variables()
     # Ended by cron or a container it should leave as little behind as ended by hand.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))

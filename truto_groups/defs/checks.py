@@ -118,6 +118,9 @@ def _judge_contract(session: Session, tables: _Tables) -> Verdict:
     problems: list[AccountProblem] = []
     is_held_back = False
     for audit in tables.audits:
+        if audit.unreadable is not None:
+            problems.append(_tell_unreadable(audit, tables))
+            continue
         limit = session.settings_for(tables.known[audit.integrated_account_id]).unmapped_limit
         found = list(_find_contract_problems(audit, tables, unmapped_limit=limit))
         problems += found
@@ -184,6 +187,9 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
     problems: list[AccountProblem] = []
     for audit in tables.audits:
         account_id = audit.integrated_account_id
+        if audit.unreadable is not None:
+            problems.append(_tell_unreadable(audit, tables))
+            continue
         problems += [
             _tell_drift(audit, finding, tables)
             for finding in find_told(audit.findings)
@@ -215,6 +221,17 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
         failed_text="Different from what was accepted",
         at_once=[one.message for one in united if one.severity != "information"],
         see_all=_SEE_DRIFT,
+    )
+
+
+def _tell_unreadable(audit: LastAudit, tables: _Tables) -> AccountProblem:
+    return tables.problem(
+        audit.integrated_account_id,
+        "What its last audit found cannot be read.",
+        "A later version or another program wrote it. Use that version; or delete the account's "
+        "row of this run from `account_shapes`, and sync the account.",
+        since=audit.observed_at,
+        details={"run": audit.run_id, "why": audit.unreadable},
     )
 
 

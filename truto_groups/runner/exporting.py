@@ -28,7 +28,8 @@ class ExportRequest:
     Attributes:
         table: The table's name, one of EXPORTED.
         wanted: Of which accounts.
-        as_of: Of ``groups``, those that there were at this aware instant; None: as they are.
+        as_of: Of a table of EXPORTED_AS_OF, the rows that there were at this aware instant; None:
+            as they are.
     """
 
     table: str

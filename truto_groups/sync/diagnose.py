@@ -31,6 +31,7 @@ from truto_groups.warehouse.ledger_table import read_attempts
 from truto_groups.warehouse.snapshot import open_snapshot
 
 _ATTEMPTS = 10
+_UNREADABLE = "What its last audit found cannot be read: see the check groups_match_contract."
 _COLUMNS = {
     "id": "id",
     "name": "name",
@@ -110,6 +111,7 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
         notes=[
             *([f"A sync passes over this account. {obstacle}"] if obstacle else []),
             *(["The list is partial: a sync reads each group through Get Group."] * is_partial),
+            *([_UNREADABLE] if any(audit.unreadable for audit in audits) else []),
             *(["The settings keep its values private: types stand in their place."] * is_private),
         ],
     )

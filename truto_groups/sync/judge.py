@@ -151,7 +151,7 @@ def _judge(
                 settings=sync.settings,
                 known=past.shapes_of(account_id),
                 count_history=past.counts.get(account_id, ()),
-                permission=find_lost_permission(sync.account),
+                permission=find_lost_permission(sync.account, past.refusals.get(account_id)),
             )
             audited = _describe(staging, sync, verdict, past.declared)
         except OF_NO_ACCOUNT:
@@ -165,14 +165,20 @@ def _judge(
     return judged
 
 
-def find_lost_permission(account: KnownAccount) -> LostPermission | None:
-    """Find what an account was refused since it was last confirmed, as far as it is known."""
+def find_lost_permission(
+    account: KnownAccount, listed: LostPermission | None
+) -> LostPermission | None:
+    """Find what an account was refused since it was last confirmed, as far as it is known.
+
+    Args:
+        account: The account.
+        listed: What Truto was refused last, as listed by now: a listing may come during the run.
+    """
     confirmed_at = account.last_confirmed_at
     if confirmed_at is None:
         return None
-    if account.forbidden_at is not None and account.forbidden_at > confirmed_at:
-        call = account.forbidden_call or "a call"
-        return LostPermission(call, account.forbidden_scopes, account.forbidden_at)
+    if listed is not None and listed.since > confirmed_at:
+        return listed
     if account.error_kind in _REFUSED and account.attempted_at is not None:
         found = _SCOPES.search(account.error or "")
         scopes = None if found is None else found[1] or found[2]

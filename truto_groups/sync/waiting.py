@@ -5,6 +5,7 @@ Only read; what accepting does is accept.py's, how it is told report/pending.py'
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,10 +15,13 @@ from truto_groups.drift.shape import Shape
 from truto_groups.report.needs import Need, find_needs
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
-from truto_groups.warehouse.check_queries import LostPermissions
+from truto_groups.text.logs import get_logger
+from truto_groups.warehouse.check_queries import UNREADABLE_ROW, LostPermissions
 from truto_groups.warehouse.database import Connection, set_variables
 from truto_groups.warehouse.overview_queries import read_drift_starts, read_troubles
 from truto_groups.warehouse.statements import statement
+
+logger = get_logger(__name__)
 
 
 def read_pending(
@@ -39,8 +43,14 @@ def read_pending(
     finally:
         connection.execute("RESET VARIABLE chosen_ids").fetchall()
     lost = LostPermissions.read(connection)
-    pending = [
-        PendingAcceptance(
+    pending = [_read_row(row, lost) for row in rows]
+    return [one for one in pending if one is not None and _waits(one)]
+
+
+def _read_row(row: tuple[Any, ...], lost: LostPermissions) -> PendingAcceptance | None:
+    """Read what waits of one account; None where it cannot be read, and so cannot be accepted."""
+    try:
+        return PendingAcceptance(
             integrated_account_id=row[0],
             partition_key=row[1],
             label=row[2],
@@ -57,9 +67,15 @@ def read_pending(
             would_remove=row[13],
             would_change=row[14],
         )
-        for row in rows
-    ]
-    return [one for one in pending if _waits(one)]
+    except UNREADABLE_ROW as error:
+        logger.warning(
+            "What run %s found of integrated account %s cannot be read (%s), so that it cannot be "
+            "accepted. See the check groups_match_contract for what to do.",
+            row[5],
+            row[1],
+            type(error).__name__,
+        )
+        return None
 
 
 def read_needs(

@@ -73,9 +73,13 @@ def begin_listing(database: Database) -> ListingTurn:
     Raises:
         DatabaseError: The database, or the count beside it, cannot be used.
     """
-    with database.writing() as connection:
-        present = read_present_ids(connection)
-        resume_count(database, connection)
+
+    def look() -> frozenset[str]:
+        with database.writing() as connection:
+            resume_count(database, connection)
+            return read_present_ids(connection)
+
+    present = database.retried(look)
     return ListingTurn(count_first_request(database), present)
 
 

@@ -6,6 +6,7 @@ All functions work on a connection that Database.writing or .reading gave.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import msgspec
@@ -19,6 +20,8 @@ from truto_groups.warehouse.statements import statement
 _COUNTS = msgspec.json.Decoder(LandedCounts)
 _EXAMPLES = msgspec.json.Decoder(dict[str, str])
 _TOLD_FILTERS = msgspec.json.Decoder(list[IgnoredFilter])
+UNREADABLE_ROW = (msgspec.DecodeError, TypeError, UnicodeError, RecursionError)
+"""What reading JSON of another version, or of somebody else who wrote it, raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class LastAudit:
         counts: What its records' values were.
         examples: Path to one shortened value of what drifted there.
         told_filters: Filters of the account's query that seem to be ignored.
+        unreadable: Why what was kept cannot be read, which leaves the fields above empty; or None.
     """
 
     integrated_account_id: str
@@ -52,6 +56,7 @@ class LastAudit:
     counts: LandedCounts
     examples: Mapping[str, str]
     told_filters: Sequence[IgnoredFilter]
+    unreadable: str | None = None
 
     @property
     def is_permission_lost(self) -> bool:
@@ -96,26 +101,40 @@ class WrongBreakdown:
 
 
 def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
-    """Read what the last audited attempt of each account found."""
+    """Read what the last audited attempt of each account found.
+
+    What cannot be read of one account is that account's problem, and is told as such.
+    """
     lost = LostPermissions.read(connection)
     rows = connection.execute(statement("read_last_audits")).fetchall()
-    return [
-        LastAudit(
-            integrated_account_id=row[0],
-            integration=row[1],
-            run_id=row[2],
-            observed_at=row[3],
-            is_published=row[4],
-            group_count=row[5],
+    return [_read_audit(row, lost) for row in rows]
+
+
+def _read_audit(row: tuple[Any, ...], lost: "LostPermissions") -> LastAudit:
+    audit = LastAudit(
+        integrated_account_id=row[0],
+        integration=row[1],
+        run_id=row[2],
+        observed_at=row[3],
+        is_published=row[4],
+        group_count=row[5],
+        findings=(),
+        volume=row[7],
+        volume_reason=lost.explain_volume(row[0], row[8]),
+        counts=LandedCounts(record_count=0),
+        examples={},
+        told_filters=(),
+    )
+    try:
+        return replace(
+            audit,
             findings=lost.explain(row[0], findings_from_json(row[6])),
-            volume=row[7],
-            volume_reason=lost.explain_volume(row[0], row[8]),
             counts=_COUNTS.decode(row[9]),
             examples=_EXAMPLES.decode(row[10]),
             told_filters=_TOLD_FILTERS.decode(row[11]),
         )
-        for row in rows
-    ]
+    except UNREADABLE_ROW as error:
+        return replace(audit, unreadable=type(error).__name__)
 
 
 def read_standing(

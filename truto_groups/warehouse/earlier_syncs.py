@@ -7,6 +7,7 @@ whether another run has come between.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from truto_groups.drift.permission import LostPermission
 from truto_groups.drift.verdict import KnownShapes
 from truto_groups.warehouse.contracts_table import read_declared_parameters
 from truto_groups.warehouse.database import Connection
@@ -28,12 +29,15 @@ class Past:
         declared: Query parameters that integrations declare, by integration.
         states: What would differ had another run audited or confirmed the account since.
         rows: What they looked like, as kept.
+        refusals: What Truto was refused last, as it was last listed, by account; those of which
+            nothing is told are missing.
     """
 
     counts: Mapping[str, Sequence[int]]
     declared: Mapping[str, Collection[str]]
     states: Mapping[str, PastState]
     rows: Mapping[str, Sequence[ShapeRow]]
+    refusals: Mapping[str, LostPermission]
 
     def shapes_of(self, integrated_account_id: str) -> KnownShapes:
         """What an account looked like before."""
@@ -47,14 +51,27 @@ def read_past(connection: Connection, integrated_account_ids: Sequence[str]) -> 
         read_declared_parameters(connection),
         read_states(connection, integrated_account_ids),
         read_shape_rows(connection, integrated_account_ids),
+        _read_refusals(connection, integrated_account_ids),
     )
 
 
 def read_states(
     connection: Connection, integrated_account_ids: Sequence[str]
 ) -> dict[str, PastState]:
-    """Read what differs once an account was audited, accepted or confirmed again."""
+    """Read what differs once an account was audited, accepted, confirmed or refused again."""
     rows = connection.execute(
         statement("read_states"), {"ids": list(integrated_account_ids)}
     ).fetchall()
     return {row[0]: row[1:] for row in rows}
+
+
+def _read_refusals(
+    connection: Connection, integrated_account_ids: Sequence[str]
+) -> dict[str, LostPermission]:
+    rows = connection.execute(
+        "SELECT integrated_account_id, coalesce(forbidden_call, 'a call') AS call, "
+        "forbidden_scopes, forbidden_at FROM account_state "
+        "WHERE integrated_account_id IN (SELECT unnest($ids)) AND forbidden_at IS NOT NULL",
+        {"ids": list(integrated_account_ids)},
+    ).fetchall()
+    return {row[0]: LostPermission(*row[1:]) for row in rows}

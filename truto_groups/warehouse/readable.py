@@ -75,6 +75,9 @@ EXPORTED = {
 }
 """What can be exported, by name."""
 
+EXPORTED_AS_OF = {one.name: one for one in (GROUPS, GROUP_TYPE_BREAKDOWN)}
+"""What can be exported as it was at an instant, by name."""
+
 
 def select_rows(
     connection: duckdb.DuckDBPyConnection,
@@ -93,9 +96,11 @@ def select_rows(
         account_ids: Of these integrated accounts; of all without.
         integrations: Of these integrations, where rows are of no account; of all without.
         group_types: Of these types, in the spelling of ``groups``; of all without.
-        as_of: Of ``groups``, those that there were at an aware instant.
+        as_of: Of what is in EXPORTED_AS_OF, the rows that there were at an aware instant.
     """
-    if as_of is not None:
+    if as_of is not None and readable is GROUP_TYPE_BREAKDOWN:
+        relation = connection.sql(statement("breakdown_as_of"), params={"as_of": as_of})
+    elif as_of is not None:
         relation = connection.table_function(_GROUPS_AS_OF, [as_of])
     elif readable is OVERVIEW:
         relation = connection.sql(statement("read_overview"))

@@ -19,7 +19,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.cli.commands import commands
-from truto_groups.warehouse.readable import EXPORTED
+from truto_groups.warehouse.readable import EXPORTED, EXPORTED_AS_OF
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
 pytestmark = pytest.mark.long
@@ -231,6 +231,31 @@ def test_groups_as_of_an_instant_are_those_of_then_with_the_freshness_of_then(
     assert "No account was known at" in capsys.readouterr().err
 
 
+def test_the_breakdown_as_of_an_instant_counts_the_groups_of_then(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def export(*arguments: str) -> list[tuple[Any, ...]]:
+        command = ["export", "--table", "group_type_breakdown", "--out", "types.parquet"]
+        assert main([*command, *arguments]) == 0, capsys.readouterr().err
+        return ask(f"FROM '{stored.folder}/types.parquet' ORDER BY tenant_id, group_type")
+
+    first = export()
+    stored.pass_time(minutes=10)
+    retyped = [group(0, group_type="department"), group(1), group(2), group(3)]
+    stored.put(A, retyped, integration="okta", tenant_id="acme")
+    assert stored.outcomes(A, run_id="retyped") == {A: "published"}
+
+    assert [row[3:] for row in export() if row[0] == A] == [
+        ("department", 1, 0.25),
+        ("team", 3, 0.75),
+    ]
+    then = (stored.now - timedelta(minutes=1)).isoformat()
+    assert export("--as-of", then) == first
+    assert export("--as-of", then, "--account", KEY_A) == [row for row in first if row[0] == A]
+    assert export("--as-of", stored.now.isoformat()) == export()
+    assert ask(f"DESCRIBE FROM '{stored.folder}/types.parquet'")[5][:2] == ("share", "DOUBLE")
+
+
 def test_what_was_stale_then_is_not_fresh_because_it_is_today(stored: Stand) -> None:
     stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
     six_hours_after = (stored.now - timedelta(hours=3)).isoformat()
@@ -280,7 +305,7 @@ def test_an_account_that_is_removed_since_is_judged_by_what_it_was(stored: Stand
         (
             ["--format", "csv", "--as-of", "2026-01-01", "--table", "account_syncs"],
             2,
-            "groups alone",
+            "groups and group_type_breakdown alone",
         ),
         (["--format", "xml"], 2, "'xml' is not one of"),
         (["--format", "csv", "--table", "group"], 2, "'group' is not one of"),
@@ -346,6 +371,8 @@ def test_every_table_can_be_exported(stored: Stand) -> None:
         assert main(["export", "--table", table, "--out", f"{table}.parquet"]) == 0
         columns = ask(f"DESCRIBE FROM '{stored.folder}/{table}.parquet'")
         assert columns, table
+        past = ["--as-of", stored.now.isoformat(), "--out", "past.parquet"]
+        assert main(["export", "--table", table, *past]) == (0 if table in EXPORTED_AS_OF else 2)
 
 
 def test_a_lake_is_exported_like_a_file(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:

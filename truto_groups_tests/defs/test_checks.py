@@ -261,6 +261,36 @@ def test_a_finding_that_the_view_does_not_know_is_told_all_the_same(stand: Stand
     assert row["whose"] == ATTRIBUTION_TEXTS[None]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        """findings = '[{"kind": "of_tomorrow", "severity": "warning", "path": "x"}]'""",
+        "findings = '7'",
+        """findings = '{"a": 1}'""",
+        "examples = '[1]'",
+        "told_filters = '{}'",
+        "shape = '{}'",
+        "shape = '7'",
+    ],
+)
+def test_what_cannot_be_read_of_one_account_is_its_problem_and_ends_no_check(
+    stand: Stand, change: str
+) -> None:
+    let_drift(stand, A, B)
+    stand.write(
+        f"UPDATE account_shapes SET {change} "  # noqa: S608
+        "WHERE integrated_account_id = $id AND NOT is_baseline",
+        id=B,
+    )
+    results = {one.check_name: one for one in evaluate_checks(stand.session(), BY_NAME.values())}
+    assert len(results) == len(CHECK_SPECS)
+    assert failing(results["groups_match_contract"]) == [B]
+    assert set(failing(results["no_unaccepted_drift"])) == {A, B}
+    told = {id_of(row["account"]): row for row in rows_of(results["no_unaccepted_drift"])}
+    assert told[B]["what"] == "What its last audit found cannot be read."
+    assert told[A]["path"] == "remote_data.size"
+
+
 def test_no_word_of_the_table_is_too_long_for_a_page(stand: Stand) -> None:
     more = {"alpha_beta_gamma_delta_epsilon_zeta_eta": 1}
     remote = [{"id": f"g{n}", "size": n, **more} for n in range(20)]

@@ -70,6 +70,25 @@ def test_what_was_privileged_by_a_rule_before_is_not_noted_for_it_again(stand: S
 
 
 @ON_BOTH_STORES
+def test_what_its_type_made_privileged_is_not_noted_for_another_name(stand: Stand) -> None:
+    publish(stand, [named(1, "Cooks", group_type="SUPER_ADMIN")])
+    publish(stand, [named(1, "Bakers", group_type="SUPER_ADMIN")])
+    assert noted(stand) == []
+
+
+@ON_BOTH_STORES
+def test_accounts_of_one_run_are_noted_each_for_itself(stand: Stand) -> None:
+    for name in ("x", "Root"):
+        for key in (A, B):
+            stand.put(key, [named(1, name), named(2, "y", group_type=f"{key[0]}")])
+        stand.discover()
+        assert stand.outcomes(A, B, run_id=name) == {A: "published", B: "published"}
+        stand.pass_time(hours=1)
+    found = [(row["integrated_account_id"], row["group_type"]) for row in stand.table(TABLE)]
+    assert found == [(A, "team"), (B, "team")]
+
+
+@ON_BOTH_STORES
 def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
     publish(stand, [named(1, "Ops")])
     publish(stand, [named(1, "Admins")])
@@ -178,6 +197,19 @@ def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: S
     assert row["review_reason"] == "Ticket 7."
     assert sorted(review(stand, tenants=["globex"])) == ["g2", "g3"]
     assert waiting(stand) == [(A, "g3")]
+
+
+@ON_BOTH_STORES
+def test_a_later_review_leaves_who_reviewed_earlier_when_and_why(stand: Stand) -> None:
+    publish(stand, [named(1, "x")])
+    publish(stand, [named(1, "Root")])
+    assert review(stand, KEYS[A], reviewed_by="ann", reason="Ticket 7.") == ["g1"]
+    (before,) = stand.table(TABLE)
+    publish(stand, [named(1, "Root"), named(2, "Admins")])
+    assert review(stand, KEYS[A], reviewed_by="bob", reason="Ticket 8.") == ["g2"]
+    first, second = stand.table(TABLE)
+    assert first == before
+    assert (second["reviewed_by"], second["review_reason"]) == ("bob", "Ticket 8.")
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.sandbox import Request, Response
+from truto_groups.sync import settle
+from truto_groups.sync.judge import judge_ahead
 from truto_groups.sync.waiting import read_pending
-from truto_groups_tests.stand import A, B, Stand, group
+from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, group
 
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
 SCOPE = "Groups.Members.Read:All"
@@ -199,6 +201,40 @@ def test_a_listing_that_tells_of_the_refusal_only_after_the_sync_explains_it_too
     )
     stand.discover()
     assert drift(stand)[0][4] == "permission_lost"
+
+
+@pytest.mark.parametrize("moment", ["while it is fetched", "while it is judged"])
+def test_a_listing_that_comes_during_the_sync_holds_it_back(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    assert sync(stand, records(), run_id="good") == "published"
+    before = stand.data()
+    lost = records(departments=0)
+    stand.put(A, lost)
+    forbidden = refusal(stand)
+
+    def discover() -> None:
+        stand.put(A, lost, last_forbidden_error=forbidden)
+        stand.discover()
+
+    def fetched(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH:
+            stand.server.intercept = None
+            discover()
+        return None
+
+    def judged(*arguments: Any) -> Any:
+        found = judge_ahead(*arguments)
+        discover()
+        return found
+
+    if moment == "while it is fetched":
+        stand.server.intercept = fetched
+    else:
+        monkeypatch.setattr(settle, "judge_ahead", judged)
+    assert stand.outcomes(A, run_id="lost") == {A: "held_back"}
+    assert stand.ledger(A)[-1]["error_kind"] == "permission_lost"
+    assert stand.data() == before
 
 
 @pytest.mark.parametrize("hours", [-2, 60], ids=["long before", "long after"])

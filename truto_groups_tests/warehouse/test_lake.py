@@ -27,7 +27,7 @@ from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.stand import A, B, Stand, groups_of, read_rows, use_ducklake
+from truto_groups_tests.stand import KEYS, A, B, C, Stand, groups_of, read_rows, use_ducklake
 
 pytestmark = pytest.mark.long
 
@@ -358,6 +358,61 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
 
 
+@pytest.mark.parametrize("is_committed", [False, True], ids=["rolled back", "answer lost"])
+def test_a_listing_of_which_a_transaction_is_lost_is_written_as_it_was(
+    stand: Stand, postgres_database: str, *, is_committed: bool
+) -> None:
+    use_ducklake(stand, postgres_database)
+    for one in (A, B):
+        stand.put(one, groups_of(1))
+    stand.discover()
+    stand.server.remove_account(B)
+    stand.put(C, groups_of(1))
+    ask, losses = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            (is_marked,) = connection.execute(
+                "SELECT count(gone_at) = 1 FROM integrated_accounts"
+            ).fetchall()[0]
+            if is_marked and not is_committed and not losses:
+                losses.append("lost")
+                raise LostTransactionError("It is lost.")
+        if is_marked and not losses:
+            losses.append("lost")
+            raise LostTransactionError("The answer is lost.")
+
+    stand.database.writing = writing
+    found = stand.discover()
+    assert losses
+    assert found.gone == [B]
+    assert set(found.added_keys) == {KEYS[A], KEYS[C]}
+    states = {row["id"]: row["gone_at"] for row in stand.table("integrated_accounts")}
+    assert states == {A: None, B: stand.now, C: None}
+
+
+FIRST = """
+import sys
+from truto_groups.warehouse.database import Database
+
+with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
+    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
+"""
+
+
+def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
+        )
+        for number in range(3)
+    ]
+    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
+    assert names(lake) == ["0", "1", "2"]
+
+
 def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(
     stand: Stand, postgres_database: str
 ) -> None:
@@ -390,23 +445,3 @@ def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(
     assert result.attempt.outcome == "published"
     assert len(stand.table("groups")) == 3
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
-
-
-FIRST = """
-import sys
-from truto_groups.warehouse.database import Database
-
-with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
-    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
-"""
-
-
-def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
-    starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
-        )
-        for number in range(3)
-    ]
-    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
-    assert names(lake) == ["0", "1", "2"]

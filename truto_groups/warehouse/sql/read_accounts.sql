@@ -49,10 +49,7 @@ SELECT
     a.last.error,
     c.last.group_count,
     s.rows_digest,
-    epoch(c.last.finished_at) - epoch(c.last.started_at) AS seconds,
-    s.forbidden_call,
-    s.forbidden_scopes,
-    s.forbidden_at
+    epoch(c.last.finished_at) - epoch(c.last.started_at) AS seconds
 FROM integrated_accounts AS k
 LEFT JOIN account_state AS s ON s.integrated_account_id = k.id
 LEFT JOIN attempts AS a ON a.integrated_account_id = k.id
