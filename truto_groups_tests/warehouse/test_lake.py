@@ -6,12 +6,14 @@ Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
 
@@ -20,6 +22,7 @@ from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.duckdb_errors import is_lost
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
@@ -367,6 +370,76 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+
+
+def test_what_postgres_refuses_is_told_at_once(
+    lake: Database, postgres_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    role = f"role_{uuid.uuid4().hex}"
+    with closing(psycopg2.connect(postgres_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE ROLE {role} LOGIN; "
+            f"GRANT USAGE ON SCHEMA public, truto_groups_coordination TO {role}; "
+            f"GRANT ALL ON ALL TABLES IN SCHEMA public, truto_groups_coordination TO {role}; "
+            f"REVOKE INSERT ON ducklake_snapshot FROM {role}"
+        )
+        connection.commit()
+    other = Database(lake.location.replace("user=truto_groups", f"user={role}"))
+    assert names(other) == ["one"]
+    with pytest.raises(DatabaseError, match="permission denied for table ducklake_snapshot"):
+        other.retried(lambda: put(other, "two"))
+    assert "It is done again" not in caplog.text
+    assert names(lake) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Failed to execute query: ERROR:  relation does not exist", "Something of DuckDB's"]
+)
+def test_an_error_of_no_class_is_lost_only_where_it_says_so(text: str) -> None:
+    assert not is_lost(duckdb.Error(text))
+    assert is_lost(duckdb.Error("Failed to prepare COPY: server closed the connection"))
+
+
+@pytest.mark.slow
+def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it(
+    stand: Stand,
+    postgres_database: str,
+    store: ObjectStoreServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    variables = {
+        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
+        "TRUTO_GROUPS_DATA_PATH": store.data_path,
+        **store.variables,
+    }
+    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
+    stand.put(A, groups_of(1500))
+    stand.discover()
+    ask, seen = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        if seen == ["stopped"]:
+            assert len(stand.table("groups")) == 0
+            seen.append(store.start())
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 1500 and not seen:
+                store.stop()
+                seen.append("stopped")
+                connection.execute(
+                    "INSERT INTO database_properties SELECT i, 'x' FROM range(1500) t(i)"
+                ).fetchall()
+
+    stand.database.writing = writing
+    assert stand.outcomes() == {A: "published"}
+    assert len(seen) == 2
+    assert "It is done again in" in caplog.text
+    assert len(stand.table("groups")) == 1500
+    assert len(stand.table("raw_groups")) == 1500
+    assert names(stand.database) == []
 
 
 FIRST = """
