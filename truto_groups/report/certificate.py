@@ -24,6 +24,14 @@ BEYOND = (
 )
 """What cannot be searched from here."""
 
+BEYOND_A_LAKE = (
+    "Room that the catalogue's Postgres has freed in its tables, and its write-ahead log, replicas "
+    "and archives: `VACUUM FULL` in that database empties the first, the others pass with time.",
+    "Versions of files that an object store keeps, where it keeps any: let it delete those of the "
+    "lake's prefix.",
+)
+"""What cannot be searched from here besides, where the database is a lake."""
+
 
 @dataclass(frozen=True, slots=True)
 class ForgottenAccount:
@@ -78,6 +86,7 @@ class Certificate:
         marker_digest: SHA-256 of the salt and of the texts, sorted, a line each.
         searched: Files that were searched, byte by byte.
         searched_bytes: How long they are together.
+        searched_lake: Files of a lake and tables of its catalogue that were searched, by value.
         remains: What was found and should not be there.
         yours: What was found where only you may change it.
     """
@@ -102,8 +111,14 @@ class Certificate:
     marker_digest: str
     searched: Sequence[str]
     searched_bytes: int
+    searched_lake: Sequence[str]
     remains: Sequence[Place]
     yours: Sequence[Place]
+
+    @property
+    def beyond(self) -> Sequence[str]:
+        """What could not be searched."""
+        return (*BEYOND, *BEYOND_A_LAKE) if self.searched_lake else BEYOND
 
     @property
     def is_clean(self) -> bool:
@@ -126,7 +141,9 @@ def _to_json(certificate: Certificate) -> str:
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in asdict(certificate).items()
     }
-    return json.dumps({**content, "is_clean": certificate.is_clean, "beyond": BEYOND}, indent=2)
+    return json.dumps(
+        {**content, "is_clean": certificate.is_clean, "beyond": certificate.beyond}, indent=2
+    )
 
 
 def _to_markdown(one: Certificate) -> list[str]:
@@ -176,13 +193,14 @@ def _to_markdown(one: Certificate) -> list[str]:
         "the words of the programs hold them too, or they are too short to tell anybody. The "
         f"texts' SHA-256, after the line `{one.marker_salt}`: `{one.marker_digest}`.",
         "",
+        *_tell_lake(one),
         *_tell_places(
             "Left over: run the command again, and see what stands in the notes", one.remains
         ),
         *_tell_places("Found where only you may change it", one.yours),
         "## What is beyond this search",
         "",
-        *(f"- {text}" for text in BEYOND),
+        *(f"- {text}" for text in one.beyond),
         "",
     ]
 
@@ -200,7 +218,22 @@ def _tell_replaced(one: Certificate) -> list[str]:
     ]
 
 
+def _tell_lake(one: Certificate) -> list[str]:
+    if not one.searched_lake:
+        return []
+    return [
+        f"So were, value by value, the files of the lake and the tables of its catalogue: "
+        f"{say_count(len(one.searched_lake), 'place')}.",
+        "",
+    ]
+
+
 def _tell_rewritten(one: Certificate) -> str:
+    if one.is_rewritten and one.searched_lake:
+        return (
+            "Files of the lake that held rows of them were written anew, earlier states of it "
+            "dropped with their files, and its statistics set to what its rows are now."
+        )
     if one.is_rewritten:
         return "The database was written anew, so that its free blocks hold nothing of them."
     return (

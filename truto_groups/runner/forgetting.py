@@ -55,6 +55,7 @@ from truto_groups.warehouse.forgetting import (
     read_removed_accounts,
     read_texts,
 )
+from truto_groups.warehouse.lake_search import iterate_values, list_lake_places
 from truto_groups.warehouse.snapshot import open_snapshot
 
 _JOURNAL = ".forgetting"
@@ -65,6 +66,11 @@ _SHORTEST_NUMBER = 12
 _ABANDONED_SECONDS = 3600.0
 # What the double of Truto remembers stands for what Truto does.
 _NOT_OURS = ("sandbox.json",)
+_OF_THE_LAKE = "The lake's own, which somebody may have written since."
+_UNKNOWN_TO_THE_LAKE = (
+    "A file of which the lake knows nothing, as a publication leaves it that was killed. Delete "
+    "it, unless another lake has its files there too."
+)
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -357,6 +363,7 @@ class _Forgetting:
                 remains.append(Place(str(path), found, note))
         for where, count in search_history(self.instance, plan.words).items():
             remains.append(Place(where, count, "Dagster's history."))
+        lake_places = self._search_lake(in_bytes, remains)
         settings = self.session.settings.path
         if settings is not None and (found := sum(in_bytes.find_in_file(settings).values())):
             note = "Your settings file. An account that Truto still lists needs its `skip` there."
@@ -383,9 +390,25 @@ class _Forgetting:
             marker_digest=digest_markers(in_bytes.texts, salt=salt),
             searched=searched,
             searched_bytes=size,
+            searched_lake=lake_places,
             remains=remains,
             yours=yours,
         )
+
+    def _search_lake(self, markers: Markers, remains: list[Place]) -> list[str]:
+        """Search a lake's files and its catalogue by value, and say which these were."""
+        searched: list[str] = []
+        with self.database.catalogue() as connection:
+            if connection is None:
+                return searched
+            for place in list_lake_places(connection):
+                values = iterate_values(connection, place)
+                found = sum(sum(markers.find(some, shortest=SHORTEST).values()) for some in values)
+                searched.append(place.where)
+                if found:
+                    note = _OF_THE_LAKE if place.is_known else _UNKNOWN_TO_THE_LAKE
+                    remains.append(Place(place.where, found, note))
+        return searched
 
     def _list_files(self, *, certificate: str) -> list[Path]:
         """Every file that is ours: the database's, those of temporary folders, Dagster's."""

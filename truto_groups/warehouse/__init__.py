@@ -6,6 +6,8 @@ sync/'s; what a table's columns are, schema.py's.
     database          where it lies, who may open it, and its tables
     location          which places are taken, told without secrets
     lake              a DuckLake: its extensions, its object store, its open connections
+    lake_search       what a lake's files and catalogue hold, value by value
+    lake_statistics   what a lake's planner knows of columns, narrowed to what is there
     upgrades          which tables a database has, and how an earlier one is brought forward
     upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person

@@ -47,6 +47,7 @@ from truto_groups.warehouse.duckdb_errors import (
 )
 from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.lake_statistics import narrow_statistics
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.upgrades import (
@@ -330,7 +331,8 @@ class Database:
 
         DuckDB frees the blocks of what is deleted, and leaves in them what was there. A file is
         copied, table by table, and the copy put in its place; a DuckLake drops its earlier
-        snapshots and their files. Nobody else has a turn meanwhile.
+        snapshots and their files, and what its statistics tell of them. Nobody else has a turn
+        meanwhile.
 
         Returns:
             Whether that could be done; False for MotherDuck, which keeps its own history.
@@ -352,6 +354,8 @@ class Database:
             with self._attached(connection, may_create=False):
                 for text in statements("forget/drop_snapshots"):
                     connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
+                with transaction(connection):
+                    narrow_statistics(connection, self._lake.catalog)
             return True
 
     def _rewrite_file(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -399,6 +403,7 @@ class Database:
         Raises:
             DatabaseError: It does not exist yet, or cannot be reached.
         """
+        self._refuse_fault()
         with self._explaining():
             if self._lake is None:
                 connection = duckdb.connect(self.location, read_only=True)
@@ -412,6 +417,21 @@ class Database:
                 connection.close()
                 raise
             return connection
+
+    @contextlib.contextmanager
+    def catalogue(self) -> Generator[duckdb.DuckDBPyConnection | None]:
+        """Open the tables of a lake's catalogue themselves to read them; None where it is no lake.
+
+        Raises:
+            DatabaseError: It cannot be reached, then or in the block.
+        """
+        self._refuse_fault()
+        with self._explaining():
+            if self._lake is None:
+                yield None
+                return
+            with contextlib.closing(self._lake.open_catalogue()) as connection:
+                yield connection
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         """Open a connection for one block."""

@@ -21,6 +21,29 @@ ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may 
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 _FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403", "password authentication failed")
+# How libpq, or Postgres on its way out, tells that the way to it is lost.
+_AWAY_SIGNS = (
+    "server closed the connection",
+    "connection to server",
+    "no connection to the server",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed",
+    "SSL SYSCALL error",
+    "terminating connection",
+    'Failed to execute query "ROLLBACK": ',
+)
+# What Postgres refuses because of what others do at the same moment.
+_PASSING_SIGNS = (
+    *_AWAY_SIGNS,
+    "could not serialize access",
+    "duplicate key value",
+    "already exists",
+    "deadlock detected",
+    "canceling statement",
+    "current transaction is aborted",
+)
+_POSTGRES_SIGN = "ERROR:  "
 _SPILL_SIGN = "failed to offload data block"
 _DENIED_SIGN = os.strerror(errno.EACCES)
 # What DuckDB says of a database that cannot be used, and what helps.
@@ -72,15 +95,25 @@ def is_busy(error: BaseException) -> bool:
 def is_lost(error: BaseException) -> bool:
     """Whether a transaction on a lake was lost, so that it may get through when it is done again.
 
-    To another writer, or with the catalogue's server or the object store. What an object store
-    refuses it refuses again, and a disk that is full stays so.
+    To another writer, or with the catalogue's server or the object store. What one of these
+    refuses for a reason of its own it refuses again, and a disk that is full stays so.
     """
     text = str(error)
     if any(sign in text for sign in (*_FULL_SIGNS, _SPILL_SIGN, *_REFUSED_SIGNS)):
         return False
+    if _find_refusal(error) is not None:
+        return False
     # What Postgres' errors become is told by no class of its own.
-    is_bare = type(error) is duckdb.Error
-    return is_bare or isinstance(error, duckdb.IOException | duckdb.TransactionException)
+    if type(error) is duckdb.Error:
+        return any(sign in text for sign in _PASSING_SIGNS)
+    return isinstance(error, duckdb.IOException | duckdb.TransactionException)
+
+
+def _find_refusal(error: BaseException) -> str | None:
+    """What Postgres says, where it has refused something for a reason of its own."""
+    _, sign, told = str(error).partition(_POSTGRES_SIGN)
+    is_passing = any(one in str(error) for one in _PASSING_SIGNS)
+    return told.partition("\n")[0] if sign and not is_passing else None
 
 
 def explain(error: duckdb.Error, location: Location) -> DatabaseError:
@@ -100,6 +133,10 @@ def explain(error: duckdb.Error, location: Location) -> DatabaseError:
             f"{folder} has no room for what does not fit into memory: {text}", advice=ROOM_ADVICE
         )
     advice = next((advice for sign, advice in _ADVICE if sign in text), None)
+    refusal = _find_refusal(error)
+    if refusal is not None and refusal not in text:
+        # DuckLake's own first line says no more than that it could not commit.
+        text, advice = f"{text} Postgres says: {refusal}.", None
     general = _ADVICE_FOR_FILES if location.is_file else _ADVICE_ELSEWHERE
     return DatabaseError(
         f"The database {location.shown} cannot be used: {text}", advice=advice or general

@@ -18,6 +18,7 @@ import duckdb
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import ObjectStore
 from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
+from truto_groups.warehouse.lake_search import CATALOGUE
 from truto_groups.warehouse.location import Location
 
 _OBJECT_STORE = "s3://"
@@ -98,6 +99,18 @@ class Lake:
             connection.execute("DETACH newest").fetchall()
             self._attach(connection, self.catalog, "READ_ONLY", f"SNAPSHOT_VERSION {newest[0][0]}")
             connection.execute(f'USE "{self.catalog}"').fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def open_catalogue(self) -> duckdb.DuckDBPyConnection:
+        """Open a connection that reads the catalogue's own tables, and the files by their paths."""
+        connection = self.connect()
+        try:
+            self._load_extensions(connection)
+            place = _quote(self.location.text.partition(":")[2])
+            connection.execute(f"ATTACH {place} AS {CATALOGUE} (READ_ONLY)").fetchall()
         except BaseException:
             connection.close()
             raise

@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from truto_groups.defs.history import CHECKS, PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.runner import forgetting
 from truto_groups.runner.local_runs import open_instance
+from truto_groups.settings import read_environment
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.lake_search import iterate_values, list_lake_places
 from truto_groups_tests.defs.project import history_in_postgres
+from truto_groups_tests.object_store import run_object_store
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     A,
@@ -349,6 +352,91 @@ def dump(conninfo: str) -> str:
             cursor.execute(f'SELECT one::text FROM "{table}" one')  # noqa: S608
             lines += [line for (line,) in cursor.fetchall()]
     return "\n".join(lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["folder", "object store"])
+def test_a_lake_keeps_nothing_in_its_files_its_catalogue_and_its_statistics(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    postgres_database: str,
+    place: str,
+) -> None:
+    with ExitStack() as stack:
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        variables = {"TRUTO_GROUPS_DATA_PATH": f"{folder / 'lake'}/"}
+        if place == "object store":
+            store = stack.enter_context(run_object_store(folder))
+            variables = {"TRUTO_GROUPS_DATA_PATH": store.data_path, **store.variables}
+        variables["TRUTO_GROUPS_DATABASE"] = f"ducklake:postgres:{postgres_database}"
+        stand.database = Database.of(read_environment(variables, cwd=folder))
+        enter_project(stand, folder, monkeypatch)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        stand.put(C, [group(n, f"Ganymede {n}", id=f"ganymede-{n}") for n in range(1200)],
+                  integration="slack", tenant_id="tenant-of-jupiter")  # fmt: skip
+        assert main(["sync", "--account", B, C]) == 0
+        assert main(["sync", "--account", A]) == 0
+        assert main(["sync", "--all"]) == 0
+        stand.database.rewrite()
+        before = read_lake(stand.database)
+        assert [one for one in MARKERS if one in before["files"]] == ["Ganymede", "ganymede-",
+               "Callisto", "Amalthea", "tenant-of-jupiter", A, A[:8]]  # fmt: skip
+        assert A in before["ducklake_table_column_stats"]
+        kept = stand.table("groups", account=B)
+        where = folder / "certificate.json"
+
+        code = forget("--account", A, C, "--yes", "--certificate", str(where))
+
+        assert code == 0, where.read_text()
+        for name, text in read_lake(stand.database).items():
+            assert [one for one in MARKERS if one in text] == [], name
+        assert [one for one in MARKERS if one in dump(postgres_database)] == []
+        certificate = json.loads(where.read_text())
+        assert any(name.endswith(".parquet") for name in certificate["searched_lake"])
+        assert any("ducklake_table_column_stats" in one for one in certificate["searched_lake"])
+        assert any("VACUUM FULL" in one for one in certificate["beyond"])
+        assert stand.table("groups", account=B) == kept
+        assert main(["sync", "--account", B]) == 0
+
+
+def read_lake(database: Database) -> dict[str, str]:
+    """Every value of a lake's files, and of each table of its catalogue."""
+    found: dict[str, str] = {"files": ""}
+    with database.catalogue() as connection:
+        assert connection is not None
+        for place in list_lake_places(connection):
+            text = b"\n".join(iterate_values(connection, place)).decode()
+            if place.where.endswith(".parquet"):
+                found["files"] += text
+            else:
+                found[place.where.split()[1]] = text
+    return found
+
+
+def test_what_a_killed_publication_left_in_a_lake_is_told(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    data_path = f"{folder / 'lake'}/"
+    location = f"ducklake:postgres:{postgres_database}"
+    stand.database = Database(location, data_path=data_path)
+    enter_project(stand, folder, monkeypatch)
+    monkeypatch.setenv("TRUTO_GROUPS_DATA_PATH", data_path)
+    assert main(["sync"]) == 0
+    left = folder / "lake" / "main" / "groups" / "ducklake-left.parquet"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.sql("SELECT 'Ganymede Payroll' AS name").write_parquet(str(left))
+    assert forget("--account", A, "--yes") == 1
+    told = " ".join("".join(capsys.readouterr()).split())
+    assert "of which the lake knows nothing" in told
+    assert left.name in told
+    left.unlink()
+    assert forget("--account", A, "--yes") == 0
 
 
 def test_a_name_that_others_have_too_is_left_to_them(stand: Stand, tmp_path: Path) -> None:

@@ -7,14 +7,17 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import duckdb
+import psycopg2
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from truto_groups import read
 from truto_groups.errors import DatabaseError, LostTransactionError
@@ -22,6 +25,7 @@ from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.duckdb_errors import is_lost
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
@@ -61,6 +65,20 @@ def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
 ) -> None:
     with pytest.raises(DatabaseError, match="set TRUTO_GROUPS_DATA_PATH to where its files"):
         put(Database(f"ducklake:postgres:{postgres_database}"), "one")
+
+
+@pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
+def test_a_lake_is_found_by_each_form_of_its_location(
+    lake: Database, postgres_database: str, form: str
+) -> None:
+    put(lake, "one")
+    told = parse_dsn(postgres_database)
+    uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
+    other = Database(form.format(postgres_database, uri))
+    put(other, "two")
+    assert names(other) == ["one", "two"]
+    with read.connect(other.location) as connection:
+        assert names_in(connection) == ["one", "two"]
 
 
 def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Database) -> None:
@@ -358,6 +376,96 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
 
 
+def test_what_postgres_refuses_is_told_at_once(
+    lake: Database, postgres_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    role = f"role_{uuid.uuid4().hex}"
+    with closing(psycopg2.connect(postgres_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE ROLE {role} LOGIN; "
+            f"GRANT USAGE ON SCHEMA public, truto_groups_coordination TO {role}; "
+            f"GRANT ALL ON ALL TABLES IN SCHEMA public, truto_groups_coordination TO {role}; "
+            f"REVOKE INSERT ON ducklake_snapshot FROM {role}"
+        )
+        connection.commit()
+    other = Database(lake.location.replace("user=truto_groups", f"user={role}"))
+    assert names(other) == ["one"]
+    with pytest.raises(DatabaseError, match="permission denied for table ducklake_snapshot"):
+        other.retried(lambda: put(other, "two"))
+    assert "It is done again" not in caplog.text
+    assert names(lake) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Failed to execute query: ERROR:  relation does not exist", "Something of DuckDB's"]
+)
+def test_an_error_of_no_class_is_lost_only_where_it_says_so(text: str) -> None:
+    assert not is_lost(duckdb.Error(text))
+    assert is_lost(duckdb.Error("Failed to prepare COPY: server closed the connection"))
+
+
+@pytest.mark.slow
+def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it(
+    stand: Stand,
+    postgres_database: str,
+    store: ObjectStoreServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    variables = {
+        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
+        "TRUTO_GROUPS_DATA_PATH": store.data_path,
+        **store.variables,
+    }
+    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
+    stand.put(A, groups_of(1500))
+    stand.discover()
+    ask, seen = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        if seen == ["stopped"]:
+            assert len(stand.table("groups")) == 0
+            seen.append(store.start())
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 1500 and not seen:
+                store.stop()
+                seen.append("stopped")
+                connection.execute(
+                    "INSERT INTO database_properties SELECT i, 'x' FROM range(1500) t(i)"
+                ).fetchall()
+
+    stand.database.writing = writing
+    assert stand.outcomes() == {A: "published"}
+    assert len(seen) == 2
+    assert "It is done again in" in caplog.text
+    assert len(stand.table("groups")) == 1500
+    assert len(stand.table("raw_groups")) == 1500
+    assert names(stand.database) == []
+
+
+FIRST = """
+import sys
+from truto_groups.warehouse.database import Database
+
+with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
+    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
+"""
+
+
+def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
+        )
+        for number in range(3)
+    ]
+    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
+    assert names(lake) == ["0", "1", "2"]
+
+
 @pytest.mark.parametrize("is_committed", [False, True], ids=["rolled back", "answer lost"])
 def test_a_listing_of_which_a_transaction_is_lost_is_written_as_it_was(
     stand: Stand, postgres_database: str, *, is_committed: bool
@@ -391,26 +499,6 @@ def test_a_listing_of_which_a_transaction_is_lost_is_written_as_it_was(
     assert set(found.added_keys) == {KEYS[A], KEYS[C]}
     states = {row["id"]: row["gone_at"] for row in stand.table("integrated_accounts")}
     assert states == {A: None, B: stand.now, C: None}
-
-
-FIRST = """
-import sys
-from truto_groups.warehouse.database import Database
-
-with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
-    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
-"""
-
-
-def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
-    starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
-        )
-        for number in range(3)
-    ]
-    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
-    assert names(lake) == ["0", "1", "2"]
 
 
 def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(

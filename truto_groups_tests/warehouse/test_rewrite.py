@@ -11,7 +11,9 @@ import duckdb
 import pytest
 
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.location import read_location
 from truto_groups_tests.stand import A, B, Stand, group, use_ducklake
 
 SECRET = "ganymede-payroll"
@@ -87,6 +89,36 @@ def test_a_lake_drops_the_files_in_which_it_was(stand: Stand) -> None:
         with duckdb.connect() as connection:
             rows = connection.execute("SELECT * FROM read_parquet($path)", {"path": str(path)})
             assert SECRET not in str(rows.fetchall())
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kept", [0, 1], ids=["no row is left", "a row is left"])
+def test_the_least_and_greatest_texts_of_a_lake_are_those_of_its_rows_also_for_who_knew_others(
+    stand: Stand, postgres_database: str, kept: int
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.write("CREATE TABLE texts AS SELECT $name || i AS name FROM range(1500) t(i)",
+                name=f"zz {SECRET}")  # fmt: skip
+    assert stand.database.rewrite()
+    assert SECRET in read_statistics(stand.database)
+    lake = Lake(read_location(stand.database.location), None, None, connect)
+    with connect() as other:  # which takes no turns
+        lake.attach(other, may_create=False)
+        other.execute(f"USE {lake.catalog}").fetchall()
+        stand.write("DELETE FROM texts")
+        stand.write("INSERT INTO texts SELECT 'm' FROM range($kept)", kept=kept)
+        other.execute("SELECT count(*) FROM texts WHERE name > 'a'").fetchall()
+        assert stand.database.rewrite()
+        assert SECRET not in read_statistics(stand.database)
+        other.execute("INSERT INTO texts VALUES ('own')").fetchall()
+    assert SECRET not in read_statistics(stand.database)
+    assert stand.rows("SELECT max(name), count(*) FROM texts") == [("own", kept + 1)]
+
+
+def read_statistics(database: Database) -> str:
+    with database.catalogue() as connection:
+        assert connection is not None
+        return str(connection.execute("FROM catalogue.ducklake_table_column_stats").fetchall())
 
 
 def test_without_a_database_it_says_so(tmp_path: Path) -> None:
