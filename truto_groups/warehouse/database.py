@@ -51,6 +51,7 @@ from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.upgrades import (
     bring_forward,
+    is_current,
     read_layout,
     require_layout,
     tell_brought_forward,
@@ -436,7 +437,7 @@ class Database:
 
     def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
         """Make sure that the tables are there, and say of which version they are."""
-        if self._is_prepared:
+        if self._is_prepared and is_current(connection, shown=self.shown):
             return SCHEMA_VERSION
         layout = require_layout(connection, shown=self.shown)
         self._is_prepared = layout.is_present
@@ -552,7 +553,8 @@ class Database:
                 return
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
-        if self._is_prepared:
+        # Asked each time: a newer program may have brought the tables forward under an old run.
+        if self._is_prepared and is_current(connection, shown=self.shown):
             return
         layout = read_layout(connection, shown=self.shown)
         if not layout.is_present:
