@@ -114,7 +114,7 @@ def discover_accounts(
                 gone = []  # whoever is missing may be one of these
             write_listing(connection, [a for a in listed if a.id not in told_since], now=now)
             mark_gone(connection, gone, now=now)
-            remember_listing(connection, turn)
+            remember_listing(connection, turn, now=now)
         known = read_known_accounts(connection)
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
         contracts = read_contracts(connection)

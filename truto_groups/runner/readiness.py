@@ -52,7 +52,7 @@ def find_readiness(*, cwd: Path) -> Readiness:
 def _judge(listed_at: datetime | None, *, now: datetime) -> Readiness:
     if listed_at is None:
         return Readiness(
-            False, "No account was listed yet. Run `truto-groups sync`, or start Dagster's daemon."
+            False, "Accounts were never listed yet. Run `truto-groups sync`, or start Dagster's daemon."
         )
     age = say_age(listed_at, now=now)
     if now - listed_at > OLDEST_LISTING:
