@@ -246,7 +246,10 @@ class Database:
 
     @contextlib.contextmanager
     def reading(
-        self, connection: duckdb.DuckDBPyConnection | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        *,
+        within_seconds: float | None = None,
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database to read what is committed; writers wait until the block ends.
 
@@ -256,9 +259,11 @@ class Database:
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
+            within_seconds: How long to wait for a writer; None waits until the turn comes.
 
         Raises:
-            DatabaseError: It does not exist yet, cannot be opened, or another program holds it.
+            DatabaseError: It does not exist yet, cannot be opened, another program holds it, or the
+                turn did not come in time.
         """
         self._require_existing()
         with contextlib.ExitStack() as stack:
@@ -267,10 +272,11 @@ class Database:
             stack.enter_context(self._explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
             if self._stays_open:
-                stack.enter_context(self._attached(connection, may_create=False))
+                block = self._attached(connection, may_create=False, within_seconds=within_seconds)
+                stack.enter_context(block)
                 stack.enter_context(transaction(connection))
                 self._require_layout(connection)
-            elif not self._attach_in_place(connection, in_place):
+            elif not self._attach_in_place(connection, in_place, within_seconds=within_seconds):
                 in_place.close()
                 stack.enter_context(self._attached_copy(connection))
             try:
@@ -423,15 +429,21 @@ class Database:
         return cursor
 
     def _attach_in_place(
-        self, connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        stack: contextlib.ExitStack,
+        *,
+        within_seconds: float | None,
     ) -> bool:
         try:
-            stack.enter_context(self._turn(is_alone=False))
+            stack.enter_context(self._turn(is_alone=False, within_seconds=within_seconds))
         except _NoTurnError:
             if not self.is_file:
                 raise
             return False
-        stack.enter_context(self._attached(connection, is_read_only=self.is_file))
+        stack.enter_context(
+            self._attached(connection, is_read_only=self.is_file, within_seconds=within_seconds)
+        )
         version = self._require_layout(connection)
         return not self.is_file or version == SCHEMA_VERSION
 

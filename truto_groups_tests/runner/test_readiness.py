@@ -5,6 +5,7 @@ Real: the command, the variables, the database; the sandbox counts what is asked
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -130,6 +131,14 @@ def test_tables_of_a_later_version_are_not_ready(
     )
 
     assert "Install the truto-groups that wrote it" in probe(capsys)
+
+
+@pytest.mark.long
+def test_a_database_that_is_held_is_told_before_the_probe_is_ended(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listed.database.coordination.turn(is_alone=True), ThreadPoolExecutor() as others:
+        assert "is held by another run of ours" in others.submit(probe, capsys).result(timeout=20)
 
 
 def test_the_probe_stands_alone(listed: Stand) -> None:
