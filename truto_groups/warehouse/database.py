@@ -6,6 +6,7 @@ written is the other modules' business.
 """
 
 import contextlib
+import copy
 import errno
 import hashlib
 import os
@@ -48,6 +49,7 @@ from truto_groups.warehouse.duckdb_errors import (
 from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
+from truto_groups.warehouse.properties_table import refuse_half_a_copy
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.upgrades import (
     bring_forward,
@@ -115,6 +117,7 @@ class Database:
         # What others may use at the same time: its readers wait for nobody, and nobody for them.
         self._stays_open = self._lake is not None and self._lake.is_served
         self._is_prepared = False
+        self._is_filled = False
 
     @classmethod
     def of(cls, environment: Environment) -> "Database":
@@ -124,6 +127,12 @@ class Database:
             data_path=environment.data_path,
             object_store=environment.object_store,
         )
+
+    def to_be_filled(self) -> "Database":
+        """The same for who copies tables into it; to all others half a copy is no database."""
+        other = copy.copy(self)
+        other._is_filled = True
+        return other
 
     @property
     def companion(self) -> Path:
@@ -391,11 +400,13 @@ class Database:
 
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
-        copy = self.copy()
-        with self._explaining(), copy.named(Path(self.location).name) as path:
+        taken = self.copy()
+        with self._explaining(), taken.named(Path(self.location).name) as path:
             connection = duckdb.connect(
                 str(path), read_only=True, config={"temp_directory": name_spill_folder()}
             )
+            with _closing_if_refused(connection):
+                self._refuse_half_a_copy(connection)
             _configure(connection)
             register_sameness(connection)
             return connection
@@ -409,15 +420,15 @@ class Database:
         with self._explaining():
             if self._lake is None:
                 connection = duckdb.connect(self.location, read_only=True)
+                with _closing_if_refused(connection):
+                    self._refuse_half_a_copy(connection)
                 _configure(connection)
                 register_sameness(connection)
                 return connection
             connection = self._lake.open_look()
-            try:
+            with _closing_if_refused(connection):
                 require_layout(connection, shown=self.shown)
-            except BaseException:
-                connection.close()
-                raise
+                self._refuse_half_a_copy(connection)
             return connection
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
@@ -449,6 +460,7 @@ class Database:
 
     def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
         """Make sure that the tables are there, and say of which version they are."""
+        self._refuse_half_a_copy(connection)
         if self._is_prepared and is_current(connection, shown=self.shown):
             return SCHEMA_VERSION
         layout = require_layout(connection, shown=self.shown)
@@ -462,7 +474,12 @@ class Database:
                 quoted = str(path).replace("'", "''")
                 connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
             connection.execute(f"USE {_CATALOG}").fetchall()
+            self._refuse_half_a_copy(connection)
             yield
+
+    def _refuse_half_a_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self._is_filled:
+            refuse_half_a_copy(connection, shown=self.shown)
 
     def _finish_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
         layout = require_layout(connection, shown=self.shown)
@@ -565,6 +582,7 @@ class Database:
                 return
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._refuse_half_a_copy(connection)
         # Asked each time: a newer program may have brought the tables forward under an old run.
         if self._is_prepared and is_current(connection, shown=self.shown):
             return
@@ -599,6 +617,15 @@ class Database:
 
 class _NoTurnError(DatabaseError):
     """This user may not take turns."""
+
+
+@contextlib.contextmanager
+def _closing_if_refused(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextlib.contextmanager
