@@ -5,6 +5,7 @@ integrations, states and outcomes, never over accounts, tenants or groups. A met
 sent is no error of a run.
 """
 
+import logging
 import os
 import time
 from collections.abc import Generator, Mapping
@@ -12,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from truto_groups.text.logs import get_logger
-from truto_groups.text.secrecy import hide, hide_password
+from truto_groups.text.logs import get_logger, make_fit
+from truto_groups.text.secrecy import hide, hide_address, hide_password
 from truto_groups.text.visible import show
 from truto_groups.version import read_version
 
@@ -29,6 +31,7 @@ _NAME = "truto-groups"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
 _HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_METRICS_HEADERS")
 _TIMEOUTS = ("OTEL_EXPORTER_OTLP_TIMEOUT", "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT")
+_USUAL_PATH = "/v1/metrics"
 _TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 # A run waits for it at its end, and for an away collector that long. OpenTelemetry's own is 10 s.
 _SECONDS_TO_SEND = 5.0
@@ -154,10 +157,31 @@ def _find_instruments() -> _Instruments | None:
 
 def _hide_secrets(environ: Mapping[str, str]) -> None:
     for name in _ENDPOINTS:
-        hide_password(environ.get(name, ""))
+        _hide_endpoint(environ.get(name, "").strip())
     for name in _HEADERS:
         for pair in environ.get(name, "").split(","):
             hide(pair.partition("=")[2].strip())
+
+
+def _hide_endpoint(address: str) -> None:
+    """Hide an address that may hold a token in its path or query; a bare host may be told."""
+    bare = address.removesuffix("/").removesuffix(_USUAL_PATH)
+    hide_password(address)
+    try:
+        parts = urlsplit(bare)
+        is_bare = not parts.path.strip("/") and not parts.query
+    except ValueError:
+        is_bare = False
+    if not is_bare:
+        hide_address(bare, name="endpoint")
+
+
+def _guard_logs() -> None:
+    """Keep secrets out of what OpenTelemetry logs, which quotes the address and its server."""
+    # A filter of a logger is none of its children's, and each of its modules has one of its own.
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("opentelemetry."):
+            logging.getLogger(name).addFilter(make_fit)
 
 
 def _make_provider() -> "MeterProvider":
@@ -169,6 +193,7 @@ def _make_provider() -> "MeterProvider":
     )
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
+    _guard_logs()
     has_timeout = any(os.environ.get(name, "").strip() for name in _TIMEOUTS)
     # Sums since the process began mean little where each run is a process of its own.
     delta: dict[type, AggregationTemporality] = {

@@ -245,3 +245,21 @@ def test_a_variable_that_makes_no_sense_turns_it_off_and_says_so(stand: Stand) -
 
     assert told.stdout == "False True\n"
     assert "No metrics are sent" in told.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", f"/{TOKEN}"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"/otlp/v1/metrics?api_key={TOKEN}"),
+    ],
+    ids=["path", "query"],
+)
+def test_a_token_in_the_endpoint_is_not_told_when_it_cannot_be_reached(
+    stand: Stand, variable: str, path: str
+) -> None:
+    told = use("", **{variable: f"http://127.0.0.1:{find_free_port()}{path}"})
+
+    assert "[endpoint]" in told.stderr
+    assert TOKEN not in told.stdout + told.stderr

@@ -163,7 +163,7 @@ def _keep(session: Session, listing: Listing, turn: ListingTurn, *, now: datetim
                 listed = [one for one in listing.accounts if one.id not in told_since]
                 write_listing(connection, listed, now=now)
                 mark_gone(connection, gone, now=now)
-                remember_listing(connection, turn)
+                remember_listing(connection, turn, now=now)
             known = read_known_accounts(connection)
             capabilities = read_capabilities(connection)
             return _Kept(

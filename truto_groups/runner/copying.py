@@ -38,6 +38,7 @@ class Copying:
         """Copy what is not there yet; each table when it is.
 
         Raises:
-            DatabaseError: The target holds other rows, or one of both cannot be used.
+            SourceMovedError: The source was written meanwhile; it is to be copied again.
+            DatabaseError: The target holds rows, or one of both cannot be used.
         """
         return copy_tables(self.source, self.target)

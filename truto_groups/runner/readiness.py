@@ -15,6 +15,9 @@ from truto_groups.settings.environment import check_temporary_folder, read_token
 from truto_groups.text.words import say_age
 from truto_groups.warehouse.accounts_table import read_last_listing
 
+# A probe is ended by whoever asked, as a rule after ten seconds, and then says nothing.
+_WAIT_SECONDS = 3.0
+
 
 @dataclass(frozen=True)
 class Readiness:
@@ -42,7 +45,7 @@ def find_readiness(*, cwd: Path) -> Readiness:
         session = open_reading(cwd)
         read_token(os.environ, variable=session.knobs.token_variable)
         check_temporary_folder(os.environ)
-        with session.database.reading() as connection:
+        with session.database.reading(within_seconds=_WAIT_SECONDS) as connection:
             listed_at = read_last_listing(connection)
     except TrutoGroupsError as error:
         return Readiness(False, " ".join(str(error).split()))
@@ -52,7 +55,8 @@ def find_readiness(*, cwd: Path) -> Readiness:
 def _judge(listed_at: datetime | None, *, now: datetime) -> Readiness:
     if listed_at is None:
         return Readiness(
-            False, "No account was listed yet. Run `truto-groups sync`, or start Dagster's daemon."
+            False,
+            "Accounts were never listed yet. Run `truto-groups sync`, or start Dagster's daemon.",
         )
     age = say_age(listed_at, now=now)
     if now - listed_at > OLDEST_LISTING:

@@ -17,6 +17,7 @@ from truto_groups.warehouse.partition_keys import give_partition_keys
 from truto_groups.warehouse.statements import statement, statements
 
 _LISTING_ORDER = "listing_order"
+_LAST_LISTING = "last_listed_at"
 _LOOKED_UP = "looked_up:"
 
 
@@ -62,8 +63,14 @@ class ListingTurn:
 
 
 def read_last_listing(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When accounts were last listed, as an aware UTC instant; None before the first listing."""
-    row = connection.execute("SELECT max(listed_at) FROM integrated_accounts").fetchone()
+    """When a complete listing was last written, as an aware UTC instant; None before the first.
+
+    A look-up of single accounts is none, and a listing without any account is one.
+    """
+    row = connection.execute(
+        # Not bound: for that DuckDB imports pandas, for which a probe has no time.
+        f"SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = '{_LAST_LISTING}'"  # noqa: S608
+    ).fetchone()
     return row[0] if row else None
 
 
@@ -109,14 +116,25 @@ def find_told_since(
     return frozenset(row[0] for row in rows)
 
 
-def remember_listing(connection: duckdb.DuckDBPyConnection, turn: ListingTurn) -> None:
-    """Remember a complete listing as the newest that is written."""
+def remember_listing(
+    connection: duckdb.DuckDBPyConnection, turn: ListingTurn, *, now: datetime
+) -> None:
+    """Remember a complete listing, written at an aware instant, as the newest that is written."""
     connection.execute(
-        "DELETE FROM database_properties WHERE name = $name "
+        "DELETE FROM database_properties WHERE name IN ($order_name, $instant_name) "
         "OR starts_with(name, $prefix) AND try_cast(value AS BIGINT) < $order",
-        {"name": _LISTING_ORDER, "prefix": _LOOKED_UP, "order": turn.order},
+        {
+            "order_name": _LISTING_ORDER,
+            "instant_name": _LAST_LISTING,
+            "prefix": _LOOKED_UP,
+            "order": turn.order,
+        },
     ).fetchall()
     _remember(connection, [_LISTING_ORDER], turn)
+    connection.execute(
+        "INSERT INTO database_properties (name, value) VALUES ($name, $now::TIMESTAMPTZ::VARCHAR)",
+        {"name": _LAST_LISTING, "now": now},
+    ).fetchall()
 
 
 def remember_look_up(

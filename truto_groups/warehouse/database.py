@@ -6,6 +6,7 @@ written is the other modules' business.
 """
 
 import contextlib
+import copy
 import errno
 import hashlib
 import os
@@ -49,9 +50,11 @@ from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.lake_statistics import narrow_statistics
 from truto_groups.warehouse.location import read_location
+from truto_groups.warehouse.properties_table import refuse_half_a_copy
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.upgrades import (
     bring_forward,
+    is_current,
     read_layout,
     require_layout,
     tell_brought_forward,
@@ -115,6 +118,7 @@ class Database:
         # What others may use at the same time: its readers wait for nobody, and nobody for them.
         self._stays_open = self._lake is not None and self._lake.is_served
         self._is_prepared = False
+        self._is_filled = False
 
     @classmethod
     def of(cls, environment: Environment) -> "Database":
@@ -124,6 +128,12 @@ class Database:
             data_path=environment.data_path,
             object_store=environment.object_store,
         )
+
+    def to_be_filled(self) -> "Database":
+        """The same for who copies tables into it; to all others half a copy is no database."""
+        other = copy.copy(self)
+        other._is_filled = True
+        return other
 
     @property
     def companion(self) -> Path:
@@ -246,7 +256,10 @@ class Database:
 
     @contextlib.contextmanager
     def reading(
-        self, connection: duckdb.DuckDBPyConnection | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection | None = None,
+        *,
+        within_seconds: float | None = None,
     ) -> Generator[duckdb.DuckDBPyConnection]:
         """Attach the database to read what is committed; writers wait until the block ends.
 
@@ -256,9 +269,11 @@ class Database:
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
+            within_seconds: How long to wait for a writer; None waits until the turn comes.
 
         Raises:
-            DatabaseError: It does not exist yet, cannot be opened, or another program holds it.
+            DatabaseError: It does not exist yet, cannot be opened, another program holds it, or the
+                turn did not come in time.
         """
         self._require_existing()
         with contextlib.ExitStack() as stack:
@@ -267,10 +282,11 @@ class Database:
             stack.enter_context(self._explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
             if self._stays_open:
-                stack.enter_context(self._attached(connection, may_create=False))
+                block = self._attached(connection, may_create=False, within_seconds=within_seconds)
+                stack.enter_context(block)
                 stack.enter_context(transaction(connection))
                 self._require_layout(connection)
-            elif not self._attach_in_place(connection, in_place):
+            elif not self._attach_in_place(connection, in_place, within_seconds=within_seconds):
                 in_place.close()
                 stack.enter_context(self._attached_copy(connection))
             try:
@@ -388,11 +404,13 @@ class Database:
 
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
-        copy = self.copy()
-        with self._explaining(), copy.named(Path(self.location).name) as path:
+        taken = self.copy()
+        with self._explaining(), taken.named(Path(self.location).name) as path:
             connection = duckdb.connect(
                 str(path), read_only=True, config={"temp_directory": name_spill_folder()}
             )
+            with _closing_if_refused(connection):
+                self._refuse_half_a_copy(connection)
             _configure(connection)
             register_sameness(connection)
             return connection
@@ -407,15 +425,15 @@ class Database:
         with self._explaining():
             if self._lake is None:
                 connection = duckdb.connect(self.location, read_only=True)
+                with _closing_if_refused(connection):
+                    self._refuse_half_a_copy(connection)
                 _configure(connection)
                 register_sameness(connection)
                 return connection
             connection = self._lake.open_look()
-            try:
+            with _closing_if_refused(connection):
                 require_layout(connection, shown=self.shown)
-            except BaseException:
-                connection.close()
-                raise
+                self._refuse_half_a_copy(connection)
             return connection
 
     @contextlib.contextmanager
@@ -442,21 +460,28 @@ class Database:
         return cursor
 
     def _attach_in_place(
-        self, connection: duckdb.DuckDBPyConnection, stack: contextlib.ExitStack
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        stack: contextlib.ExitStack,
+        *,
+        within_seconds: float | None,
     ) -> bool:
         try:
-            stack.enter_context(self._turn(is_alone=False))
+            stack.enter_context(self._turn(is_alone=False, within_seconds=within_seconds))
         except _NoTurnError:
             if not self.is_file:
                 raise
             return False
-        stack.enter_context(self._attached(connection, is_read_only=self.is_file))
+        stack.enter_context(
+            self._attached(connection, is_read_only=self.is_file, within_seconds=within_seconds)
+        )
         version = self._require_layout(connection)
         return not self.is_file or version == SCHEMA_VERSION
 
     def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
         """Make sure that the tables are there, and say of which version they are."""
-        if self._is_prepared:
+        self._refuse_half_a_copy(connection)
+        if self._is_prepared and is_current(connection, shown=self.shown):
             return SCHEMA_VERSION
         layout = require_layout(connection, shown=self.shown)
         self._is_prepared = layout.is_present
@@ -469,7 +494,12 @@ class Database:
                 quoted = str(path).replace("'", "''")
                 connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
             connection.execute(f"USE {_CATALOG}").fetchall()
+            self._refuse_half_a_copy(connection)
             yield
+
+    def _refuse_half_a_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if not self._is_filled:
+            refuse_half_a_copy(connection, shown=self.shown)
 
     def _finish_copy(self, connection: duckdb.DuckDBPyConnection) -> None:
         layout = require_layout(connection, shown=self.shown)
@@ -572,7 +602,9 @@ class Database:
                 return
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
-        if self._is_prepared:
+        self._refuse_half_a_copy(connection)
+        # Asked each time: a newer program may have brought the tables forward under an old run.
+        if self._is_prepared and is_current(connection, shown=self.shown):
             return
         layout = read_layout(connection, shown=self.shown)
         if not layout.is_present:
@@ -605,6 +637,15 @@ class Database:
 
 class _NoTurnError(DatabaseError):
     """This user may not take turns."""
+
+
+@contextlib.contextmanager
+def _closing_if_refused(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextlib.contextmanager

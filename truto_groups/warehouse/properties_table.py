@@ -17,14 +17,8 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
     """Take the database for one Truto; the first that fills it claims it.
 
     Raises:
-        DatabaseError: It was filled from another base URL, or is a copy that is not whole yet.
+        DatabaseError: It was filled from another base URL.
     """
-    origin = read_copy_mark(connection)
-    if origin is not None:
-        raise DatabaseError(
-            f"The database is a copy of {origin} that is not whole yet.",
-            advice="Run `truto-groups copy` again, which goes on with it.",
-        )
     row = connection.execute(
         "SELECT value FROM database_properties WHERE name = $name", {"name": _BASE_URL}
     ).fetchone()
@@ -45,9 +39,31 @@ def claim_base_url(connection: duckdb.DuckDBPyConnection, base_url: str) -> None
 def read_copy_mark(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Read of which database this is to become a copy; None where it is none, or is whole."""
     row = connection.execute(
-        "SELECT value FROM database_properties WHERE name = $name", {"name": _COPY_MARK}
+        # Not bound: for that DuckDB imports pandas, for which readers have no time.
+        f"SELECT value FROM database_properties WHERE name = '{_COPY_MARK}'"  # noqa: S608
     ).fetchone()
     return None if row is None else row[0]
+
+
+def refuse_half_a_copy(connection: duckdb.DuckDBPyConnection, *, shown: str) -> None:
+    """Refuse a database into which tables are being copied, or were until a copy was ended.
+
+    Args:
+        connection: Uses the database.
+        shown: The database as it is told.
+
+    Raises:
+        DatabaseError: It is one.
+    """
+    try:
+        origin = read_copy_mark(connection)
+    except duckdb.CatalogException:
+        return  # what has no such table is no copy, and whether it is ours is its layout's to say
+    if origin is not None:
+        raise DatabaseError(
+            f"{shown} is a copy of {origin} that is not whole yet.",
+            advice="Run `truto-groups copy` again, which goes on with it.",
+        )
 
 
 def write_copy_mark(connection: duckdb.DuckDBPyConnection, origin: str) -> None:

@@ -48,6 +48,10 @@ class CopiedTable:
     is_new: bool
 
 
+class SourceMovedError(DatabaseError):
+    """The source was written while it was copied; to copy again takes that along."""
+
+
 def find_run_at_work(source: Database) -> str | None:
     """Find a run that is alive and syncs accounts into the database; None where there is none."""
     with contextlib.closing(open_snapshot(source)) as connection:
@@ -66,11 +70,14 @@ def copy_tables(source: Database, target: Database) -> Generator[CopiedTable]:
         Each table when both sides hold the same rows.
 
     Raises:
-        DatabaseError: The target holds what did not come from here, or one of both cannot be used,
-            or a table is not the same afterwards.
+        SourceMovedError: Something was written into the source meanwhile; the copy is not whole.
+        DatabaseError: The target holds what did not come from here, or is the source itself, or
+            one of both cannot be used, or a table is not the same afterwards.
     """
+    _refuse_same_file(source, target)
+    target = target.to_be_filled()
     with contextlib.closing(open_snapshot(source)) as reading:
-        digests = {table.name: digest_table(reading, table.name) for table in TABLES}
+        digests = _digest_tables(reading)
         _claim(target, source, digests)
         for name, digest in digests.items():
             with target.reading() as connection:
@@ -81,6 +88,7 @@ def copy_tables(source: Database, target: Database) -> Generator[CopiedTable]:
     with target.writing() as connection:
         for name, digest in digests.items():
             _require_same(connection, name, digest, shown=target.shown)
+        _require_unmoved(source, digests)
         delete_copy_mark(connection)
 
 
@@ -98,6 +106,10 @@ def digest_table(connection: duckdb.DuckDBPyConnection, name: str) -> TableDiges
     return TableDigest(count, digest)
 
 
+def _digest_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, TableDigest]:
+    return {table.name: digest_table(connection, table.name) for table in TABLES}
+
+
 def _columns_of(name: str) -> tuple[str, ...]:
     return next(table.column_names for table in TABLES if table.name == name)
 
@@ -106,21 +118,59 @@ def _condition(name: str) -> str:
     return f"name NOT IN {_OWN}" if name == DATABASE_PROPERTIES.name else "TRUE"
 
 
+def _refuse_same_file(source: Database, target: Database) -> None:
+    if (
+        source.is_file
+        and target.is_file
+        and source.companion.resolve() == target.companion.resolve()
+    ):
+        raise DatabaseError(
+            f"{target.shown} is the database that is to be copied.",
+            advice="Nothing was changed. Name another database.",
+        )
+
+
 def _claim(target: Database, source: Database, digests: Mapping[str, TableDigest]) -> None:
-    """Take the target for a copy of the source; refuse one that holds anything else."""
+    """Take the target for a copy of the source; refuse one that holds anything else.
+
+    One with the same rows is refused as well: it may be the source by another name.
+    """
+    if not any(one.row_count for one in digests.values()):
+        raise DatabaseError(
+            f"{source.shown} holds no rows: there is nothing to copy.",
+            advice="Nothing was changed. See whether TRUTO_GROUPS_DATABASE says where it lies.",
+        )
     with target.writing() as connection:
         origin = read_copy_mark(connection)
         if origin == source.shown:
             return
-        found = {name: digest_table(connection, name) for name in digests}
+        found = _digest_tables(connection)
         full = next((name for name, one in found.items() if one.row_count), None)
-        if origin is None and (full is None or found == digests):
+        if origin is None and full is None:
             write_copy_mark(connection, source.shown)
             return
+        if found == digests:
+            raise DatabaseError(
+                f"{target.shown} holds the same rows already, or is the same database.",
+                advice="Nothing was changed. If it is the copy, it is whole, and can be used.",
+            )
         what = f"rows in {full}" if origin is None else f"a part of {origin}"
         raise DatabaseError(
             f"{target.shown} holds {what}, which a copy would replace.",
             advice="Nothing was changed. Name a database that holds nothing yet.",
+        )
+
+
+def _require_unmoved(source: Database, digests: Mapping[str, TableDigest]) -> None:
+    """Make sure that the source is still what was copied, before others take the copy for it."""
+    with contextlib.closing(open_snapshot(source)) as connection:
+        found = _digest_tables(connection)
+    moved = next((name for name, digest in digests.items() if found[name] != digest), None)
+    if moved is not None:
+        raise SourceMovedError(
+            f"{source.shown} was written while it was copied: its table {moved} is another now.",
+            advice="The copy is not whole, and nobody uses it yet. Stop Dagster, and run it again: "
+            "tables that are whole stay.",
         )
 
 

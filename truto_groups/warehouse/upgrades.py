@@ -107,6 +107,23 @@ def require_layout(connection: duckdb.DuckDBPyConnection, *, shown: str) -> Layo
     return layout
 
 
+def is_current(connection: duckdb.DuckDBPyConnection, *, shown: str) -> bool:
+    """Whether tables that were there are of our version still: one query, for who comes again.
+
+    Raises:
+        DatabaseError: A newer version has brought them forward since, or they are gone.
+    """
+    try:
+        return _read_remembered(connection, shown=shown) == SCHEMA_VERSION
+    except duckdb.CatalogException:
+        raise DatabaseError(
+            f"{shown} had the tables, and has them no more: something else has removed or "
+            "replaced it.",
+            advice="Nothing was written. See that nothing else does so, and restore the database "
+            "from a backup; or start again, and its tables are made anew.",
+        ) from None
+
+
 def bring_forward(
     connection: duckdb.DuckDBPyConnection, layout: Layout, *, shown: str, compression: str = ""
 ) -> None:
@@ -194,6 +211,10 @@ def _read_version(
     """Read which version is remembered; None where none is."""
     if not {"name", "value"} <= columns.get(DATABASE_PROPERTIES.name, frozenset()):
         return None
+    return _read_remembered(connection, shown=shown)
+
+
+def _read_remembered(connection: duckdb.DuckDBPyConnection, *, shown: str) -> int | None:
     texts = connection.execute(
         f"SELECT value FROM database_properties WHERE name = '{_VERSION}'"  # noqa: S608
     ).fetchall()

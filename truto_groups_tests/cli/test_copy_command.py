@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from truto_groups import read
 from truto_groups.cli import main
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import TABLES
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.table_copies import copy_tables
+from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.table_copies import SourceMovedError, copy_tables
 from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables
 
 pytestmark = pytest.mark.long
@@ -52,8 +54,8 @@ def test_a_copy_into_a_lake_and_back_is_the_same_in_every_table(
     assert "each table was compared as a whole" in told
     lake = Database(location)
     assert read_all(lake) == before
-    assert main(["copy", "--to", location, "--data-path", "lake"]) == 0
-    assert "groups: 45 rows, there already" in capsys.readouterr().out
+    assert main(["copy", "--to", location, "--data-path", "lake"]) == 2
+    assert "holds the same rows already, or is the same database" in capsys.readouterr().err
 
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", location)
     assert main(["copy", "--to", "back.duckdb"]) == 0
@@ -64,6 +66,12 @@ def test_a_copy_into_a_lake_and_back_is_the_same_in_every_table(
     stand.database = back
     stand.pass_time(days=1)
     assert stand.outcomes(B, run_id="third") == {B: "unchanged"}
+
+
+def read_last_copy(database: Database) -> None:
+    """Read once more the copy that another in this process was let into."""
+    database.to_be_filled().open_copy().close()
+    database.open_copy()
 
 
 def test_a_copy_that_was_ended_goes_on_and_is_nobodys_database_until_then(
@@ -78,6 +86,11 @@ def test_a_copy_that_was_ended_goes_on_and_is_nobodys_database_until_then(
     other.database = target
     with pytest.raises(DatabaseError, match=r"not whole yet.*truto-groups copy"):
         other.discover()
+    for look in (open_snapshot, lambda one: read_all(one), read_last_copy):
+        with pytest.raises(DatabaseError, match=r"not whole yet.*truto-groups copy"):
+            look(target)
+    with pytest.raises(DatabaseError, match="not whole yet"):
+        read.connect(target.location)
 
     copied = list(copy_tables(stand.database, target))
     assert [one.name for one in copied if one.name in done and one.is_new] == []
@@ -106,8 +119,40 @@ def test_a_table_that_somebody_changed_meanwhile_is_found_in_the_end(
     with pytest.raises(DatabaseError, match=r"The table groups of .* is not what was copied"):  # noqa: PT012
         for table in copy_tables(stand.database, target):
             if table.name == "groups":
-                with target.writing() as connection:
+                with target.to_be_filled().writing() as connection:
                     connection.execute("UPDATE groups SET name = 'x' WHERE id = 'g1'").fetchall()
+
+
+def test_a_database_is_not_copied_onto_itself(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = read_all(stand.database)
+    (tmp_path / "link.duckdb").symlink_to(stand.database.location)
+    for name in (stand.database.location, "groups.duckdb", "link.duckdb"):
+        assert main(["copy", "--to", name]) == 2
+        assert "is the database that is to be copied" in capsys.readouterr().err
+    (tmp_path / "other.duckdb").hardlink_to(stand.database.location)
+    assert main(["copy", "--to", "other.duckdb"]) == 2
+    assert "holds the same rows already, or is the same" in capsys.readouterr().err
+    assert read_all(stand.database) == before
+
+
+def test_what_is_published_meanwhile_keeps_the_copy_from_being_whole(
+    stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = Database(str(tmp_path / "other.duckdb"))
+    with pytest.raises(SourceMovedError, match=r"was written while it was copied.*run it again"):  # noqa: PT012
+        for table in copy_tables(stand.database, target):
+            if table.name == "groups":
+                stand.put(B, groups_of(9))
+                stand.pass_time(days=1)
+                assert stand.outcomes(B, run_id="third") == {B: "published"}
+    with pytest.raises(DatabaseError, match="not whole yet"):
+        read_all(target)
+
+    assert main(["copy", "--to", "other.duckdb"]) == 0
+    assert "there already" in capsys.readouterr().out
+    assert read_all(target) == read_all(stand.database)
 
 
 def test_a_run_at_work_is_not_left_behind(

@@ -5,6 +5,7 @@ Real: the command, the variables, the database; the sandbox counts what is asked
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.schema import SCHEMA_VERSION
-from truto_groups_tests.stand import A, Stand, enter_project, groups_of
+from truto_groups_tests.stand import A, B, Stand, enter_project, groups_of
 
 PROBE = ["status", "--ready"]
 
@@ -36,6 +37,14 @@ def probe(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+def let_the_listing_age(stand: Stand) -> None:
+    stand.write(
+        "UPDATE database_properties SET value = $at::TIMESTAMPTZ::VARCHAR "
+        "WHERE name = 'last_listed_at'",
+        at=stand.now - timedelta(hours=2),
+    )
+
+
 def test_a_process_that_could_work_is_ready_and_asks_truto_nothing(
     listed: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,14 +61,32 @@ def test_a_process_that_could_work_is_ready_and_asks_truto_nothing(
 def test_a_listing_older_than_an_hour_is_not_ready(
     listed: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listed.write(
-        "UPDATE integrated_accounts SET listed_at = $at", at=listed.now - timedelta(hours=2)
-    )
+    let_the_listing_age(listed)
 
     line = probe(capsys)
 
     assert "last listed 2 h ago" in line
     assert "discover_integrated_accounts" in line
+
+
+def test_an_account_that_a_run_looked_up_is_no_listing(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_the_listing_age(listed)
+    listed.put(B, groups_of(1))
+    assert listed.outcomes(B) == {B: "published"}
+
+    assert "last listed 2 h ago" in probe(capsys)
+
+
+def test_an_environment_without_an_account_is_ready_once_it_was_listed(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.now = datetime.now(UTC)
+    stand.discover()
+
+    assert main(PROBE) == 0
 
 
 def test_before_the_first_listing_it_is_not_ready(
@@ -69,8 +96,8 @@ def test_before_the_first_listing_it_is_not_ready(
     assert "There is no database at" in probe(capsys)
 
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", listed.database.location)
-    listed.write("DELETE FROM integrated_accounts")
-    assert "No account was listed yet." in probe(capsys)
+    listed.write("DELETE FROM database_properties WHERE name = 'last_listed_at'")
+    assert "Accounts were never listed yet." in probe(capsys)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +131,14 @@ def test_tables_of_a_later_version_are_not_ready(
     )
 
     assert "Install the truto-groups that wrote it" in probe(capsys)
+
+
+@pytest.mark.long
+def test_a_database_that_is_held_is_told_before_the_probe_is_ended(
+    listed: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listed.database.coordination.turn(is_alone=True), ThreadPoolExecutor() as others:
+        assert "is held by another run of ours" in others.submit(probe, capsys).result(timeout=20)
 
 
 def test_the_probe_stands_alone(listed: Stand) -> None:

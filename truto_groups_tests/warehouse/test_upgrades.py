@@ -318,6 +318,24 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
     assert read_all(database.location) == before
 
 
+def test_who_wrote_before_a_newer_program_did_writes_no_more(database: Database) -> None:
+    write(database)
+    with duckdb.connect(database.location) as connection:
+        connection.execute(
+            "UPDATE database_properties SET value = '99' WHERE name = 'schema_version'"
+        )
+    for refused in (write, lambda one: read_rows(one, "SELECT 1")):
+        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 3"):
+            refused(database)
+
+
+def test_who_wrote_before_the_file_was_replaced_does_not_fill_another(database: Database) -> None:
+    write(database)
+    Path(database.location).unlink()
+    with pytest.raises(DatabaseError, match="had the tables, and has them no more"):
+        write(database)
+
+
 def test_an_earlier_version_is_read_and_stays_as_it_is(database: Database) -> None:
     make_older(database.location)
     content = Path(database.location).read_bytes()
