@@ -399,6 +399,7 @@ class Database:
         Raises:
             DatabaseError: It does not exist yet, or cannot be reached.
         """
+        self._refuse_fault()
         with self._explaining():
             if self._lake is None:
                 connection = duckdb.connect(self.location, read_only=True)

@@ -14,6 +14,17 @@ from truto_groups.text.secrecy import hide, redact
 _LAKE = "ducklake:"
 _REMOTE = ("md:", "motherduck:", _LAKE)
 _IN_POSTGRES = re.compile("ducklake:postgres(?:_scanner)?:", re.IGNORECASE)
+# Both libpq and DuckLake know a URI by its scheme in lower case, and by nothing before it.
+_MISTAKEN_URI = re.compile(r"(?!postgres(?:ql)?://)\s*(?:[A-Za-z][\w+.-]*:)?//")
+# What DuckLake takes for a file, or refuses in words that name another mistake.
+_MISTAKEN_POSTGRES = re.compile(
+    r"ducklake:\s*(?:(?:postgres|pg)\w*:|(?:host|hostaddr|dbname|service)\s*=)|postgres\w*:",
+    re.IGNORECASE,
+)
+_POSTGRES_FAULT = (
+    "names Postgres in a form that DuckLake does not take; the forms are ducklake:postgres:host=… "
+    "dbname=… and ducklake:postgres:postgresql://user@host/dbname"
+)
 _HIDDEN = "[secret]"
 # DuckDB cuts a path at its first question mark when it names the journal.
 _UNTAKEN = re.compile(r"[?\x00-\x1f\x7f-\x9f]")
@@ -70,9 +81,11 @@ def read_location(text: str) -> Location:
     for secret in found:
         hide(secret)
     is_file = not text.lower().startswith(_REMOTE)
-    fault = _find_fault(text, has_secrets=bool(found)) if is_file else None
     in_postgres = _IN_POSTGRES.match(text)
     postgres = None if in_postgres is None else text[in_postgres.end() :]
+    fault = _find_postgres_fault(text, postgres)
+    if fault is None and is_file:
+        fault = _find_fault(text, has_secrets=bool(found))
     return Location(text, _make_visible(shown), is_file, fault, postgres)
 
 
@@ -97,6 +110,13 @@ def _forms(secret: str) -> set[str]:
     parts = set(re.split(r"[@/:&;?#\s]", meant)) if bare == secret else set[str]()
     forms = {bare, meant, unquote(meant), *parts}
     return {form for one in forms for form in (one, one.replace("'", "''"))}
+
+
+def _find_postgres_fault(text: str, postgres: str | None) -> str | None:
+    is_mistaken = (
+        _MISTAKEN_POSTGRES.match(text) if postgres is None else _MISTAKEN_URI.match(postgres)
+    )
+    return _POSTGRES_FAULT if is_mistaken else None
 
 
 def _find_fault(text: str, *, has_secrets: bool) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from psycopg2.extensions import parse_dsn
 
 from truto_groups import read
 from truto_groups.errors import DatabaseError, LostTransactionError
@@ -57,6 +58,20 @@ def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
 ) -> None:
     with pytest.raises(DatabaseError, match="set TRUTO_GROUPS_DATA_PATH to where its files"):
         put(Database(f"ducklake:postgres:{postgres_database}"), "one")
+
+
+@pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
+def test_a_lake_is_found_by_each_form_of_its_location(
+    lake: Database, postgres_database: str, form: str
+) -> None:
+    put(lake, "one")
+    told = parse_dsn(postgres_database)
+    uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
+    other = Database(form.format(postgres_database, uri))
+    put(other, "two")
+    assert names(other) == ["one", "two"]
+    with read.connect(other.location) as connection:
+        assert names_in(connection) == ["one", "two"]
 
 
 def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Database) -> None:

@@ -109,6 +109,51 @@ def test_a_name_that_cannot_work_is_refused_before_anything_is_written(
     assert not folder.exists()
 
 
+MISTAKEN = [
+    "ducklake:postgresql://u:hunter22x@127.0.0.1:1/x",
+    "ducklake:postgres://u:hunter22x@127.0.0.1:1/x",
+    "ducklake:postgres:POSTGRESQL://u:hunter22x@127.0.0.1:1/x",
+    "ducklake:postgres: postgresql://127.0.0.1:1/x",
+    "ducklake:postgresql:host=127.0.0.1 port=1 dbname=x",
+    "ducklake:PG:host=127.0.0.1 port=1 dbname=x",
+    "ducklake: postgres:host=127.0.0.1 port=1 dbname=x",
+    "ducklake:host=127.0.0.1 port=1 dbname=x",
+    "postgres:dbname=x host=127.0.0.1",
+]
+
+
+@pytest.mark.parametrize("location", MISTAKEN)
+def test_a_form_of_postgres_that_ducklake_does_not_take_is_refused_with_the_form_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, location: str
+) -> None:
+    """Some it takes for the name of a file, and would make a lake for this machine alone."""
+    monkeypatch.chdir(tmp_path)
+    database = Database(location, data_path=f"{tmp_path / 'lake'}/")
+    for use in (database.writing, database.reading, lambda: read.connect(location)):
+        with pytest.raises(DatabaseError, match="the forms are ducklake:postgres:host=") as caught:
+            use().__enter__()
+        assert "hunter22x" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "ducklake:postgres:host=h dbname=x",
+        "DUCKLAKE:Postgres:host=h dbname=x",
+        "ducklake:POSTGRES_SCANNER:host=h dbname=x",
+        "ducklake:postgres:postgresql://u@h/x",
+        "ducklake:postgres:postgres://u@h/x",
+        "ducklake:postgres: host=h dbname=x password='a://b'",
+        "ducklake:postgres:",
+    ],
+)
+def test_each_form_of_postgres_that_ducklake_takes_is_known_as_served(location: str) -> None:
+    found = read_location(location)
+    assert found.fault is None
+    assert found.postgres == location.split(":", 2)[2]
+
+
 @pytest.mark.parametrize(
     "location", [":memory:", "postgresql://u:hunter22x@h/d", "s3://b/x.duckdb"]
 )
