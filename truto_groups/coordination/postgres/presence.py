@@ -3,7 +3,8 @@
 The server's clock judges. Time in which nobody could be heard (a restart, a recovery, a failover, a
 network that is cut) counts for nobody's silence. A row without a run tells it, the listener's,
 which every heartbeat and every judgement touches: where nobody touched it for long, every run has
-as long as ever to be heard again. Machine and process are written down for people, and prove nothing.
+as long as ever to be heard again. Machine and process are written down for people, and prove
+nothing.
 """
 
 import os
@@ -24,7 +25,7 @@ logger = get_logger(__name__)
 BEAT_SECONDS: Final = 5.0
 DEAD_AFTER_SECONDS: Final = 60.0
 # The longest time between two touches that is no gap: who looks twice a minute makes none, and a
-# run that lives is heard, with a heartbeat and its way back to the server, before it counts as dead.
+# run that lives is heard, with a heartbeat and its way back to the server, before it is dead.
 GAP_SECONDS: Final = 45.0
 # No run waits for so long for its server. Where nobody had looked since, it is not waited for more.
 HOPELESS_SECONDS: Final = 600.0
