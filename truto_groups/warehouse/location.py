@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from truto_groups.coordination.postgres.conninfo import lay_defaults
 from truto_groups.text.secrecy import hide, redact
 
 _LAKE = "ducklake:"
@@ -65,10 +66,18 @@ class Location:
         """Whether it is a DuckLake."""
         return self.text.lower().startswith(_LAKE)
 
+    @property
+    def attached(self) -> str:
+        """What DuckDB is given: with our defaults for a server, whose loss libpq notices late."""
+        if self.postgres is None:
+            return self.text
+        return f"{self.text.removesuffix(self.postgres)}{lay_defaults(self.postgres)}"
+
     def redact(self, text: str) -> str:
         """Take what is secret of the location out of what a library said of it."""
-        for quoted in {self.text, self.text.replace("'", "''")}:
-            text = text.replace(quoted, self.shown)
+        for whole in (self.attached, self.text):
+            for quoted in (whole, whole.replace("'", "''")):
+                text = text.replace(quoted, self.shown)
         text = redact(text)
         # Of a text that quotes only a part, or another form, of it.
         return text if self.is_file else _hide_secrets(text, set())

@@ -16,6 +16,7 @@ from psycopg2.errors import ReadOnlySqlTransaction
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from truto_groups.coordination.postgres.conninfo import DEFAULTS
 from truto_groups.coordination.postgres.layout import IS_MADE, MAKE, SCHEMA
 from truto_groups.errors import DatabaseError
 
@@ -26,16 +27,6 @@ Row = tuple[Any, ...]
 RETRY_SECONDS: Final = 60.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
-# What the connection string does not say. A machine that is lost is noticed within half a minute,
-# and not after the two hours that TCP would take.
-_DEFAULTS: Final[Mapping[str, Any]] = {
-    "connect_timeout": 5,
-    "application_name": "truto-groups",
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 # May heal; a standby that is about to take over is read-only until then.
 _HEALING = (psycopg2.OperationalError, psycopg2.InterfaceError, ReadOnlySqlTransaction)
 
@@ -72,7 +63,7 @@ class Server:
                 advice="Set TRUTO_GROUPS_DATABASE to, say, "
                 "`ducklake:postgres:host=db.example dbname=groups user=truto`.",
             ) from None
-        settings = {**_DEFAULTS, **told}
+        settings = {**DEFAULTS, **told}
         if within_seconds is not None:
             # libpq takes less than two seconds for two, and 0 for no bound.
             longest = int(settings["connect_timeout"]) or math.inf
