@@ -6,6 +6,7 @@ session, so nothing of it waits for the disk.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -54,6 +55,23 @@ class PostgresCluster:
         """End it and start it anew, at the same port with the same data."""
         self.stop(is_crash=is_crash)
         self.start()
+
+    @contextmanager
+    def away(self, *, is_gone: bool) -> Iterator[None]:
+        """End it for the length of the block, or let it answer nobody who comes, as a cut does."""
+        if is_gone:
+            self.stop()
+            try:
+                yield
+            finally:
+                self.start()
+            return
+        process_id = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(process_id, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process_id, signal.SIGCONT)
 
     def make_database(self) -> str:
         """Make an empty database, and return its libpq connection string.

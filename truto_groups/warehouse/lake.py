@@ -119,7 +119,7 @@ class Lake:
     def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, *options: str) -> None:
         if self.data_path is not None:
             options = (f"DATA_PATH {_quote(self.data_path)}", *options)
-        text = f"ATTACH {_quote(self.location.text)} AS {name} ({', '.join(options)})"
+        text = f"ATTACH {_quote(self.location.attached)} AS {name} ({', '.join(options)})"
         try:
             connection.execute(text).fetchall()
         except duckdb.Error as error:

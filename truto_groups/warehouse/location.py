@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from truto_groups.coordination.postgres.conninfo import lay_defaults
 from truto_groups.text.secrecy import hide, redact
 
 _LAKE = "ducklake:"
@@ -24,6 +25,13 @@ _MISTAKEN_POSTGRES = re.compile(
 _POSTGRES_FAULT = (
     "names Postgres in a form that DuckLake does not take; the forms are ducklake:postgres:host=… "
     "dbname=… and ducklake:postgres:postgresql://user@host/dbname"
+)
+# Other servers, databases behind an address, and the names of secrets: not of this machine alone.
+_OTHER_CATALOGUE = re.compile(r"ducklake:(?:(?!duckdb:)\w+:.*|\w*)", re.IGNORECASE | re.DOTALL)
+_CATALOGUE_FAULT = (
+    "names a DuckLake whose catalogue is neither in Postgres nor in a file with a suffix or "
+    "a folder, so that machines that share it would not see one another; the forms are "
+    "ducklake:postgres:host=… dbname=… and ducklake:data/groups.ducklake"
 )
 _HIDDEN = "[secret]"
 # DuckDB cuts a path at its first question mark when it names the journal.
@@ -65,10 +73,18 @@ class Location:
         """Whether it is a DuckLake."""
         return self.text.lower().startswith(_LAKE)
 
+    @property
+    def attached(self) -> str:
+        """What DuckDB is given: with our defaults for a server, whose loss libpq notices late."""
+        if self.postgres is None:
+            return self.text
+        return f"{self.text.removesuffix(self.postgres)}{lay_defaults(self.postgres)}"
+
     def redact(self, text: str) -> str:
         """Take what is secret of the location out of what a library said of it."""
-        for quoted in {self.text, self.text.replace("'", "''")}:
-            text = text.replace(quoted, self.shown)
+        for whole in (self.attached, self.text):
+            for quoted in (whole, whole.replace("'", "''")):
+                text = text.replace(quoted, self.shown)
         text = redact(text)
         # Of a text that quotes only a part, or another form, of it.
         return text if self.is_file else _hide_secrets(text, set())
@@ -83,7 +99,7 @@ def read_location(text: str) -> Location:
     is_file = not text.lower().startswith(_REMOTE)
     in_postgres = _IN_POSTGRES.match(text)
     postgres = None if in_postgres is None else text[in_postgres.end() :]
-    fault = _find_postgres_fault(text, postgres)
+    fault = _find_lake_fault(text, postgres)
     if fault is None and is_file:
         fault = _find_fault(text, has_secrets=bool(found))
     return Location(text, _make_visible(shown), is_file, fault, postgres)
@@ -112,11 +128,14 @@ def _forms(secret: str) -> set[str]:
     return {form for one in forms for form in (one, one.replace("'", "''"))}
 
 
-def _find_postgres_fault(text: str, postgres: str | None) -> str | None:
+def _find_lake_fault(text: str, postgres: str | None) -> str | None:
     is_mistaken = (
         _MISTAKEN_POSTGRES.match(text) if postgres is None else _MISTAKEN_URI.match(postgres)
     )
-    return _POSTGRES_FAULT if is_mistaken else None
+    if is_mistaken:
+        return _POSTGRES_FAULT
+    is_other = postgres is None and _OTHER_CATALOGUE.fullmatch(text)
+    return _CATALOGUE_FAULT if is_other else None
 
 
 def _find_fault(text: str, *, has_secrets: bool) -> str | None:

@@ -3,6 +3,8 @@
 Real: files, Postgres, processes. Only how long silence must last is shortened.
 """
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -36,13 +38,57 @@ def execute(conninfo: str, sql: str, **values: object) -> None:
 
 
 def fall_silent(conninfo: str, *, seconds: float) -> None:
-    """Let it be so long ago that any run was heard."""
+    """Let it be so long ago that any run was heard, while others were heard all the time."""
     execute(
         conninfo,
-        "UPDATE truto_groups_coordination.presence "
-        "SET seen_at = seen_at - make_interval(secs => %(seconds)s)",
+        "UPDATE truto_groups_coordination.presence SET "
+        "began_at = began_at - make_interval(secs => %(seconds)s), seen_at = "
+        "seen_at - make_interval(secs => CASE run_id WHEN '' THEN 0 ELSE %(seconds)s END)",
         seconds=seconds,
     )
+
+
+def cut_off(conninfo: str, *, seconds: float) -> None:
+    """Let it be so long ago that anybody reached the server."""
+    execute(
+        conninfo,
+        "UPDATE truto_groups_coordination.presence SET "
+        "began_at = began_at - make_interval(secs => 3600), "
+        "seen_at = seen_at - make_interval(secs => %(seconds)s)",
+        seconds=seconds,
+    )
+
+
+def kill_a_backend(conninfo: str) -> None:
+    """Kill one session's process, as the kernel does when memory is out: all sessions end."""
+    one, other = psycopg2.connect(conninfo), psycopg2.connect(conninfo)
+    os.kill(one.info.backend_pid, signal.SIGKILL)
+    with pytest.raises(psycopg2.OperationalError):
+        other.cursor().execute("SELECT pg_sleep(30)")
+    one.close()
+    other.close()
+    wait_until_reached(conninfo)
+
+
+def wait_until_reached(conninfo: str) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            psycopg2.connect(conninfo).close()
+        except psycopg2.OperationalError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        else:
+            return
+
+
+def is_heard(conninfo: str) -> bool | None:
+    """Whether the run is heard, as somebody who just came finds it, with a tenth of the times."""
+    session = Session(Server(conninfo))
+    try:
+        return presence.is_heard(session, "run", dead_after_seconds=1.2, gap_seconds=0.6)
+    finally:
+        session.close()
 
 
 def wait_until_seen(conninfo: str, *, within_seconds: float) -> float:
@@ -158,4 +204,74 @@ def test_a_presence_that_a_failover_lost_is_told_anew(postgres_database: str) ->
     with presence.mark_alive(session, "run", beat_seconds=0.1):
         execute(postgres_database, "DELETE FROM truto_groups_coordination.presence")
         wait_until_seen(postgres_database, within_seconds=10)
+    session.close()
+
+
+def test_a_recovery_after_a_backend_was_killed_is_nobodys_silence(postgres_database: str) -> None:
+    """The time at which the server started stays what it was."""
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=60):
+        time.sleep(1.5)  # the server of the tests may have just been started
+        cut_off(postgres_database, seconds=90)
+        kill_a_backend(postgres_database)
+        assert is_heard(postgres_database) is True
+    session.close()
+
+
+def test_the_time_in_which_all_were_cut_off_is_nobodys_silence(postgres_database: str) -> None:
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=60, gap_seconds=0.6):
+        time.sleep(1.5)
+        assert is_heard(postgres_database) is True
+        began = time.monotonic()
+        while is_heard(postgres_database):
+            assert time.monotonic() - began < 10
+            time.sleep(0.1)
+        assert time.monotonic() - began > 1
+    session.close()
+
+
+def test_a_dead_run_is_told_by_those_who_are_heard_without_it(postgres_database: str) -> None:
+    session, other = Session(Server(postgres_database)), Session(Server(postgres_database))
+    with (
+        presence.mark_alive(session, "run", beat_seconds=60, gap_seconds=0.6),
+        presence.mark_alive(other, "other", beat_seconds=0.1, gap_seconds=0.6),
+    ):
+        assert is_heard(postgres_database) is True
+        time.sleep(1.5)
+        assert is_heard(postgres_database) is False
+    session.close()
+    other.close()
+
+
+def test_a_run_that_was_killed_long_ago_is_abandoned_at_the_first_look(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a daemon the next to look is the next sync, and there is one a day."""
+    monkeypatch.setattr(presence, "HOPELESS_SECONDS", 0.3)
+    session = Session(Server(postgres_database))
+    with presence.mark_alive(session, "run", beat_seconds=60):
+        cut_off(postgres_database, seconds=3600)
+        time.sleep(0.5)  # the server of the tests may have just been started
+        assert PostgresCoordination(postgres_database).is_abandoned("run")
+    session.close()
+
+
+def test_a_leave_is_taken_when_postgres_is_back_and_keeps_nobody_waiting(
+    postgres_database: str, postgres_cluster: PostgresCluster
+) -> None:
+    session = Session(Server(postgres_database, retry_seconds=0.3))
+    present = presence.mark_alive(session, "run", beat_seconds=0.1, leave_seconds=0.5)
+    present.__enter__()
+    postgres_cluster.stop()
+    try:
+        began = time.monotonic()
+        present.__exit__(None, None, None)
+        assert time.monotonic() - began < 3
+    finally:
+        time.sleep(1)  # longer than one attempt to leave lasts
+        postgres_cluster.start()
+    while is_heard(postgres_database) is not None:
+        assert time.monotonic() - began < 20
+        time.sleep(0.1)
     session.close()

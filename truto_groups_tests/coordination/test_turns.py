@@ -221,3 +221,21 @@ def test_a_server_that_stays_away_ends_the_waiting(
     finally:
         postgres_cluster.start()
     assert "TRUTO_GROUPS_DATABASE" in caught.value.advice
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "silent"])
+def test_who_waits_for_a_while_waits_no_longer_when_postgres_is_away(
+    postgres_database: str, postgres_cluster: PostgresCluster, is_gone: bool
+) -> None:
+    """A run that is cancelled has ten seconds in all."""
+    coordination = PostgresCoordination(postgres_database)
+    with coordination.turn(is_alone=True):
+        pass
+    with postgres_cluster.away(is_gone=is_gone):
+        began = time.monotonic()
+        with (
+            pytest.raises(DatabaseError, match="coordinated"),
+            coordination.turn(is_alone=True, within_seconds=1),
+        ):
+            pass
+        assert 0.9 < time.monotonic() - began < 5

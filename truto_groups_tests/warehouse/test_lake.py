@@ -60,6 +60,20 @@ def names(database: Database) -> list[str]:
         return names_in(connection)
 
 
+def duckdbs_connections(conninfo: str) -> set[str]:
+    """What the connections are called that are not the coordination's."""
+    connection = psycopg2.connect(conninfo)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND query NOT LIKE '%truto_groups%'"
+            )
+            return {name for (name,) in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
 def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
     postgres_database: str,
 ) -> None:
@@ -76,6 +90,7 @@ def test_a_lake_is_found_by_each_form_of_its_location(
     uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
     other = Database(form.format(postgres_database, uri))
     put(other, "two")
+    assert "truto-groups" in duckdbs_connections(postgres_database)
     assert names(other) == ["one", "two"]
     with read.connect(other.location) as connection:
         assert names_in(connection) == ["one", "two"]

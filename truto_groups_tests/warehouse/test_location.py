@@ -139,6 +139,25 @@ def test_a_form_of_postgres_that_ducklake_does_not_take_is_refused_with_the_form
 @pytest.mark.parametrize(
     "location",
     [
+        "ducklake:mysql:db=x",
+        "ducklake:md:x",
+        "ducklake:s3://b/x.db",
+        "ducklake:a_secret",
+        "ducklake:",
+    ],
+)
+def test_a_catalogue_that_machines_could_not_agree_about_is_refused(location: str) -> None:
+    assert "neither in Postgres nor in a file" in (read_location(location).fault or "")
+
+
+@pytest.mark.parametrize("location", ["ducklake:a.ducklake", "ducklake:duckdb:a", "ducklake:./a"])
+def test_a_catalogue_in_a_file_is_taken(location: str) -> None:
+    assert read_location(location).fault is None
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
         "ducklake:postgres:host=h dbname=x",
         "DUCKLAKE:Postgres:host=h dbname=x",
         "ducklake:POSTGRES_SCANNER:host=h dbname=x",

@@ -4,6 +4,7 @@ The server's clock alone decides, and no machine's. Only this folder names psyco
 imported only where the database lies so.
 
     postgres_coordination   all of it, for one database
+    conninfo                what a connection string leaves open
     sessions                sessions that are opened anew, and what their errors mean
     layout                  the tables, in a schema of their own
     turns                   turns to write: an advisory lock

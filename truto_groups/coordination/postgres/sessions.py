@@ -4,6 +4,7 @@ What is said in a session is the other modules' to know. An error of the driver 
 folder: it may quote a part of the connection string.
 """
 
+import math
 import random
 import threading
 import time
@@ -15,6 +16,7 @@ from psycopg2.errors import ReadOnlySqlTransaction
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 
+from truto_groups.coordination.postgres.conninfo import DEFAULTS
 from truto_groups.coordination.postgres.layout import IS_MADE, MAKE, SCHEMA
 from truto_groups.errors import DatabaseError
 
@@ -25,16 +27,6 @@ Row = tuple[Any, ...]
 RETRY_SECONDS: Final = 60.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
-# What the connection string does not say. A machine that is lost is noticed within half a minute,
-# and not after the two hours that TCP would take.
-_DEFAULTS: Final[Mapping[str, Any]] = {
-    "connect_timeout": 5,
-    "application_name": "truto-groups",
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 # May heal; a standby that is about to take over is read-only until then.
 _HEALING = (psycopg2.OperationalError, psycopg2.InterfaceError, ReadOnlySqlTransaction)
 
@@ -52,8 +44,12 @@ class Server:
         self._retry_seconds = retry_seconds
         self._was_reached = False
 
-    def connect(self) -> Connection:
+    def connect(self, *, within_seconds: float | None = None) -> Connection:
         """Open a session in which every statement is a transaction; the tables are there.
+
+        Args:
+            within_seconds: How long each address may take to answer, at least two; None leaves it
+                to the connection string.
 
         Raises:
             psycopg2.Error: It cannot be opened.
@@ -67,7 +63,12 @@ class Server:
                 advice="Set TRUTO_GROUPS_DATABASE to, say, "
                 "`ducklake:postgres:host=db.example dbname=groups user=truto`.",
             ) from None
-        connection = psycopg2.connect(make_dsn(**{**_DEFAULTS, **told}))
+        settings = {**DEFAULTS, **told}
+        if within_seconds is not None:
+            # libpq takes less than two seconds for two, and 0 for no bound.
+            longest = int(settings["connect_timeout"]) or math.inf
+            settings["connect_timeout"] = min(longest, max(2, math.ceil(within_seconds)))
+        connection = psycopg2.connect(make_dsn(**settings))
         try:
             # A claim must see what others committed while it waited for its lock.
             connection.set_session(isolation_level="READ COMMITTED", autocommit=True)
@@ -79,7 +80,13 @@ class Server:
             raise
         return connection
 
-    def retry(self, action: Callable[[], T], *, ended: threading.Event | None = None) -> T:
+    def retry(
+        self,
+        action: Callable[[], T],
+        *,
+        ended: threading.Event | None = None,
+        until: float | None = None,
+    ) -> T:
         """Do what needs the server, again and again while the server is away.
 
         A server that was never reached is not waited for: its address or the password is wrong as
@@ -88,6 +95,7 @@ class Server:
         Args:
             action: May be done more than once.
             ended: Ends the waiting when it is set.
+            until: The instant of ``time.monotonic`` after which it is not tried again.
 
         Raises:
             DatabaseError: It was away for too long, or refuses what is asked.
@@ -104,11 +112,16 @@ class Server:
                 # What had waited for long had a server until then.
                 if failing_since is None or failed - began > self._retry_seconds:
                     failing_since, wait = failed, _FIRST_WAIT_SECONDS
-                is_over = failed - failing_since > self._retry_seconds
+                is_over = failed - failing_since > self._retry_seconds or (
+                    until is not None and failed >= until
+                )
                 if is_over or not (self._was_reached and isinstance(error, _HEALING)):
                     raise explain(error) from None
             # Not all that wait at the same instant.
-            if ended.wait(wait * random.uniform(0.5, 1)):  # noqa: S311 - no secret
+            pause = wait * random.uniform(0.5, 1)  # noqa: S311 - no secret
+            if until is not None:
+                pause = min(pause, max(0.0, until - time.monotonic()))
+            if ended.wait(pause):
                 raise DatabaseError("Postgres was away, and is not waited for any longer.")
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 

@@ -74,10 +74,12 @@ def turn(
 
     Raises:
         TimeoutError: It did not come in time.
-        DatabaseError: The server was away for too long, or refuses.
+        DatabaseError: The server was away for too long, or until then; or it refuses.
     """
     until = None if within_seconds is None else time.monotonic() + within_seconds
-    connection = server.retry(lambda: _take(server, until=until, idle_seconds=idle_seconds))
+    connection = server.retry(
+        lambda: _take(server, until=until, idle_seconds=idle_seconds), until=until
+    )
     ended = threading.Event()
     try:
         taken = WriterTurn(connection)
@@ -94,7 +96,7 @@ def turn(
 def _take(server: Server, *, until: float | None, idle_seconds: float) -> Connection:
     # 0 would be no bound at all.
     remaining = None if until is None else max(0.001, until - time.monotonic())
-    connection = server.connect()
+    connection = server.connect(within_seconds=remaining)
     try:
         with connection.cursor() as cursor:
             values = {

@@ -1,0 +1,34 @@
+"""What a connection string of Postgres leaves to libpq, and we do not.
+
+Text in, text out, without the driver: DuckLake connects by itself, and is given the same string.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+# A machine that is lost is noticed within half a minute, and not after the two hours that TCP would
+# take, or the quarter of an hour in which it sends again what nobody confirms.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "connect_timeout": 5,
+    "application_name": "truto-groups",
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+# As libpq takes it apart: before an @ a question mark belongs to the password.
+_URI: Final = re.compile(r"(postgres(?:ql)?://(?:[^@/]*@)?[^?]*)(?:\?(.*))?", re.DOTALL)
+
+
+def lay_defaults(conninfo: str) -> str:
+    """Put the defaults before what a connection string or URI says, of which the last counts.
+
+    Args:
+        conninfo: libpq's connection string or URI. It may hold a secret.
+    """
+    pairs = [f"{name}={value}" for name, value in DEFAULTS.items()]
+    uri = _URI.fullmatch(conninfo)
+    if uri is None:
+        return " ".join([*pairs, conninfo])
+    return f"{uri[1]}?{'&'.join([*pairs, *([uri[2]] if uri[2] else [])])}"
