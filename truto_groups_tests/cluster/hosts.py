@@ -17,10 +17,12 @@ from pathlib import Path
 # is made on it.
 _ON_A_DISK_OF_ITS_OWN = """
 hostname "$1" && mount -t tmpfs tmpfs "$2" && cd "$2" && mkdir home tmp dagster
+cp "$3" dagster
 export HOME="$2/home" TMPDIR="$2/tmp" DAGSTER_HOME="$2/dagster"
-shift 2
+shift 3
 exec "$@"
 """
+_INSTANCE = Path(__file__).parents[2] / "dagster.yaml"
 _STOP_SECONDS = 20.0
 
 
@@ -59,7 +61,7 @@ class Host:
         """
         entered = ["ip", "netns", "exec", self.namespace]
         if disk is not None:
-            script = ["sh", "-c", _ON_A_DISK_OF_ITS_OWN, "sh", self.name, str(disk)]
+            script = ["sh", "-c", _ON_A_DISK_OF_ITS_OWN, "sh", self.name, str(disk), str(_INSTANCE)]
             entered += ["unshare", "--mount", "--uts", *script]
         if user is not None:
             entered += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
