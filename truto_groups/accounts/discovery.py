@@ -4,11 +4,13 @@ What a listing means is decided in listing.py; here it is fetched and written. D
 partitions are the caller's to change, as told.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeVar
 
 from truto_groups.accounts.listing import find_expired, find_gone, plan_questions
-from truto_groups.accounts.model import KnownAccount
+from truto_groups.accounts.model import KnownAccount, Listing
 from truto_groups.accounts.planning import is_syncable, is_wanted
 from truto_groups.contracts.declared import KeptRow
 from truto_groups.contracts.kept import advise_parameter, find_accounts_lacking_parameters
@@ -20,6 +22,7 @@ from truto_groups.text.logs import get_logger
 from truto_groups.text.visible import show
 from truto_groups.truto.blocking import ask_support, list_accounts
 from truto_groups.warehouse.accounts_table import (
+    ListingTurn,
     begin_listing,
     find_told_since,
     mark_gone,
@@ -35,6 +38,8 @@ from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)
+
+T = TypeVar("T")
 
 # What was told of the settings file in this process; the sensor discovers every five minutes.
 _told: set[str] = set()
@@ -76,7 +81,8 @@ def discover_accounts(
         in_flight: Keys of accounts that a queued or running run covers; these are not removed.
         run_id: Names who removed the groups of accounts that are gone, in ``group_changes``.
         is_removing: Whether accounts whose grace period is over are removed.
-        within_seconds: How long Truto may take in all; None: as long as the knobs allow.
+        within_seconds: How long Truto may take in all; None: as long as the knobs allow, and what a
+            lake loses is done again.
 
     Returns:
         What to do with the partitions.
@@ -87,12 +93,57 @@ def discover_accounts(
     """
     listing_seconds, asking_seconds = _share_out(within_seconds)
     open_client = session.find_client()
-    turn = begin_listing(session.database)
+    # A tick has little time, and the next one soon makes up for it.
+    retried = _do_once if within_seconds is not None else session.database.retried
+    turn = retried(lambda: begin_listing(session.database))
     listing = list_accounts(open_client, within_seconds=listing_seconds)
-    listed = listing.accounts
     _warn_of_unreadable(listing.unreadable)
     now = session.clock()
-    policy = session.settings.discovery
+    kept = retried(lambda: _keep(session, listing, turn, now=now))
+    known = _ask(session, kept.questions, kept.known, within_seconds=asking_seconds)
+    _warn_of_settings(session, known)
+    _warn_of_missing_parameters(session, known, kept.contracts)
+    removed: list[str] = []
+    if is_removing:
+        expired = find_expired(
+            known,
+            in_flight=in_flight,
+            grace_period=session.settings.discovery.grace_period,
+            now=now,
+        )
+        if expired:
+            removed = remove_accounts(
+                session.database,
+                [account for account in known if account.id in set(expired)],
+                run_id=run_id,
+                clock=session.clock,
+            )
+    return _conclude(
+        session,
+        [account for account in known if account.id not in set(removed)],
+        listed_count=len(listing.accounts),
+        gone=kept.gone,
+        partition_keys=partition_keys,
+        in_flight=in_flight,
+    )
+
+
+def _do_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+class _Kept(NamedTuple):
+    """What the tables tell once a listing is written."""
+
+    gone: list[str]
+    known: list[KnownAccount]
+    questions: Sequence[KnownAccount]
+    contracts: list[KeptRow]
+
+
+def _keep(session: Session, listing: Listing, turn: ListingTurn, *, now: datetime) -> _Kept:
+    """Write a listing, unless a newer one is written already; in one transaction."""
+    listed = listing.accounts
     with session.database.writing() as connection:
         claim_base_url(connection, session.knobs.base_url)
         end_killed_attempts(connection, is_alive=session.database.coordination.is_alive, now=now)
@@ -108,7 +159,7 @@ def discover_accounts(
             gone = find_gone(
                 listed,
                 present=read_present_ids(connection) & (turn.known - told_since),
-                max_missing_share=policy.max_missing_share,
+                max_missing_share=session.settings.discovery.max_missing_share,
             )
             if listing.unreadable:
                 gone = []  # whoever is missing may be one of these
@@ -117,30 +168,7 @@ def discover_accounts(
             remember_listing(connection, turn)
         known = read_known_accounts(connection)
         questions = plan_questions(known, capabilities=read_capabilities(connection), now=now)
-        contracts = read_contracts(connection)
-    known = _ask(session, questions, known, within_seconds=asking_seconds)
-    _warn_of_settings(session, known)
-    _warn_of_missing_parameters(session, known, contracts)
-    removed: list[str] = []
-    if is_removing:
-        expired = find_expired(
-            known, in_flight=in_flight, grace_period=policy.grace_period, now=now
-        )
-        if expired:
-            removed = remove_accounts(
-                session.database,
-                [account for account in known if account.id in set(expired)],
-                run_id=run_id,
-                clock=session.clock,
-            )
-    return _conclude(
-        session,
-        [account for account in known if account.id not in set(removed)],
-        listed_count=len(listed),
-        gone=gone,
-        partition_keys=partition_keys,
-        in_flight=in_flight,
-    )
+        return _Kept(gone, known, questions, read_contracts(connection))
 
 
 def _share_out(seconds: float | None) -> tuple[float | None, float | None]:

@@ -329,6 +329,30 @@ def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_i
     assert len(stand.table("group_changes")) == 0
 
 
+@pytest.mark.parametrize("block", [1, 2], ids=["its place is taken", "it is kept"])
+def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
+    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster, block: int
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.put(B, groups_of(2))
+    ask, begun = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            begun.append(1)
+            yield connection
+            if len(begun) == block:
+                postgres_cluster.restart()
+
+    stand.database.writing = writing
+    assert {account.id for account in stand.discover().accounts} == {A, B}
+    assert len(begun) > block
+    assert {row["id"] for row in stand.table("integrated_accounts")} == {A, B}
+
+
 def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     stand: Stand, postgres_database: str
 ) -> None:
