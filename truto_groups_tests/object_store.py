@@ -55,6 +55,8 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
         for suffix, group in (("", ports), (".grpc", grpc))
         for name, port in zip(("master", "volume", "filer", "s3"), group, strict=True)
     ]
+    # Else two stores on one machine would want the same ports for them.
+    options += [f"-s3.port.{name}=0" for name in ("iceberg", "lance")]
     address = f"http://127.0.0.1:{ports[3]}"
     with (
         (folder / "weed.log").open("wb") as log,
