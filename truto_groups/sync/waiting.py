@@ -5,7 +5,9 @@ Only read; what accepting does is accept.py's, how it is told report/pending.py'
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 
+import duckdb
 import msgspec
 
 from truto_groups.accounts.model import KnownAccount
@@ -37,7 +39,9 @@ def read_pending(
     try:
         rows = connection.execute(statement("read_waiting")).fetchall()
     finally:
-        connection.execute("RESET VARIABLE chosen_ids").fetchall()
+        # After an error that has aborted the transaction it fails, and would be told instead.
+        with suppress(duckdb.TransactionException):
+            connection.execute("RESET VARIABLE chosen_ids").fetchall()
     lost = LostPermissions.read(connection)
     pending = [
         PendingAcceptance(

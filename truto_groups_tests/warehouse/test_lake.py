@@ -18,6 +18,7 @@ from truto_groups import read
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
+from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
@@ -351,6 +352,22 @@ def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
     assert {account.id for account in stand.discover().accounts} == {A, B}
     assert len(begun) > block
     assert {row["id"] for row in stand.table("integrated_accounts")} == {A, B}
+
+
+def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(1200))  # more than stay in the catalogue
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
+    for file in (stand.folder / "lake").rglob("*.parquet"):
+        file.unlink()
+    with (
+        pytest.raises(DatabaseError, match=r"\.parquet"),
+        stand.database.reading() as connection,
+    ):
+        read_pending(connection)
 
 
 def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
