@@ -22,6 +22,8 @@ import pytest
 
 _START_SECONDS = 60.0
 _KEY, _SECRET = "lake-key", "lake-hunter22"
+DATA_PATH = "s3://lake/groups"
+"""Where a lake may keep its files in a store."""
 
 
 @dataclass
@@ -64,16 +66,12 @@ class ObjectStoreServer:
 @contextmanager
 def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
     """Let a store run for the length of the block; skip where that cannot be had."""
-    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
-    binary = shutil.which("weed", path=path)
+    binary = find_weed()
     if binary is None:
         pytest.skip(
             "There is no object store: install the group cluster-test (see CONTRIBUTING.md)."
         )
-    config = folder / "s3.json"
-    credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
-    identity = {"name": "lake", "credentials": credentials, "actions": ["Admin", "Read", "Write"]}
-    config.write_text(json.dumps({"identities": [identity]}))
+    config = write_credentials(folder)
     ports = [_find_free_port() for _ in range(4)]
     grpc = [_find_free_port() for _ in range(4)]
     options = [
@@ -81,16 +79,13 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
         for suffix, group in (("", ports), (".grpc", grpc))
         for name, port in zip(("master", "volume", "filer", "s3"), group, strict=True)
     ]
+    # Else two stores on one machine would want the same ports for them.
+    options += [f"-s3.port.{name}=0" for name in ("iceberg", "lance")]
     command = [binary, "server", "-filer", "-s3", f"-s3.config={config}", "-ip=127.0.0.1",
                f"-dir={folder}", "-master.volumeSizeLimitMB=64", *options]  # fmt: skip
     store = ObjectStoreServer(
-        {
-            "AWS_ACCESS_KEY_ID": _KEY,
-            "AWS_SECRET_ACCESS_KEY": _SECRET,
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports[3]}",
-        },
-        data_path="s3://lake/groups",
+        name_variables(f"http://127.0.0.1:{ports[3]}"),
+        data_path=DATA_PATH,
         command=command,
         log=folder / "weed.log",
     )
@@ -101,17 +96,48 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
         store.stop()
 
 
+def find_weed() -> str | None:
+    """Where SeaweedFS' program is; None where it is not."""
+    path = os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ["PATH"]])
+    return shutil.which("weed", path=path)
+
+
+def write_credentials(folder: Path) -> Path:
+    """Write down whom a store lets in, for `-s3.config`."""
+    config = folder / "s3.json"
+    credentials = [{"accessKey": _KEY, "secretKey": _SECRET}]
+    identity = {"name": "lake", "credentials": credentials, "actions": ["Admin", "Read", "Write"]}
+    config.write_text(json.dumps({"identities": [identity]}))
+    return config
+
+
+def name_variables(address: str) -> dict[str, str]:
+    """The variables of AWS that lead to a store."""
+    return {
+        "AWS_ACCESS_KEY_ID": _KEY,
+        "AWS_SECRET_ACCESS_KEY": _SECRET,
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": address,
+    }
+
+
+def answers_requests(address: str) -> bool:
+    """Whether a store is there; that it refuses who has no key is an answer."""
+    try:
+        urllib.request.urlopen(address, timeout=1)  # noqa: S310 - of our own making
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _wait_for(address: str) -> None:
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
-        try:
-            urllib.request.urlopen(address, timeout=1)  # noqa: S310 - of our own making
-        except urllib.error.HTTPError:
-            return  # it is there, and refuses who has no key
-        except OSError:
-            time.sleep(0.2)
-        else:
+        if answers_requests(address):
             return
+        time.sleep(0.2)
     pytest.fail("The object store did not start.")
 
 

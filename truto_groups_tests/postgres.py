@@ -19,7 +19,9 @@ from pathlib import Path
 import pytest
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_USER = "truto_groups"
+USER = "truto_groups"
+"""Who may do everything in the databases."""
+
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -79,7 +81,7 @@ class PostgresCluster:
         The same string makes a DuckLake of it: ``f"ducklake:postgres:{conninfo}"``.
         """
         name = f"test_{uuid.uuid4().hex}"
-        address = f"host=127.0.0.1 port={self.port} user={_USER}"
+        address = f"host=127.0.0.1 port={self.port} user={USER}"
         _run("psql", "-qc", f"CREATE DATABASE {name}", f"{address} dbname=postgres")
         return f"{address} dbname={name}"
 
@@ -90,15 +92,12 @@ class PostgresCluster:
 @contextmanager
 def run_postgres() -> Iterator[PostgresCluster]:
     """Make a cluster and let it run for the length of the block; skip where that cannot be had."""
-    if not _find_binary("initdb"):
+    if not find_binary("initdb"):
         pytest.skip("There is no Postgres: install it (Debian: apt-get install postgresql).")
     # Not below pytest's folders: root, who may run the tests, does not let the server in there.
     with tempfile.TemporaryDirectory(prefix="truto-groups-postgres-") as name:
         cluster = PostgresCluster(Path(name), _find_free_port())
-        if (user := _find_user()) is not None:
-            shutil.chown(name, user)
-        _run("initdb", "-A", "trust", "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync",
-             "-D", str(cluster.folder / "data"))  # fmt: skip
+        make_cluster(cluster.folder)
         cluster.start()
         try:
             yield cluster
@@ -106,23 +105,33 @@ def run_postgres() -> Iterator[PostgresCluster]:
             cluster.stop(is_crash=True)
 
 
-def _find_binary(name: str) -> str | None:
+def make_cluster(folder: Path) -> Path:
+    """Make the data of an empty cluster in a folder, which its user is given; returns where."""
+    if (user := find_user()) is not None:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    _run("initdb", "-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C", "--no-sync",
+         "-D", str(data))  # fmt: skip
+    return data
+
+
+def find_binary(name: str) -> str | None:
     """Where a program of Postgres is; Debian puts the server's own nowhere on the path."""
     folders = sorted(_DEBIAN.glob("*/bin"), key=lambda one: float(one.parent.name), reverse=True)
     return shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
 
 
-def _find_user() -> str | None:
+def find_user() -> str | None:
     """Who runs the server: it refuses to be root."""
     return "postgres" if os.geteuid() == 0 else None
 
 
 def _run(name: str, *arguments: str) -> None:
-    command = [_find_binary(name) or name, *arguments]
+    command = [find_binary(name) or name, *arguments]
     # Not through a pipe: the server would hold it open.
     with tempfile.TemporaryFile() as output:
         done = subprocess.run(
-            command, stdout=output, stderr=output, user=_find_user(), cwd="/", check=False
+            command, stdout=output, stderr=output, user=find_user(), cwd="/", check=False
         )
         output.seek(0)
         assert done.returncode == 0, output.read().decode()

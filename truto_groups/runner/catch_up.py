@@ -207,7 +207,8 @@ def _discover(session: Session, instance: dg.DagsterInstance) -> Discovery:
         session, instance, run_id="truto-groups sync", within_seconds=None
     ).found
     apply_partitions(instance, found)
-    instance.report_runless_asset_event(listing_event(session, found.accounts))
+    event = session.database.retried(lambda: listing_event(session, found.accounts))
+    instance.report_runless_asset_event(event)
     return found
 
 

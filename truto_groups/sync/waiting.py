@@ -5,8 +5,10 @@ Only read; what accepting does is accept.py's, how it is told report/pending.py'
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import duckdb
 import msgspec
 
 from truto_groups.accounts.model import KnownAccount
@@ -41,7 +43,9 @@ def read_pending(
     try:
         rows = connection.execute(statement("read_waiting")).fetchall()
     finally:
-        connection.execute("RESET VARIABLE chosen_ids").fetchall()
+        # After an error that has aborted the transaction it fails, and would be told instead.
+        with suppress(duckdb.TransactionException):
+            connection.execute("RESET VARIABLE chosen_ids").fetchall()
     lost = LostPermissions.read(connection)
     pending = [_read_row(row, lost) for row in rows]
     return [one for one in pending if one is not None and _waits(one)]

@@ -23,6 +23,7 @@ from truto_groups import read
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
+from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.duckdb_errors import is_lost
@@ -60,40 +61,11 @@ def names(database: Database) -> list[str]:
         return names_in(connection)
 
 
-def duckdbs_connections(conninfo: str) -> set[str]:
-    """What the connections are called that are not the coordination's."""
-    connection = psycopg2.connect(conninfo)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid() AND query NOT LIKE '%truto_groups%'"
-            )
-            return {name for (name,) in cursor.fetchall()}
-    finally:
-        connection.close()
-
-
 def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
     postgres_database: str,
 ) -> None:
     with pytest.raises(DatabaseError, match="set TRUTO_GROUPS_DATA_PATH to where its files"):
         put(Database(f"ducklake:postgres:{postgres_database}"), "one")
-
-
-@pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
-def test_a_lake_is_found_by_each_form_of_its_location(
-    lake: Database, postgres_database: str, form: str
-) -> None:
-    put(lake, "one")
-    told = parse_dsn(postgres_database)
-    uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
-    other = Database(form.format(postgres_database, uri))
-    put(other, "two")
-    assert "truto-groups" in duckdbs_connections(postgres_database)
-    assert names(other) == ["one", "two"]
-    with read.connect(other.location) as connection:
-        assert names_in(connection) == ["one", "two"]
 
 
 def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Database) -> None:
@@ -366,6 +338,46 @@ def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_i
     assert len(stand.table("group_changes")) == 0
 
 
+@pytest.mark.parametrize("block", [1, 2], ids=["its place is taken", "it is kept"])
+def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
+    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster, block: int
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.put(B, groups_of(2))
+    ask, begun = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            begun.append(1)
+            yield connection
+            if len(begun) == block:
+                postgres_cluster.restart()
+
+    stand.database.writing = writing
+    assert {account.id for account in stand.discover().accounts} == {A, B}
+    assert len(begun) > block
+    assert {row["id"] for row in stand.table("integrated_accounts")} == {A, B}
+
+
+def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(1200))  # more than stay in the catalogue
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
+    for file in (stand.folder / "lake").rglob("*.parquet"):
+        file.unlink()
+    with (
+        pytest.raises(DatabaseError, match=r"\.parquet"),
+        stand.database.reading() as connection,
+    ):
+        read_pending(connection)
+
+
 def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     stand: Stand, postgres_database: str
 ) -> None:
@@ -389,6 +401,55 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+
+
+FIRST = """
+import sys
+from truto_groups.warehouse.database import Database
+
+with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
+    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
+"""
+
+
+def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
+    starts = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
+        )
+        for number in range(3)
+    ]
+    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
+    assert names(lake) == ["0", "1", "2"]
+
+
+def duckdbs_connections(conninfo: str) -> set[str]:
+    """What the connections are called that are not the coordination's."""
+    connection = psycopg2.connect(conninfo)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid() AND query NOT LIKE '%truto_groups%'"
+            )
+            return {name for (name,) in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
+def test_a_lake_is_found_by_each_form_of_its_location(
+    lake: Database, postgres_database: str, form: str
+) -> None:
+    put(lake, "one")
+    told = parse_dsn(postgres_database)
+    uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
+    other = Database(form.format(postgres_database, uri))
+    put(other, "two")
+    assert "truto-groups" in duckdbs_connections(postgres_database)
+    assert names(other) == ["one", "two"]
+    with read.connect(other.location) as connection:
+        assert names_in(connection) == ["one", "two"]
 
 
 def test_what_postgres_refuses_is_told_at_once(
@@ -459,26 +520,6 @@ def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it
     assert len(stand.table("groups")) == 1500
     assert len(stand.table("raw_groups")) == 1500
     assert names(stand.database) == []
-
-
-FIRST = """
-import sys
-from truto_groups.warehouse.database import Database
-
-with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
-    connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": sys.argv[3]})
-"""
-
-
-def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
-    starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
-        )
-        for number in range(3)
-    ]
-    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
-    assert names(lake) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize("is_committed", [False, True], ids=["rolled back", "answer lost"])

@@ -1,0 +1,82 @@
+"""The judge of trials: that it is content with what is well, and notices what is not.
+
+Real: syncs from the Truto of trials into a DuckDB file, which is then tampered with.
+"""
+
+import random
+
+import pytest
+
+from truto_groups.sandbox import make_account
+from truto_groups_tests.cluster.judge import judge
+from truto_groups_tests.cluster.mischief import KINDS, plan_events
+from truto_groups_tests.cluster.truto import ChangingTruto
+from truto_groups_tests.stand import Stand
+
+
+@pytest.fixture(name="truto")
+def provide_truto(stand: Stand) -> ChangingTruto:
+    """Three accounts, each synced twice."""
+    truto = ChangingTruto(3)
+    for account_id in truto.account_ids:
+        stand.server.put_account(make_account(account_id))
+    stand.server.intercept = truto.answer
+    for number in range(2):
+        stand.discover()
+        outcomes = stand.outcomes(*truto.account_ids, run_id=f"run {number}")
+        assert set(outcomes.values()) == {"published"}
+        stand.pass_time(hours=1)
+    return truto
+
+
+def test_answers_that_differ_each_time_are_published_whole(
+    stand: Stand, truto: ChangingTruto
+) -> None:
+    assert truto.last_whole == dict.fromkeys(truto.account_ids, 2)
+    assert judge(stand.database, last_whole=truto.last_whole) == []
+
+
+@pytest.mark.parametrize(
+    ("tampering", "notice"),
+    [
+        ("DELETE FROM groups WHERE id = 'g1'", "accounts whose rows are not one answer"),
+        (
+            "UPDATE groups SET name = '1 as of 1' WHERE id = 'g1'",
+            "accounts whose rows are not one answer",
+        ),
+        (
+            "UPDATE account_syncs SET answer_order = -answer_order WHERE run_id = 'run 1'",
+            "older answers published over newer ones",
+        ),
+        (
+            "UPDATE account_syncs SET outcome = 'running' WHERE run_id = 'run 0'",
+            "attempts that run for ever",
+        ),
+        (
+            "UPDATE group_changes SET name = '1 as of 9' WHERE id = 'g1' AND run_id = 'run 1'",
+            "changes of one instant out of several answers",
+        ),
+    ],
+    ids=["a row is lost", "an older row", "an older answer", "still running", "mixed changes"],
+)
+def test_what_a_trial_must_not_leave_behind_is_noticed(
+    stand: Stand, truto: ChangingTruto, tampering: str, notice: str
+) -> None:
+    with stand.database.writing() as connection:
+        connection.execute(tampering).fetchall()
+    told = judge(stand.database, last_whole=truto.last_whole)
+    assert any(text.startswith(f"{notice}: ") for text in told), told
+
+
+def test_rows_of_an_answer_before_the_last_are_noticed(stand: Stand, truto: ChangingTruto) -> None:
+    newer = dict.fromkeys(truto.account_ids, 3)
+    (told,) = judge(stand.database, last_whole=newer)
+    assert told.startswith("accounts with another answer than Truto's last: 3")
+
+
+def test_a_seed_is_a_plan_in_which_each_kind_of_mischief_has_its_turn() -> None:
+    events = plan_events(random.Random(7), count=8, seconds=60)
+    assert events == plan_events(random.Random(7), count=8, seconds=60)
+    assert events != plan_events(random.Random(8), count=8, seconds=60)
+    assert sorted(one.kind for one in events) == sorted([*KINDS, *KINDS])
+    assert all(0 <= one.at < 60 for one in events)
