@@ -1,6 +1,7 @@
 """``make cluster-test``: hosts that sync through crashes, kills and cut networks; a verdict."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def main() -> int:
     if obstacle := find_obstacle():
         _tell(f"There can be no cluster here: {obstacle}")
         return 0
+    # Ended by CI it must take its hosts apart, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     scale = Scale(options.workers, options.accounts, options.minutes, options.kills, options.seed)
     wrong = run_trial(scale, tell=_tell, logs=options.logs)
     _tell("\n".join(wrong) if wrong else "Nothing is wrong.")

@@ -3,6 +3,7 @@
 How they crash and come back is said here, when is mischief.py's.
 """
 
+import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from truto_groups_tests.object_store import answers_requests, find_weed, write_c
 from truto_groups_tests.postgres import USER, find_binary, find_user, make_cluster
 
 _START_SECONDS = 90.0
-_S3_PORT = 8333
+_FIRST_PORT = 20_000
 _POSTGRES_PORT = 5432
 
 
@@ -98,11 +99,22 @@ def serve_object_store(host: Host, folder: Path, *, logs: Path) -> Iterator[Serv
     """Let an object store run on a host for the length of the block."""
     credentials = write_credentials(folder)
     command = [
-        find_weed() or "weed", "server", "-filer", "-s3", f"-s3.config={credentials}",
-        f"-s3.port={_S3_PORT}", f"-ip={host.address}", "-ip.bind=0.0.0.0", f"-dir={folder}",
+        find_weed() or "weed",
+        "server",
+        "-filer",
+        "-s3",
+        f"-s3.config={credentials}",
+        f"-ip={host.address}",
+        "-ip.bind=0.0.0.0",
+        f"-dir={folder}",
         "-master.volumeSizeLimitMB=64",
-    ]  # fmt: skip
-    address = f"http://{host.address}:{_S3_PORT}"
+    ]
+    # Its parts find one another by sockets in /tmp that are named after their ports, so that
+    # another trial on this machine must have other ones.
+    first = _FIRST_PORT + 8 * (os.getpid() % 4_000)
+    for number, part in enumerate(("s3", "master", "volume", "filer")):
+        command += [f"-{part}.port={first + number}", f"-{part}.port.grpc={first + 4 + number}"]
+    address = f"http://{host.address}:{first}"
 
     def launch() -> subprocess.Popen[bytes]:
         return host.start(*command, log=logs / "store.log")
