@@ -47,7 +47,6 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage as DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 
 if TYPE_CHECKING:
@@ -432,6 +431,14 @@ def tag_input(instance: dg.DagsterInstance, key: dg.AssetKey, *, run_id: str) ->
         get_input_data_version_tag(key): version.value,
         get_input_event_pointer_tag(key): str(record.storage_id),
     }
+
+
+def import_sqlite_storage() -> type[Any]:
+    """Dagster's storage in SQLite files, for who extends it."""
+    # Importing it takes 0.1 s, which loading the definitions must not.
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+    return DagsterSqliteStorage
 
 
 def find_storage_defaults(folder: Path) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from truto_groups.defs.dagster_internals import DagsterSqliteStorage, SqliteEventLogStorage
+from truto_groups.defs.dagster_internals import SqliteEventLogStorage, import_sqlite_storage
 
 
 class BatchedEventLog(SqliteEventLogStorage):
@@ -56,11 +56,11 @@ class BatchedEventLog(SqliteEventLogStorage):
         yield by_shard[shard]
 
 
-class BatchedStorage(DagsterSqliteStorage):
+class BatchedStorage(import_sqlite_storage()):
     """Dagster's storage in SQLite files, with this event log."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        super().__init__(base_dir, inst_data)
+        super().__init__(base_dir, inst_data)  # pyright: ignore[reportUnknownMemberType]
         folder = Path(self._event_log_storage.path_for_shard("any")).parent
         self._event_log_storage = BatchedEventLog(str(folder))
 

@@ -266,11 +266,12 @@ def _is_of_disk(sabotage: Sabotage) -> bool:
 
 def _find_endings(run: Run) -> set[str]:
     """By what its attempts may have been interrupted."""
-    error, luck = run.program.error, run.luck
-    if run.is_left or luck.cancelled_at is not None or isinstance(error, KeyboardInterrupt):
-        return {"cancelled", "killed"}  # it may be killed while it says that it was cancelled
+    error = run.program.error
+    if run.is_left or isinstance(error, KeyboardInterrupt):
+        return {"cancelled", "killed"}
     if isinstance(error, Killed):
-        return {"killed"}
+        # It may be killed while it says that it was cancelled.
+        return {"killed"} if run.luck.cancelled_at is None else {"cancelled", "killed"}
     return set() if error is None else {"broken_off", "killed"}
 
 
