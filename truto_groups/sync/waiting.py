@@ -5,10 +5,8 @@ Only read; what accepting does is accept.py's, how it is told report/pending.py'
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-import duckdb
 import msgspec
 
 from truto_groups.accounts.model import KnownAccount
@@ -19,7 +17,7 @@ from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.check_queries import UNREADABLE_ROW, LostPermissions
-from truto_groups.warehouse.database import Connection, set_variables
+from truto_groups.warehouse.database import Connection, reset_variables, set_variables
 from truto_groups.warehouse.overview_queries import read_drift_starts, read_troubles
 from truto_groups.warehouse.statements import statement
 
@@ -43,9 +41,7 @@ def read_pending(
     try:
         rows = connection.execute(statement("read_waiting")).fetchall()
     finally:
-        # After an error that has aborted the transaction it fails, and would be told instead.
-        with suppress(duckdb.TransactionException):
-            connection.execute("RESET VARIABLE chosen_ids").fetchall()
+        reset_variables(connection, "chosen_ids")
     lost = LostPermissions.read(connection)
     pending = [_read_row(row, lost) for row in rows]
     return [one for one in pending if one is not None and _waits(one)]

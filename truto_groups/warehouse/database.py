@@ -716,6 +716,14 @@ def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> No
         connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()
 
 
+def reset_variables(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
+    """Forget variables of the connection."""
+    for name in names:
+        # After an error that has aborted the transaction it fails, and would be told instead.
+        with contextlib.suppress(duckdb.TransactionException):
+            connection.execute(f"RESET VARIABLE {name}").fetchall()
+
+
 @contextlib.contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
     """Commit what the block wrote when it ends; roll it back when it raises."""
