@@ -41,6 +41,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.in_memory import InMemoryEventLogStorage
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     SqlEventLogStorageMetadata,
@@ -431,6 +432,12 @@ def tag_input(instance: dg.DagsterInstance, key: dg.AssetKey, *, run_id: str) ->
         get_input_data_version_tag(key): version.value,
         get_input_event_pointer_tag(key): str(record.storage_id),
     }
+
+
+def has_one_writer(instance: dg.DagsterInstance) -> bool:
+    """Whether events become visible in the order of their ids: in a file, or in memory."""
+    kinds = (SqliteEventLogStorage, InMemoryEventLogStorage)
+    return isinstance(instance.event_log_storage, kinds)
 
 
 def import_sqlite_storage() -> type[Any]:

@@ -4,13 +4,15 @@ Read from the instance's run events, by their ids: also runs that were started i
 Dagster's own run status sensors do not see.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
-from truto_groups.defs.dagster_internals import LOCATION_TAG
+from truto_groups.defs.dagster_internals import LOCATION_TAG, has_one_writer
 from truto_groups.defs.in_flight import PROCESS_TAG
 
 ENDINGS = (
@@ -19,6 +21,8 @@ ENDINGS = (
     dg.DagsterEventType.RUN_CANCELED,
 )
 _AT_ONCE = 200
+# A server gives out ids before it commits: for so long a smaller one may still come.
+_SETTLING_SECONDS = 10.0
 # Jobs without an asset selection of their own that write the groups.
 _WRITING_JOBS = ("refresh_groups", "accept_drift")
 
@@ -50,6 +54,8 @@ def find_ended_runs(
         endings: Which kinds of end count.
     """
     found: dict[int, str] = {}
+    fresh: list[int] = []
+    settled_at = time.time() - (0 if has_one_writer(context.instance) else _SETTLING_SECONDS)
     for ending in endings:
         events = context.instance.fetch_run_status_changes(
             dg.RunStatusChangeRecordsFilter(ending, after_storage_id=after),  # pyright: ignore[reportArgumentType]
@@ -57,8 +63,9 @@ def find_ended_runs(
             ascending=True,
         ).records
         found |= {event.storage_id: event.run_id for event in events}
+        fresh += [event.storage_id for event in events if event.timestamp > settled_at]
     # Where a kind's limit was reached, the others must not run ahead of it.
-    ids = sorted(found)[:_AT_ONCE]
+    ids = [one for one in sorted(found)[:_AT_ONCE] if one < min(fresh, default=math.inf)]
     if not ids:
         return EndedRuns([], after)
     filters = dg.RunsFilter(run_ids=list({found[one] for one in ids}))

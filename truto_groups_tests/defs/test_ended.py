@@ -4,13 +4,16 @@ Real: the Dagster instance and its events. Runs that only have to have ended are
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
 import pytest
+import yaml
 
 from truto_groups.defs import ended_runs as ended_module
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event
+from truto_groups_tests.defs.project import history_in_postgres
 
 
 @pytest.fixture(name="instance")
@@ -47,3 +50,18 @@ def test_ends_of_one_kind_beyond_what_is_read_at_once_are_not_passed_by_for_thos
         found += [run.run_id for run in ended.runs]
         after = ended.last_event
     assert found == expected
+
+
+@pytest.mark.long
+def test_on_a_server_an_end_is_told_once_no_smaller_id_can_come_any_more(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that end together commit in any order; who went by the larger id passed one by."""
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(history_in_postgres(postgres_database)))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        context = dg.build_sensor_context(instance=instance)
+        expected = end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=2)
+        ended = find_ended_runs(context, after=0)
+        assert (ended.runs, ended.last_event) == ([], 0)
+        monkeypatch.setattr(ended_module, "_SETTLING_SECONDS", 0)
+        assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
