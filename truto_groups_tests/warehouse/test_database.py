@@ -268,7 +268,7 @@ def test_a_signal_right_behind_attach_leaves_the_database_to_the_next_block(
         block = database.writing if kind == "writing" else database.reading
         with monkeypatch.context() as patch:
             if kind == "a copy":
-                patch.setattr(Database, "_attach_in_place", lambda *_: False)
+                patch.setattr(Database, "_attach_in_place", lambda *_, **__: False)
             with pytest.raises(KeyboardInterrupt), block(connection):
                 pass
         # What says what became of the attempts that are under way uses a connection of its own.
