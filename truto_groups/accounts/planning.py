@@ -201,37 +201,36 @@ def _plan_again(
     Nobody is pulled in for it: of 25,000 accounts of which one in a hundred fails, each retry would
     have some fifty others synced that were synced ten minutes ago.
     """
+    positions = {key: position for position, key in enumerate(partition_keys)}
+
+    def find_covered(found: Sequence[PartitionRange]) -> set[str]:
+        return {
+            key
+            for one in found
+            for key in partition_keys[positions[one.first] : positions[one.last] + 1]
+        }
+
     passed_over = {key: turn for key, turn in turns.items() if turn is Turn.PASSED_OVER}
-    covered = _find_covered(partition_keys, ranges)
+    covered = find_covered(ranges)
+    left_out = [key for key in again if key not in covered]
     planned = [key for key in partition_keys if key in covered and key not in passed_over]
-    together = [*planned, *(key for key in again if key not in covered)]
+    together = [*planned, *left_out]
     joined = plan_ranges(
         partition_keys,
         turns=passed_over | dict.fromkeys(together, Turn.DUE),
         waiting=together,
         limits=limits,
     )
-    if covered <= _find_covered(partition_keys, joined):
+    if covered <= find_covered(joined):
         return joined
     # What was planned would lose a place to what is joined with it.
     left = Limits(limits.ranges - len(ranges), limits.in_a_range, limits.in_all - len(covered))
     if left.ranges <= 0 or left.in_all <= 0:
         return list(ranges)
-    apart = [key for key in again if key not in covered]
     more = plan_ranges(
-        partition_keys, turns=dict.fromkeys(apart, Turn.DUE), waiting=apart, limits=left
+        partition_keys, turns=dict.fromkeys(left_out, Turn.DUE), waiting=left_out, limits=left
     )
-    positions = {key: position for position, key in enumerate(partition_keys)}
     return sorted([*ranges, *more], key=lambda one: positions[one.first])
-
-
-def _find_covered(partition_keys: Sequence[str], ranges: Sequence[PartitionRange]) -> set[str]:
-    positions = {key: position for position, key in enumerate(partition_keys)}
-    return {
-        key
-        for one in ranges
-        for key in partition_keys[positions[one.first] : positions[one.last] + 1]
-    }
 
 
 def _was_just_tried(

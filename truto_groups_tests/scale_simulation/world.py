@@ -28,6 +28,7 @@ from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.partitions import integrated_accounts, read_partition_keys
 from truto_groups.settings import Settings
+from truto_groups_tests.stand import known_account
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 _DISCOVERY_TICK = REFRESH_TICK / 2
@@ -135,7 +136,9 @@ class World:
     def _connect(self, count: int, *, now: datetime) -> None:
         keys = [f"{number:06}" for number in itertools.islice(self._numbers, count)]
         for key in keys:
-            self.accounts[key] = _listed_first(key, now)
+            self.accounts[key] = known_account(
+                key, first_listed_at=now, listed_at=now, wanted_at=now
+            )
             if self._chance.random() < self._luck.broken:
                 self._broken[key] = self._chance.choice((_NO_RETRY_HEALS, _MAY_HEAL))
         self._instance.add_dynamic_partitions(str(integrated_accounts.name), keys)
@@ -238,22 +241,3 @@ class World:
             if key not in self._broken
         )
         self.counts.oldest.append(max(ages))
-
-
-def _listed_first(key: str, now: datetime) -> KnownAccount:
-    return KnownAccount(
-        id=key,
-        partition_key=key,
-        integration="okta",
-        tenant_id=None,
-        label=None,
-        status="active",
-        supports_groups=True,
-        is_sandbox=False,
-        last_error=None,
-        created_at=now,
-        updated_at=now,
-        first_listed_at=now,
-        listed_at=now,
-        wanted_at=now,
-    )

@@ -378,24 +378,33 @@ def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
         read_pending(connection)
 
 
-def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
-    stand: Stand, postgres_database: str
-) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.discover()
+def lose_once(stand: Stand, is_time: str, *, is_committed: bool) -> list[str]:
+    """Let a transaction be lost when a query says so: before its COMMIT, or the answer to it."""
     ask, losses = stand.database.writing, []
 
     @contextmanager
     def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
         with ask(*args, **options) as connection:
             yield connection
-            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
-        if written == 3 and not losses:
-            losses.append("lost")
+            is_lost = not losses and connection.execute(is_time).fetchall()[0][0]
+            if is_lost:
+                losses.append("lost")
+            if is_lost and not is_committed:
+                raise LostTransactionError("The turn is lost.")
+        if is_lost:
             raise LostTransactionError("The answer is lost.")
 
     stand.database.writing = writing
+    return losses
+
+
+def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    losses = lose_once(stand, "SELECT count(*) = 3 FROM groups", is_committed=True)
     result = stand.sync()[A]
     assert losses
     assert isinstance(result, AccountResult)
@@ -532,23 +541,8 @@ def test_a_listing_of_which_a_transaction_is_lost_is_written_as_it_was(
     stand.discover()
     stand.server.remove_account(B)
     stand.put(C, groups_of(1))
-    ask, losses = stand.database.writing, []
-
-    @contextmanager
-    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-        with ask(*args, **options) as connection:
-            yield connection
-            (is_marked,) = connection.execute(
-                "SELECT count(gone_at) = 1 FROM integrated_accounts"
-            ).fetchall()[0]
-            if is_marked and not is_committed and not losses:
-                losses.append("lost")
-                raise LostTransactionError("It is lost.")
-        if is_marked and not losses:
-            losses.append("lost")
-            raise LostTransactionError("The answer is lost.")
-
-    stand.database.writing = writing
+    is_marked = "SELECT count(gone_at) = 1 FROM integrated_accounts"
+    losses = lose_once(stand, is_marked, is_committed=is_committed)
     found = stand.discover()
     assert losses
     assert found.gone == [B]
@@ -564,22 +558,13 @@ def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(
     use_ducklake(stand, postgres_database)
     stand.put(A, groups_of(3))
     stand.discover()
-    ask, losses = stand.database.writing, []
-
-    @contextmanager
-    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-        with ask(*args, **options) as connection:
-            yield connection
-            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
-            if written == 3 and not losses:
-                losses.append("lost")
-                raise LostTransactionError("The turn is lost.")
+    ask = stand.database.writing
+    losses = lose_once(stand, "SELECT count(*) = 3 FROM groups", is_committed=False)
 
     def call_it_killed(_: float) -> None:
         with ask() as connection:
             end_killed_attempts(connection, is_alive=lambda run_id: False, now=stand.now)
 
-    stand.database.writing = writing
     with pytest.MonkeyPatch.context() as patch:
         waiting = SimpleNamespace(sleep=call_it_killed, monotonic=time.monotonic)
         patch.setattr(database_module, "time", waiting)
