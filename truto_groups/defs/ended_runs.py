@@ -55,7 +55,8 @@ def find_ended_runs(
     """
     found: dict[int, str] = {}
     fresh: list[int] = []
-    settled_at = time.time() - (0 if has_one_writer(context.instance) else _SETTLING_SECONDS)
+    now = time.time()
+    settled_at = now - (0 if has_one_writer(context.instance) else _SETTLING_SECONDS)
     for ending in endings:
         events = context.instance.fetch_run_status_changes(
             dg.RunStatusChangeRecordsFilter(ending, after_storage_id=after),  # pyright: ignore[reportArgumentType]
@@ -63,7 +64,8 @@ def find_ended_runs(
             ascending=True,
         ).records
         found |= {event.storage_id: event.run_id for event in events}
-        fresh += [event.storage_id for event in events if event.timestamp > settled_at]
+        # What is later than now was written by a clock that is ahead: waiting for it could take hours.
+        fresh += [event.storage_id for event in events if settled_at < event.timestamp <= now]
     # Where a kind's limit was reached, the others must not run ahead of it.
     ids = [one for one in sorted(found)[:_AT_ONCE] if one < min(fresh, default=math.inf)]
     if not ids:

@@ -3,6 +3,7 @@
 Real: the Dagster instance and its events. Runs that only have to have ended are not executed.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -64,4 +65,16 @@ def test_on_a_server_an_end_is_told_once_no_smaller_id_can_come_any_more(
         ended = find_ended_runs(context, after=0)
         assert (ended.runs, ended.last_event) == ([], 0)
         monkeypatch.setattr(ended_module, "_SETTLING_SECONDS", 0)
+        assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
+
+
+def test_on_a_server_an_end_by_a_clock_that_is_ahead_is_told_at_once(
+    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(history_in_postgres(postgres_database)))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        context = dg.build_sensor_context(instance=instance)
+        expected = end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=1)
+        here = time.time() - 3 * 3600
+        monkeypatch.setattr(time, "time", lambda: here)
         assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected

@@ -16,6 +16,7 @@ import dagster as dg
 import pytest
 from dagster._core.loader import LoadingContextForTest
 
+from truto_groups.defs import ended_runs
 from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.sandbox import Request, Response, SandboxServer
@@ -50,6 +51,8 @@ ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
+    # What it waits for on a server is held in test_ended.
+    monkeypatch.setattr(ended_runs, "_SETTLING_SECONDS", 0)
     kept: dict[str, Any] = {
         "instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}
     }
