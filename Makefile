@@ -38,6 +38,8 @@ UI_SOON = It says when it is ready, as a rule in some 20 seconds.
 UI_OPTIONS = --port $(UI_PORT) --log-level warning
 # An activated environment must not be taken for ours.
 unexport VIRTUAL_ENV
+# Where compiled code is not kept, each start of a program compiles hundreds of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
