@@ -83,7 +83,7 @@ class Staging:
         self._with_copies: dict[str, LandedCounts] = {}
         self._record_counts: Counter[str] = Counter()
         set_variables(self.connection, group_types=list(GROUP_TYPES))
-        for text in statements("staging"):
+        for text in (*statements("instants"), *statements("staging")):
             self._execute(text)
 
     def __enter__(self) -> "Staging":

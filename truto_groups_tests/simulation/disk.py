@@ -24,7 +24,11 @@ Kind = Literal["statement", "write", "landing", "commit"]
 Harm = Literal["full", "full for good", "no memory", "unforeseen", "killed", "cancelled"]
 
 _LAND = statement("land")
-_MAKING_ROOM = ("ATTACH ':memory:' AS staging", *statements("staging"))
+_MAKING_ROOM = (
+    "ATTACH ':memory:' AS staging",
+    *statements("instants"),
+    *statements("staging"),
+)
 _FILE_OPTIONS = "ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0'"
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE")
 # These undo: DuckDB reports no failure of theirs, and a signal that hits them is as good as later.
