@@ -64,7 +64,7 @@ def find_ended_runs(
             ascending=True,
         ).records
         found |= {event.storage_id: event.run_id for event in events}
-        # What is later than now was written by a clock that is ahead: waiting for it could take hours.
+        # What is later than now is by a clock that is ahead: waiting for it could take hours.
         fresh += [event.storage_id for event in events if settled_at < event.timestamp <= now]
     # Where a kind's limit was reached, the others must not run ahead of it.
     ids = [one for one in sorted(found)[:_AT_ONCE] if one < min(fresh, default=math.inf)]
