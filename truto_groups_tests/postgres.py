@@ -75,6 +75,26 @@ class PostgresCluster:
         finally:
             os.kill(process_id, signal.SIGCONT)
 
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """Let a standby take over when the block ends, which lacks what the block has committed.
+
+        At the same port; nobody who was connected is any more.
+        """
+        data, standby = self.folder / "data", self.folder / "standby"
+        self.stop()
+        _run("cp", "-a", str(data), str(standby))
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop(is_crash=True)
+            shutil.rmtree(data)
+            standby.rename(data)
+            _run("touch", str(data / "standby.signal"))
+            self.start()
+            self._control("promote", "-w")
+
     def make_database(self) -> str:
         """Make an empty database, and return its libpq connection string.
 

@@ -18,6 +18,8 @@ RECOVERY_SECONDS: Final = 60.0
 # Whatever a server says, and whatever is remembered of it: nothing is kept waiting for longer.
 LONGEST_PAUSE_SECONDS: Final = 3600.0
 SMALLEST_SHARE: Final = 1 / 16
+# Far more numbers than can be under way when a count, or the end of it, is lost.
+ROOM_AFTER_LOSS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ class Coordination(Protocol):
 
         Args:
             at_least: What it must be larger than.
-            after_loss: Says what it must be larger than where no count is kept any more.
+            after_loss: Says which numbers are remembered where no count is kept any more: the
+                largest, behind which room is left for those that are not; 0 where none is.
 
         Raises:
             DatabaseError: The count cannot be kept.

@@ -10,8 +10,6 @@ import contextlib
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.snapshot import open_snapshot
 
-# Far more than can be under way when the count is lost.
-_ROOM = 1_000_000
 _USED = (
     "SELECT greatest(0, (SELECT max(answer_order) FROM account_syncs), "
     "(SELECT max(try_cast(value AS BIGINT)) FROM database_properties "
@@ -26,7 +24,7 @@ def count_first_request(database: Database) -> int:
         DatabaseError: The count cannot be kept.
     """
     return database.coordination.advance_count(
-        at_least=0, after_loss=lambda: _leave_room(_read_used(database))
+        at_least=0, after_loss=lambda: _read_used(database)
     )
 
 
@@ -41,7 +39,7 @@ def resume_count(database: Database, connection: Connection) -> None:
         DatabaseError: The count cannot be kept.
     """
     used = connection.execute(_USED).fetchall()[0][0]
-    database.coordination.advance_count(at_least=used, after_loss=lambda: _leave_room(used))
+    database.coordination.advance_count(at_least=used, after_loss=lambda: used)
 
 
 def _read_used(database: Database) -> int:
@@ -49,7 +47,3 @@ def _read_used(database: Database) -> int:
         return 0
     with contextlib.closing(open_snapshot(database)) as connection:
         return connection.execute(_USED).fetchall()[0][0]
-
-
-def _leave_room(used: int) -> int:
-    return used + _ROOM if used else 0

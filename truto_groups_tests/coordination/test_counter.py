@@ -1,11 +1,13 @@
 """The count that only goes up, over processes, losses and restarts. Nothing is faked."""
 
 import threading
+from contextlib import closing
 
 import psycopg2
 import pytest
 
 from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
+from truto_groups.coordination.seam import ROOM_AFTER_LOSS
 from truto_groups_tests.places import OPEN, Place
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.processes import other_process
@@ -51,7 +53,7 @@ def test_a_number_waits_for_nobody_who_writes(place: Place) -> None:
 
 def test_the_count_goes_on_after_what_is_remembered_and_never_back(place: Place) -> None:
     coordination = place.join()
-    assert coordination.advance_count(at_least=0, after_loss=lambda: 70) == 71
+    assert coordination.advance_count(at_least=0, after_loss=lambda: 0) == 1
     assert coordination.advance_count(at_least=5000, after_loss=refuse) == 5001
     assert coordination.advance_count(at_least=12, after_loss=refuse) == 5002
 
@@ -63,7 +65,33 @@ def test_a_count_that_was_lost_goes_on_where_it_is_told(postgres_database: str) 
     with connection, connection.cursor() as cursor:
         cursor.execute("DELETE FROM truto_groups_coordination.request_count")
     connection.close()
-    assert coordination.advance_count(at_least=0, after_loss=lambda: 900) == 901
+    number = coordination.advance_count(at_least=0, after_loss=lambda: 900)
+    assert number == 900 + ROOM_AFTER_LOSS + 1
+
+
+def test_a_standby_that_lacks_the_last_numbers_gives_none_of_them_out_again(
+    postgres_database: str, postgres_cluster: PostgresCluster
+) -> None:
+    coordination = PostgresCoordination(postgres_database)
+    coordination.advance_count(at_least=0, after_loss=lambda: 0)
+    with postgres_cluster.losing():
+        lost = [coordination.advance_count(at_least=0, after_loss=refuse) for _ in range(5)]
+    found = [coordination.advance_count(at_least=0, after_loss=refuse) for _ in range(3)]
+    assert found == sorted(set(found))
+    assert min(found) > max(lost)
+
+
+def test_a_count_of_an_earlier_program_goes_on(postgres_database: str) -> None:
+    number = PostgresCoordination(postgres_database).advance_count(
+        at_least=500, after_loss=lambda: 0
+    )
+    with closing(psycopg2.connect(postgres_database)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE truto_groups_coordination.request_count DROP COLUMN server_started_at"
+        )
+        connection.commit()
+    again = PostgresCoordination(postgres_database)
+    assert again.advance_count(at_least=0, after_loss=refuse) > number
 
 
 @pytest.mark.parametrize("is_crash", [False, True], ids=["restart", "crash"])

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from truto_groups.coordination.seam import ROOM_AFTER_LOSS
 from truto_groups.errors import DatabaseError
 
 _LONGEST_NUMBER = 20
@@ -22,7 +23,7 @@ def advance_count(path: Path, *, at_least: int, after_loss: Callable[[], int]) -
     Args:
         path: The file of the count.
         at_least: What it must be larger than.
-        after_loss: Says what it must be larger than where there is no count in the file.
+        after_loss: Says which numbers are remembered where there is no count in the file.
 
     Raises:
         DatabaseError: The file cannot be written.
@@ -33,7 +34,9 @@ def advance_count(path: Path, *, at_least: int, after_loss: Callable[[], int]) -
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             count = _read_count(descriptor)
-            number = 1 + (after_loss() if count is None else max(count, at_least))
+            if count is None and (remembered := after_loss()):
+                count = remembered + ROOM_AFTER_LOSS
+            number = 1 + max(count or 0, at_least)
             os.pwrite(descriptor, str(number).rjust(_LONGEST_NUMBER).encode(), 0)
         finally:
             os.close(descriptor)

@@ -23,8 +23,11 @@ CREATE TABLE IF NOT EXISTS truto_groups_coordination.presence (
 );
 CREATE TABLE IF NOT EXISTS truto_groups_coordination.request_count (
     is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    number bigint NOT NULL
+    number bigint NOT NULL,
+    server_started_at timestamptz
 );
+ALTER TABLE truto_groups_coordination.request_count
+ADD COLUMN IF NOT EXISTS server_started_at timestamptz;
 CREATE TABLE IF NOT EXISTS truto_groups_coordination.starts (
     key text NOT NULL,
     turn bigint NOT NULL,
@@ -42,6 +45,9 @@ CREATE TABLE IF NOT EXISTS truto_groups_coordination.slowdowns (
 
 # Whoever may use the tables need not be allowed to make any, which IF NOT EXISTS asks for first.
 IS_MADE: Final = """
-SELECT count(*) = 4 FROM pg_tables WHERE schemaname = 'truto_groups_coordination'
-AND tablename IN ('presence', 'request_count', 'starts', 'slowdowns')
+SELECT count(*) = 4 FROM information_schema.columns
+WHERE table_schema = 'truto_groups_coordination' AND (table_name, column_name) IN (
+    ('presence', 'run_id'), ('request_count', 'server_started_at'), ('starts', 'key'),
+    ('slowdowns', 'key')
+)
 """
