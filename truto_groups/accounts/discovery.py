@@ -32,6 +32,7 @@ from truto_groups.warehouse.accounts_table import (
     write_capabilities,
     write_listing,
 )
+from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.contracts_table import read_contracts
 from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.properties_table import claim_base_url
@@ -134,10 +135,12 @@ class _Kept:
 
 def _keep(session: Session, listing: Listing, turn: ListingTurn, *, now: datetime) -> _Kept:
     """Write a listing, in one transaction."""
-    marked = set[str]()
+    commits = Commits[_Kept](session.database)
 
     def write() -> _Kept:
         with session.database.writing() as connection:
+            if (committed := commits.find(connection)) is not None:
+                return committed
             claim_base_url(connection, session.knobs.base_url)
             end_killed_attempts(
                 connection, is_alive=session.database.coordination.is_alive, now=now
@@ -151,27 +154,27 @@ def _keep(session: Session, listing: Listing, turn: ListingTurn, *, now: datetim
                 )
             else:
                 # What another has added or looked up meanwhile, this listing is too old to tell of.
-                # What is marked already, is so where the answer to a first COMMIT was lost.
                 gone = find_gone(
                     listing.accounts,
-                    present=(read_present_ids(connection) | marked) & (turn.known - told_since),
+                    present=read_present_ids(connection) & (turn.known - told_since),
                     max_missing_share=session.settings.discovery.max_missing_share,
                 )
                 if listing.unreadable:
                     gone = []  # whoever is missing may be one of these
-                marked.update(gone)
                 listed = [one for one in listing.accounts if one.id not in told_since]
                 write_listing(connection, listed, now=now)
                 mark_gone(connection, gone, now=now)
                 remember_listing(connection, turn, now=now)
             known = read_known_accounts(connection)
             capabilities = read_capabilities(connection)
-            return _Kept(
+            kept = _Kept(
                 gone,
                 known,
                 plan_questions(known, capabilities=capabilities, now=now),
                 read_contracts(connection),
             )
+            commits.note(connection, kept)
+            return kept
 
     return session.database.retried(write)
 

@@ -27,6 +27,7 @@ from truto_groups.sync.waiting import digest_of, read_pending
 from truto_groups.text.secrecy import redact
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.database import (
     Connection,
     Database,
@@ -95,7 +96,7 @@ def accept(
             can be made of what one sent. Nothing was written.
         DatabaseError: Nothing was written.
     """
-    tried: list[_Accepted] = []
+    commits = Commits[list[AcceptedAccount]](database)
     return database.retried(
         lambda: _accept(
             database,
@@ -103,7 +104,7 @@ def accept(
             settings_for=settings_for,
             run_id=run_id,
             clock=clock,
-            tried=tried,
+            commits=commits,
         )
     )
 
@@ -115,13 +116,12 @@ def _accept(
     settings_for: Callable[[PendingAcceptance], AccountSettings],
     run_id: str,
     clock: Callable[[], datetime],
-    tried: list["_Accepted"],
+    commits: Commits[list[AcceptedAccount]],
 ) -> list[AcceptedAccount]:
     with Staging() as staging, database.owning(staging.connection) as turn:
         connection = staging.connection
-        for before in tried:
-            if before.is_written(connection):
-                return before.accounts  # only the answer to its COMMIT was lost
+        if (committed := commits.find(connection)) is not None:
+            return committed
         pending = staging.with_room(lambda: _choose(connection, acceptance))
         settings = {one.integrated_account_id: settings_for(one) for one in pending}
         held = [one for one in pending if not one.is_published]
@@ -147,7 +147,7 @@ def _accept(
                     AcceptedAccount(one, replaced.get(one.integrated_account_id, Replacement()))
                     for one in pending
                 ]
-                tried.append(_Accepted(now, accounts))
+                commits.note(connection, accounts)
                 turn.require()
             return accounts
 
@@ -158,22 +158,6 @@ def _accept(
                 raise_interruption(error)
                 # One by one they need less memory, and the one that cannot be published is known.
                 return staging.with_room(lambda: write([[one] for one in held]))
-
-
-@dataclass(frozen=True)
-class _Accepted:
-    """What a transaction accepts, and the instant by which it is known in the tables."""
-
-    at: datetime
-    accounts: list[AcceptedAccount]
-
-    def is_written(self, connection: Connection) -> bool:
-        ((count,),) = connection.execute(
-            "SELECT count(*) FROM accepted_baselines WHERE accepted_at = $at "
-            "AND integrated_account_id IN (SELECT unnest($ids))",
-            {"at": self.at, "ids": [one.pending.integrated_account_id for one in self.accounts]},
-        ).fetchall()
-        return count == len(self.accounts)
 
 
 def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAcceptance]:

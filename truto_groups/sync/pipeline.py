@@ -233,13 +233,7 @@ class _Run:
             self.recorded_at = self.monotonic()
 
     def _write_starts(self, connection: Connection) -> None:
-        starts = [
-            Start(sync.id, sync.answer_order, sync.started_at)
-            for sync in self.unrecorded
-            if sync.answer_order is not None and sync.started_at is not None
-        ]
-        if starts:
-            start_attempts(connection, starts, run_id=self.run_id)
+        start_attempts(connection, _list_starts(self.unrecorded), run_id=self.run_id)
 
     def _land(self) -> None:
         while self.pages:
@@ -290,7 +284,6 @@ class _Run:
         self._land()
         for sync in self.progress.at(Stage.WALKED):
             self._fail(sync, _incomplete(sync.id), SyncStats())
-        self._record()
         syncs = self.progress.at(Stage.LANDED, Stage.FAILED)
         if not syncs:
             return
@@ -299,6 +292,7 @@ class _Run:
             self.database,
             [landed for sync in syncs if (landed := _as_landed(sync)) is not None],
             [self.failures.pop(sync.id) for sync in syncs if sync.stage is Stage.FAILED],
+            starts={start.integrated_account_id: start for start in _list_starts(syncs)},
             run_id=self.run_id,
             clock=self.clock,
         )
@@ -307,6 +301,7 @@ class _Run:
             self.staging.forget(account_ids)
             for account_id in account_ids:
                 self.progress.settle(self.progress.find(account_id))
+            self.unrecorded = [one for one in self.unrecorded if one.stage is not Stage.SETTLED]
             with self.told_together():
                 for result in results:
                     sync = self.progress.find(result.attempt.integrated_account_id)
@@ -354,6 +349,14 @@ def _stage(arrived: ArrivedPage) -> StagedPage:
     page = arrived.page
     remote_data = arrived.sync.planned.settings.remote_data
     return StagedPage(arrived.sync.id, page.number, page.records, remote_data, page.listing)
+
+
+def _list_starts(syncs: Sequence[AccountSync]) -> list[Start]:
+    return [
+        Start(sync.id, sync.answer_order, sync.started_at)
+        for sync in syncs
+        if sync.answer_order is not None and sync.started_at is not None
+    ]
 
 
 def _as_landed(sync: AccountSync) -> LandedSync | None:

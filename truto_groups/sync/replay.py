@@ -1,7 +1,8 @@
 """Rebuild groups from raw_groups, and breakdowns from groups: the same rules, and no request."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import duckdb
 
@@ -12,8 +13,9 @@ from truto_groups.settings import AccountSettings
 from truto_groups.sync.access_review import note_privileged_changes
 from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_raw_records
-from truto_groups.sync.publish import ReplacedAccount, Replacement, rebuild_breakdown, replace_rows
+from truto_groups.sync.publish import ReplacedAccount, rebuild_breakdown, replace_rows
 from truto_groups.sync.settle import AccountResult
+from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.ledger_table import Attempt, read_confirmations
 from truto_groups.warehouse.properties_table import take_instant
@@ -37,8 +39,9 @@ def replay_account(
         TooLargeError: There is not enough memory for them. Nothing was written.
         DatabaseError: Nothing was written.
     """
+    commits = Commits[AccountResult](database)
     return database.retried(
-        lambda: _rebuild(database, account, settings, run_id=run_id, clock=clock)
+        lambda: _rebuild(database, account, settings, run_id=run_id, clock=clock, commits=commits)
     )
 
 
@@ -49,12 +52,15 @@ def _rebuild(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    commits: Commits[AccountResult],
 ) -> AccountResult:
     started_at = clock()
     with Staging() as staging:
         connection = staging.connection
 
-        def write(turn: Turn) -> tuple[Replacement, datetime]:
+        def write(
+            turn: Turn, group_count: int, preview: Sequence[Mapping[str, Any]]
+        ) -> AccountResult:
             with transaction(connection):
                 now = take_instant(connection, clock)
                 replaced = replace_rows(
@@ -67,16 +73,27 @@ def _rebuild(
                 note_privileged_changes(connection, privileged, run_id=run_id, now=now)
                 # Also where no group differs: somebody else may have changed the counts.
                 rebuild_breakdown(connection, [account.id])
+                result = AccountResult(
+                    Attempt(account.id, "published", group_count=group_count),
+                    account=account,
+                    seconds=(now - started_at).total_seconds(),
+                    replacement=replaced[account.id],
+                    preview=preview,
+                )
+                commits.note(connection, result)
                 turn.require()
-            return replaced[account.id], now
+            return result
 
         try:
             with database.owning(connection) as turn:
+                if (committed := commits.find(connection)) is not None:
+                    return committed
                 _guard_raw_records(connection, account.id)
                 land_raw_records(staging, account.id, settings=settings)
                 group_count = staging.inspect([account.id])[account.id].group_count
                 preview = staging.preview([] if settings.private_values else [account.id])
-                replacement, now = staging.with_room(lambda: write(turn))
+                groups = preview.get(account.id, ())
+                return staging.with_room(lambda: write(turn, group_count, groups))
         except duckdb.OutOfMemoryException as error:
             raise TooLargeError(
                 f"The groups of integrated account {account.id} are so long that they need more "
@@ -85,13 +102,6 @@ def _rebuild(
                 "`query: {truto_exclude_fields: [remote_data]}` for the account in the settings "
                 "file, and sync it again.",
             ) from error
-    return AccountResult(
-        Attempt(account.id, "published", group_count=group_count),
-        account=account,
-        seconds=(now - started_at).total_seconds(),
-        replacement=replacement,
-        preview=preview.get(account.id, ()),
-    )
 
 
 def rebuild_breakdowns(database: Database, integrated_account_ids: Sequence[str]) -> None:

@@ -36,15 +36,17 @@ from truto_groups.sync.publish import (
 )
 from truto_groups.telemetry import record_publication
 from truto_groups.warehouse import shapes_table
+from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import (
     Attempt,
     NewerAnswer,
-    are_finished,
+    Start,
     find_overtaken,
     finish_attempts,
     read_confirmations,
+    start_attempts,
 )
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.shapes_table import AuditedShape
@@ -105,6 +107,7 @@ def settle(
     landed: Sequence[LandedSync],
     failed: Sequence[Attempt],
     *,
+    starts: Mapping[str, Start],
     run_id: str,
     clock: Callable[[], datetime],
 ) -> Iterator[Sequence[AccountResult]]:
@@ -115,9 +118,10 @@ def settle(
 
     Args:
         staging: Holds the records of the landed accounts.
-        database: Where to publish; the ledger has the attempts as running.
+        database: Where to publish.
         landed: Accounts of which nothing is missing.
         failed: Attempts that came to nothing.
+        starts: Of all these accounts, by id: written where the ledger has them not, or no more.
         run_id: The run.
         clock: Gives the present as an aware UTC instant.
 
@@ -132,7 +136,9 @@ def settle(
     def settle_together(
         landed: Sequence[LandedSync], failed: Sequence[Attempt]
     ) -> list[AccountResult]:
-        return _settle_together(staging, database, landed, failed, run_id=run_id, clock=clock)
+        return _settle_together(
+            staging, database, landed, failed, starts=starts, run_id=run_id, clock=clock
+        )
 
     try:
         results = settle_together(landed, failed)
@@ -152,7 +158,9 @@ def settle(
     if failed:
         yield settle_together((), failed)
     for sync in sorted(landed, key=lambda one: -one.landing.walk.stats.byte_count):
-        yield from settle(staging, database, [sync], (), run_id=run_id, clock=clock)
+        yield from settle(
+            staging, database, [sync], (), starts=starts, run_id=run_id, clock=clock
+        )
 
 
 def _settle_together(
@@ -161,28 +169,26 @@ def _settle_together(
     syncs: Sequence[LandedSync],
     failed: Sequence[Attempt],
     *,
+    starts: Mapping[str, Start],
     run_id: str,
     clock: Callable[[], datetime],
 ) -> list[AccountResult]:
     inspected = inspect_landed(staging, syncs)
     judged = database.retried(lambda: judge_ahead(staging, database, inspected))
-    tried: list[_Settlement] = []
-
-    def has_committed(connection: Connection, settlement: _Settlement) -> bool:
-        attempts = [*settlement.attempts.values(), *failed]
-        return are_finished(connection, attempts, run_id=run_id, now=settlement.now)
+    commits = Commits[_Settlement](database)
 
     def write() -> _Settlement:
         with database.writing(staging.connection) as connection:
-            for settlement in tried:
-                if has_committed(connection, settlement):
-                    return settlement  # only the answer was lost
+            if (committed := commits.find(connection)) is not None:
+                return committed
             began = time.monotonic()
             settlement = _sort_out(staging, inspected, judged, now=clock())
             _write(connection, settlement, run_id=run_id, clock=clock)
             attempts = [*settlement.attempts.values(), *failed]
+            begun = [starts[attempt.integrated_account_id] for attempt in attempts]
+            start_attempts(connection, begun, run_id=run_id)
             finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
-            tried.append(settlement)
+            commits.note(connection, settlement)
         record_publication(time.monotonic() - began)
         return settlement
 

@@ -8,6 +8,7 @@ sync/'s; what a table's columns are, schema.py's.
     lake              a DuckLake: its extensions, its object store, its open connections
     lake_search       what a lake's files and catalogue hold, value by value
     lake_statistics   what a lake's planner knows of columns, narrowed to what is there
+    commits           whether a transaction was committed that nobody answered for
     upgrades          which tables a database has, and how an earlier one is brought forward
     upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person

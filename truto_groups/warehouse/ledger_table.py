@@ -80,31 +80,11 @@ class NewerAnswer:
 def start_attempts(
     connection: duckdb.DuckDBPyConnection, starts: Sequence[Start], *, run_id: str
 ) -> None:
-    """Write that attempts have begun."""
+    """Write that attempts have begun, of which that is not written yet."""
+    if not starts:
+        return
     columns = {name: [getattr(start, name) for start in starts] for name in Start.__slots__}
     connection.execute(statement("start_attempts"), {**columns, "run_id": run_id}).fetchall()
-
-
-def are_finished(
-    connection: duckdb.DuckDBPyConnection,
-    attempts: Sequence[Attempt],
-    *,
-    run_id: str,
-    now: datetime,
-) -> bool:
-    """Whether each attempt stands in the ledger as ``finish_attempts`` has written it."""
-    ((count,),) = connection.execute(
-        "SELECT count(*) FROM account_syncs AS s, (SELECT unnest($ids) AS id, "
-        "unnest($outcomes) AS outcome) AS a WHERE s.run_id = $run_id AND s.finished_at = $now "
-        "AND s.integrated_account_id = a.id AND s.outcome = a.outcome",
-        {
-            "ids": [attempt.integrated_account_id for attempt in attempts],
-            "outcomes": [attempt.outcome for attempt in attempts],
-            "run_id": run_id,
-            "now": now,
-        },
-    ).fetchall()
-    return count == len(attempts)
 
 
 def finish_attempts(

@@ -656,6 +656,31 @@ def test_what_was_committed_before_the_database_failed_is_told(
     assert {row["integrated_account_id"] for row in stand.table("groups")} == {A}
 
 
+def test_an_attempt_whose_beginning_was_lost_is_written_whole_when_it_ends(stand: Stand) -> None:
+    """As by a standby that took over and lacked what was committed last."""
+    stand.put(A, groups_of(2))
+    stand.put(B, groups_of(2))
+    stand.knobs["page_size"] = 1
+    stand.discover()
+
+    def lose_beginnings(request: Request) -> Response | None:
+        account = request.integrated_account_id or ""
+        if request.path != GROUPS_PATH or "next_cursor" not in request.query:
+            return None
+        until = time.monotonic() + 30
+        while not stand.ledger(account):
+            assert time.monotonic() < until
+        stand.write("DELETE FROM account_syncs WHERE integrated_account_id = $id", id=account)
+        return Response(status=403, body=b"{}") if account == B else None
+
+    stand.server.intercept = lose_beginnings
+    assert stand.outcomes(A) == {A: "published"}
+    assert stand.outcomes(B) == {B: "failed"}
+    for account in (A, B):
+        (row,) = stand.ledger(account)
+        assert row["answer_order"] is not None
+
+
 @pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
 def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_rows(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, page: int

@@ -20,6 +20,7 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from truto_groups import read
+from truto_groups.coordination.seam import Turn
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
@@ -410,6 +411,32 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+
+
+def test_a_replay_of_whose_commit_the_answer_is_lost_tells_what_it_changed(
+    stand: Stand, postgres_database: str
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(3))
+    stand.discover()
+    stand.sync()
+    stand.write("UPDATE groups SET name = 'Earlier' WHERE id = 'g0'")
+    ask, replays = stand.database.owning, []
+
+    @contextmanager
+    def owning(*args: Any, **options: Any) -> Iterator[Turn]:
+        with ask(*args, **options) as turn:
+            yield turn
+        replays.append(1)
+        if len(replays) == 1:
+            raise LostTransactionError("The answer is lost.")
+
+    stand.database.owning = owning
+    result = stand.replay()[A]
+    assert len(replays) == 2
+    assert isinstance(result, AccountResult)
+    assert result.replacement.changed == 1
+    assert len(stand.table("group_changes")) == 1
 
 
 FIRST = """
