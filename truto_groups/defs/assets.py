@@ -7,6 +7,7 @@ sync/refresh.py's; what a check says is checks.py's.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -227,7 +228,7 @@ def _materialize(
     run_id = context.run.run_id
     account_ids = _find_accounts(context, session, keys, tally)
     if RAW_GROUPS in selected:
-        yield from _fetch(context, session, account_ids, tally)
+        _fetch(context, session, account_ids, tally)
         yield _changes_event(session, tally)
     elif GROUPS in selected:
         for result in _tell(context, replay_accounts(session, account_ids, run_id=run_id), tally):
@@ -282,7 +283,12 @@ def _find_accounts(
 
 def _fetch(
     context: dg.AssetExecutionContext, session: Session, account_ids: Sequence[str], tally: _Tally
-) -> Iterator[dg.AssetMaterialization]:
+) -> None:
+    """Fetch and publish accounts, and tell Dagster of each.
+
+    Nothing is yielded: who cancels a run ends its step between two events that are, and what was
+    committed with the first would stay untold.
+    """
     run_id = context.run.run_id
     results = refresh_accounts(
         session,
@@ -292,27 +298,29 @@ def _fetch(
         told_together=partial(store_together, context.instance),
     )
     provenance = provenance_tags(context.instance, run_id=run_id)
-    for result in _tell(context, results, tally):
-        if result.attempt.outcome == "skipped":
-            for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
-                yield _event(asset, result, describe_skipped(result), tally)
-            continue
-        # Only here: storing an event with tags takes Dagster a third longer, and groups and
-        # breakdown come with every raw_groups.
-        version = {DATA_VERSION_TAG: result.attempt.digest or ""}
-        tags = {**version, **provenance}
-        yield _event(RAW_GROUPS, result, describe_fetch(result), tally, tags=tags)
-        unmet = _find_unmet_paths(session, result)
-        if unmet:
-            context.log.warning(
-                "Of integrated account %s no group has %s, which its setting remote_data is to "
-                "keep. Correct the path in the settings file, or leave it out.",
-                show(tally.keys[result.attempt.integrated_account_id]),
-                show(", ".join(unmet)),
-            )
-        metadata = describe_groups(result, is_private=_is_private(session, result), unmet=unmet)
-        yield _event(GROUPS, result, metadata, tally)
-        yield _event(BREAKDOWN, result, describe_account(result), tally)
+    # Where telling fails, signals must not wait any longer for what is told next.
+    with closing(results):
+        for result in _tell(context, results, tally):
+            if result.attempt.outcome == "skipped":
+                for asset in (RAW_GROUPS, GROUPS, BREAKDOWN):
+                    context.log_event(_event(asset, result, describe_skipped(result), tally))
+                continue
+            # Only here: storing an event with tags takes Dagster a third longer, and groups and
+            # breakdown come with every raw_groups.
+            version = {DATA_VERSION_TAG: result.attempt.digest or ""}
+            tags = {**version, **provenance}
+            context.log_event(_event(RAW_GROUPS, result, describe_fetch(result), tally, tags=tags))
+            unmet = _find_unmet_paths(session, result)
+            if unmet:
+                context.log.warning(
+                    "Of integrated account %s no group has %s, which its setting remote_data is to "
+                    "keep. Correct the path in the settings file, or leave it out.",
+                    show(tally.keys[result.attempt.integrated_account_id]),
+                    show(", ".join(unmet)),
+                )
+            metadata = describe_groups(result, is_private=_is_private(session, result), unmet=unmet)
+            context.log_event(_event(GROUPS, result, metadata, tally))
+            context.log_event(_event(BREAKDOWN, result, describe_account(result), tally))
 
 
 def _find_unmet_paths(session: Session, result: AccountResult) -> Sequence[str]:

@@ -296,16 +296,17 @@ class _Run:
             run_id=self.run_id,
             clock=self.clock,
         )
-        for results in settled:
-            account_ids = [result.attempt.integrated_account_id for result in results]
-            self.staging.forget(account_ids)
-            for account_id in account_ids:
-                self.progress.settle(self.progress.find(account_id))
-            self.unrecorded = [one for one in self.unrecorded if one.stage is not Stage.SETTLED]
-            with self.told_together():
-                for result in results:
-                    sync = self.progress.find(result.attempt.integrated_account_id)
-                    yield replace(result, account=sync.planned.account)
+        with contextlib.closing(settled):
+            for results in settled:
+                account_ids = [result.attempt.integrated_account_id for result in results]
+                self.staging.forget(account_ids)
+                for account_id in account_ids:
+                    self.progress.settle(self.progress.find(account_id))
+                self.unrecorded = [one for one in self.unrecorded if one.stage is not Stage.SETTLED]
+                with self.told_together():
+                    for result in results:
+                        sync = self.progress.find(result.attempt.integrated_account_id)
+                        yield replace(result, account=sync.planned.account)
 
     def _settle_what_is_whole(self, error: BaseException) -> Iterator[AccountResult]:
         """Before the run ends: publish what is whole; with the token, what is under way failed."""

@@ -4,7 +4,7 @@ Takes ids of accounts and yields what became of each. Which there are, and what 
 in the UI, is defs/'s.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -68,7 +68,7 @@ def refresh_accounts(
     open_fetcher: OpenFetcher = Fetcher,
     counted: RunProgress | None = None,
     told_together: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> Iterator[AccountResult | PassedOver]:
+) -> Generator[AccountResult | PassedOver]:
     """Fetch accounts and publish each as soon as it is whole.
 
     Args:

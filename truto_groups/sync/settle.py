@@ -4,9 +4,10 @@ Skipped when another run has a newer answer, unchanged when the whole answer is 
 back when its audit finds it wrong, published otherwise. Only what has to be alone is done alone.
 """
 
+import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -38,7 +39,7 @@ from truto_groups.telemetry import record_publication
 from truto_groups.warehouse import shapes_table
 from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.database import Connection, Database
-from truto_groups.warehouse.interruption import raise_interruption
+from truto_groups.warehouse.interruption import holding_signals, raise_interruption
 from truto_groups.warehouse.ledger_table import (
     Attempt,
     NewerAnswer,
@@ -110,7 +111,7 @@ def settle(
     starts: Mapping[str, Start],
     run_id: str,
     clock: Callable[[], datetime],
-) -> Iterator[Sequence[AccountResult]]:
+) -> Generator[Sequence[AccountResult]]:
     """Settle accounts that were landed whole, and write down those that failed.
 
     Accounts share a transaction; where that comes to nothing because of what one of them sent, each
@@ -126,8 +127,8 @@ def settle(
         clock: Gives the present as an aware UTC instant.
 
     Yields:
-        The results of a transaction, one per account, when it is committed. What was staged of
-        these accounts can be forgotten.
+        The results of a transaction, one per account, when it is committed; signals wait until the
+        next are asked for. What was staged of these accounts can be forgotten.
 
     Raises:
         DatabaseError: Nothing was written of those that share the transaction.
@@ -135,13 +136,14 @@ def settle(
 
     def settle_together(
         landed: Sequence[LandedSync], failed: Sequence[Attempt]
-    ) -> list[AccountResult]:
-        return _settle_together(
-            staging, database, landed, failed, starts=starts, run_id=run_id, clock=clock
-        )
+    ) -> Generator[list[AccountResult]]:
+        with contextlib.ExitStack() as held:
+            yield _settle_together(
+                staging, database, landed, failed, held, starts=starts, run_id=run_id, clock=clock
+            )
 
     try:
-        results = settle_together(landed, failed)
+        yield from settle_together(landed, failed)
     except OF_NO_ACCOUNT:
         raise
     except Exception as error:
@@ -150,17 +152,14 @@ def settle(
             raise
         reason = error
     else:
-        yield results
         return
     if len(landed) == 1:
-        yield settle_together((), [*failed, _fail(landed[0], reason)])
+        yield from settle_together((), [*failed, _fail(landed[0], reason)])
         return
     if failed:
-        yield settle_together((), failed)
+        yield from settle_together((), failed)
     for sync in sorted(landed, key=lambda one: -one.landing.walk.stats.byte_count):
-        yield from settle(
-            staging, database, [sync], (), starts=starts, run_id=run_id, clock=clock
-        )
+        yield from settle(staging, database, [sync], (), starts=starts, run_id=run_id, clock=clock)
 
 
 def _settle_together(
@@ -168,6 +167,7 @@ def _settle_together(
     database: Database,
     syncs: Sequence[LandedSync],
     failed: Sequence[Attempt],
+    held: contextlib.ExitStack,
     *,
     starts: Mapping[str, Start],
     run_id: str,
@@ -178,17 +178,26 @@ def _settle_together(
     commits = Commits[_Settlement](database)
 
     def write() -> _Settlement:
+        try:
+            return write_held()
+        except BaseException:
+            held.close()
+            raise
+
+    def write_held() -> _Settlement:
+        began = time.monotonic()
         with database.writing(staging.connection) as connection:
-            if (committed := commits.find(connection)) is not None:
-                return committed
-            began = time.monotonic()
-            settlement = _sort_out(staging, inspected, judged, now=clock())
-            _write(connection, settlement, run_id=run_id, clock=clock)
-            attempts = [*settlement.attempts.values(), *failed]
-            begun = [starts[attempt.integrated_account_id] for attempt in attempts]
-            start_attempts(connection, begun, run_id=run_id)
-            finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
-            commits.note(connection, settlement)
+            settlement = commits.find(connection)
+            if settlement is None:
+                began = time.monotonic()
+                settlement = _sort_out(staging, inspected, judged, now=clock())
+                _write(connection, settlement, run_id=run_id, clock=clock)
+                attempts = [*settlement.attempts.values(), *failed]
+                begun = [starts[attempt.integrated_account_id] for attempt in attempts]
+                start_attempts(connection, begun, run_id=run_id)
+                finish_attempts(connection, attempts, run_id=run_id, now=settlement.now)
+                commits.note(connection, settlement)
+            held.enter_context(holding_signals())
         record_publication(time.monotonic() - began)
         return settlement
 

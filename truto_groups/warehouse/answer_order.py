@@ -23,9 +23,7 @@ def count_first_request(database: Database) -> int:
     Raises:
         DatabaseError: The count cannot be kept.
     """
-    return database.coordination.advance_count(
-        at_least=0, after_loss=lambda: _read_used(database)
-    )
+    return database.coordination.advance_count(at_least=0, after_loss=lambda: _read_used(database))
 
 
 def resume_count(database: Database, connection: Connection) -> None:

@@ -1,6 +1,14 @@
-"""Let nothing swallow a signal: what it raises inside of a statement comes out as another error."""
+"""Let nothing swallow a signal, and none come between a COMMIT and who is told of it.
+
+What a signal's handler raises inside of a statement comes out as another error.
+"""
 
 import re
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
 
 # How DuckDB tells of what one of our functions raised; the exception itself it drops.
 _DROPPED = re.compile(r"Python exception occurred while executing the UDF: (\w+): ")
@@ -41,3 +49,24 @@ def raise_interruption(error: BaseException) -> None:
         # this, who follows the chain would go round in a circle.
         error.__cause__ = error.__context__ = None
         raise hidden
+
+
+@contextmanager
+def holding_signals() -> Generator[None]:
+    """Let Ctrl-C and a request to end wait until the block has ended, for as long as that takes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals come to the main thread alone
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    handlers = {one: signal.signal(one, note) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+        for one in came[:1]:
+            signal.raise_signal(one)

@@ -23,8 +23,11 @@ from dagster._cli import cli
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
+from truto_groups.defs import assets as assets_module
+from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.sandbox import Request, Response, make_account
+from truto_groups.sync.land import Staging
 from truto_groups_tests.defs.project import Project, open_project, shown_rows
 from truto_groups_tests.stand import (
     DATA_TABLES,
@@ -671,6 +674,39 @@ def test_the_token_reaches_no_log_event_metadata_run_configuration_error_or_file
     read = [path for path in files if path.is_file()]
     assert len(read) > 3
     assert not [path for path in read if token.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (Staging, "forget"),
+        (assets_module, "describe_fetch"),
+        (assets_module, "describe_account"),
+        (ProjectInstance, "_store_batch"),
+    ],
+    ids=["right after the commit", "before the first is told", "told in part", "being stored"],
+)
+def test_every_account_that_a_cancelled_run_has_published_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
+    ours = {"instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}}
+    with open_project(tmp_path, monkeypatch, dagster_yaml=ours) as project:
+        connect(project, A, B, C)
+        function, signals = getattr(owner, name), []
+
+        def interrupt(*args: Any, **options: Any) -> Any:
+            if not signals and project.table("groups"):
+                signals.append(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return function(*args, **options)
+
+        monkeypatch.setattr(owner, name, interrupt)
+        assert not project.refresh().success
+        assert signals
+        for asset in PARTITIONED:
+            told = project.instance.get_materialized_partitions(dg.AssetKey(asset))
+            assert told == {KEYS[A], KEYS[B], KEYS[C]}
+        assert {row["outcome"] for row in project.table("account_syncs")} == {"published"}
 
 
 # Processes.
