@@ -7,8 +7,10 @@ import os
 import signal
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from truto_groups.coordination.postgres import turns
@@ -179,6 +181,39 @@ def test_who_waits_goes_on_waiting_when_postgres_was_away(
         time.sleep(0.5)
         postgres_cluster.restart(is_crash=is_crash)
         assert process.communicate(timeout=20)[0] == "taken\n"
+
+
+def test_who_waits_for_a_while_waits_no_longer_when_the_way_to_postgres_is_cut(
+    postgres_database: str,
+) -> None:
+    """Cut off while it waits: no answer comes, and nothing tells of it."""
+    coordination = PostgresCoordination(postgres_database)
+    waits = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    stopped: list[int] = []
+
+    def cut_off() -> None:
+        with closing(psycopg2.connect(postgres_database)) as other, other.cursor() as cursor:
+            while not stopped:
+                cursor.execute(waits)
+                stopped.extend(pid for (pid,) in cursor.fetchall())
+        os.kill(stopped[0], signal.SIGSTOP)
+
+    with coordination.turn(is_alone=True):
+        began = time.monotonic()
+        thread = threading.Thread(target=cut_off)
+        thread.start()
+        try:
+            with (
+                pytest.raises(DatabaseError, match="it does not answer"),
+                PostgresCoordination(postgres_database).turn(is_alone=True, within_seconds=3),
+            ):
+                pass
+            assert time.monotonic() - began < 10
+        finally:
+            thread.join(10)
+            os.kill(stopped[0], signal.SIGCONT)
+    with coordination.turn(is_alone=True, within_seconds=10):
+        pass
 
 
 def test_who_falls_silent_loses_its_turn(postgres_database: str) -> None:

@@ -4,11 +4,13 @@ An advisory lock of a transaction in a session of its own: the server gives it b
 ends, however that happens. Readers have a snapshot of the lake and need no turn.
 """
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 import psycopg2
@@ -21,6 +23,8 @@ from truto_groups.errors import TurnLostError
 # A machine that is cut off keeps everybody waiting for so long, and no longer.
 IDLE_SECONDS: Final = 60.0
 KEEP_SECONDS: Final = 10.0
+# Of a server that says itself when the waiting is over.
+_ANSWER_SECONDS: Final = 1.0
 
 _BEGIN: Final = """
 BEGIN;
@@ -103,7 +107,11 @@ def _take(server: Server, *, until: float | None, idle_seconds: float) -> Connec
                 "lock_milliseconds": 0 if remaining is None else int(remaining * 1000),
                 "idle_milliseconds": int(idle_seconds * 1000),
             }
-            _do_interruptibly(lambda: cursor.execute(_BEGIN, values), cancel=connection.cancel)
+            _await(
+                connection,
+                lambda: cursor.execute(_BEGIN, values),
+                seconds=None if remaining is None else remaining + _ANSWER_SECONDS,
+            )
     except LockNotAvailable:
         connection.close()
         raise TimeoutError from None
@@ -113,9 +121,12 @@ def _take(server: Server, *, until: float | None, idle_seconds: float) -> Connec
     return connection
 
 
-def _do_interruptibly(action: Callable[[], object], *, cancel: Callable[[], object]) -> None:
-    # The driver handles no signal while it waits for an answer: Ctrl-C would do nothing until the
-    # turn has come.
+def _await(connection: Connection, action: Callable[[], object], *, seconds: float | None) -> None:
+    """Do what waits for the server, until a signal comes or the time is over.
+
+    The driver handles no signal while it waits for an answer, and asks nobody whether the way to
+    the server is cut. What waits there learns with the turn that nobody wants it any more.
+    """
     done: Future[None] = Future()
 
     def do() -> None:
@@ -128,11 +139,14 @@ def _do_interruptibly(action: Callable[[], object], *, cancel: Callable[[], obje
 
     threading.Thread(target=do, name="waiting for a turn", daemon=True).start()
     try:
-        done.result()
-    except BaseException:
-        if not done.done():
-            with suppress(psycopg2.Error):
-                cancel()
+        done.result(seconds)
+    except BaseException as error:
+        if done.done():
+            raise
+        with closing(socket.socket(fileno=os.dup(connection.fileno()))) as way, suppress(OSError):
+            way.shutdown(socket.SHUT_RDWR)
+        if isinstance(error, TimeoutError):
+            raise psycopg2.OperationalError("it does not answer") from None
         raise
 
 
