@@ -40,6 +40,7 @@ from truto_groups.warehouse.duckdb_errors import (
     FOLDER_PREFIX,
     ROOM_ADVICE,
     explain,
+    find_gone_file,
     first_line,
     is_busy,
     is_lost,
@@ -208,16 +209,22 @@ class Database:
         """Do work that has its transactions for itself; again where a lake has lost one of them.
 
         Several times, and each time after a longer wait. Where it was the answer to a COMMIT that
-        was lost, what the work wrote is there when it is done again.
+        was lost, what the work wrote is there when it is done again (see commits.py). A file that
+        is gone was dropped with the state of the lake that was being read; the same one, looked for
+        again in a newer state, stays gone.
 
         Raises:
             DatabaseError: It was lost each time, or something else is wrong.
         """
+        gone: str | None = None
         for longest in _RETRY_SECONDS:
             try:
                 with self._explaining():
                     return work()
             except LostTransactionError as error:
+                before, gone = gone, find_gone_file(error.__cause__)
+                if gone is not None and gone == before:
+                    raise DatabaseError(error.message, advice=error.advice) from error
                 seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads those who wait
                 reason = error.message.rstrip(".")
                 logger.warning("%s. It is done again in %.1f s.", reason, seconds)

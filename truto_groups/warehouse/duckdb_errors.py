@@ -6,6 +6,7 @@ of errors, without the location's secrets taken out.
 
 import errno
 import os
+import re
 import tempfile
 
 import duckdb
@@ -44,6 +45,11 @@ _PASSING_SIGNS = (
     "current transaction is aborted",
 )
 _POSTGRES_SIGN = "ERROR:  "
+# A store that is away, or has only just been started, answers nothing, and never this.
+_GONE = re.compile(
+    r"(?:GET|HEAD) error \S+ '(?P<address>[^']+)'.*HTTP 404|"
+    rf'Cannot open file "(?P<path>[^"]+)": {os.strerror(errno.ENOENT)}'
+)
 _SPILL_SIGN = "failed to offload data block"
 _DENIED_SIGN = os.strerror(errno.EACCES)
 # What DuckDB says of a database that cannot be used, and what helps.
@@ -109,6 +115,12 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, duckdb.IOException | duckdb.TransactionException)
 
 
+def find_gone_file(error: BaseException | None) -> str | None:
+    """Which file of a lake is not there, though the lake knows it."""
+    found = _GONE.search(str(error))
+    return None if found is None else found["address"] or found["path"]
+
+
 def _find_refusal(error: BaseException) -> str | None:
     """What Postgres says, where it has refused something for a reason of its own."""
     _, sign, told = str(error).partition(_POSTGRES_SIGN)
@@ -131,6 +143,13 @@ def explain(error: duckdb.Error, location: Location) -> DatabaseError:
     if (f"{folder}/{FOLDER_PREFIX}" in text and is_full) or _SPILL_SIGN in text:
         return DatabaseError(
             f"{folder} has no room for what does not fit into memory: {text}", advice=ROOM_ADVICE
+        )
+    gone = find_gone_file(error) if location.is_lake else None
+    if gone is not None:
+        return DatabaseError(
+            f"A file of the lake {location.shown} is gone: {gone}",
+            advice="Restore it there, from a backup or from the earlier versions that the object "
+            'store keeps; where there is none, see "A file of a lake is gone" in docs/operate.md.',
         )
     advice = next((advice for sign, advice in _ADVICE if sign in text), None)
     refusal = _find_refusal(error)

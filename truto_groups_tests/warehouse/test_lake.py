@@ -3,6 +3,7 @@
 Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 """
 
+import re
 import subprocess
 import sys
 import threading
@@ -31,6 +32,7 @@ from truto_groups.warehouse.duckdb_errors import is_lost
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
+from truto_groups.warehouse.upkeep import maintain_lake
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import KEYS, A, B, C, Stand, groups_of, read_rows, use_ducklake
@@ -377,6 +379,67 @@ def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
         stand.database.reading() as connection,
     ):
         read_pending(connection)
+
+
+def take_out(conninfo: str, file: str) -> None:
+    """What docs/operate.md says to do about a file that is gone for good."""
+    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+    (recipe,) = re.findall(r"(UPDATE ducklake_data_file.*?;)", guide, flags=re.DOTALL)
+    with closing(psycopg2.connect(conninfo)) as connection, connection.cursor() as cursor:
+        cursor.execute(recipe.replace("%FILE", f"%{file}"))
+        assert cursor.rowcount == 1
+        connection.commit()
+
+
+def test_a_file_that_is_gone_is_told_once_and_what_to_do_about_it_helps(
+    stand: Stand, postgres_database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    use_ducklake(stand, postgres_database)
+    stand.put(A, groups_of(1200))
+    stand.put(B, groups_of(3))
+    stand.discover()
+    stand.sync()
+    (file,) = (stand.folder / "lake").rglob("groups/*.parquet")
+    kept = file.read_bytes()
+    file.unlink()
+    with pytest.raises(DatabaseError, match=rf"is gone: {file}. Restore it there"):
+        stand.sync(run_id="later")
+    assert caplog.text.count("It is done again") == 1
+
+    file.write_bytes(kept)
+    assert stand.outcomes(run_id="restored") == {A: "unchanged", B: "unchanged"}
+    file.unlink()
+    take_out(postgres_database, file.name)
+    stand.pass_time(days=1)
+    assert stand.outcomes(run_id="taken out") == {A: "published", B: "published"}
+    stand.pass_time(days=1)
+    maintain_lake(stand.database, before=stand.now)
+    assert stand.outcomes(run_id="maintained") == {A: "unchanged", B: "unchanged"}
+    assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 1203
+
+
+@pytest.mark.slow
+def test_a_file_that_is_gone_from_an_object_store_is_told_once(
+    postgres_database: str, store: ObjectStoreServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    variables = {
+        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
+        "TRUTO_GROUPS_DATA_PATH": store.data_path,
+        **store.variables,
+    }
+    database = Database.of(read_environment(variables, cwd=Path("/")))
+    with database.writing() as connection:
+        connection.execute(
+            "INSERT INTO database_properties SELECT i, 'x' FROM range(1500) t(i)"
+        ).fetchall()
+    ((file,),) = read_rows(
+        database,
+        "SELECT data_file FROM ducklake_list_files(current_database(), 'database_properties')",
+    )
+    store.delete(file)
+    with pytest.raises(DatabaseError, match=r"is gone: http:.*\.parquet. Restore it there"):
+        database.retried(lambda: names(database))
+    assert caplog.text.count("It is done again") == 1
 
 
 def lose_once(stand: Stand, is_time: str, *, is_committed: bool) -> list[str]:
