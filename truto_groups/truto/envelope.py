@@ -5,6 +5,7 @@ what calls itself an error ToldError. Whoever asked adds for which account; noth
 ever in a reason.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Final, TypeVar, cast
@@ -91,6 +92,10 @@ _DEBUG: Final = msgspec.json.Decoder(_Debug)
 _KEYED: Final = msgspec.json.Decoder(dict[str, Raw])
 _GROUP: Final = msgspec.json.Decoder(_Group)
 _IDS: Final = msgspec.json.Decoder(list[_Id])
+_TELLING: Final = frozenset(one.encode_name for one in msgspec.structs.fields(_Body))
+_PAIRS: Final = json.JSONDecoder(
+    object_pairs_hook=list, parse_int=str, parse_float=str, strict=False
+)
 _TEXT: Final = msgspec.json.Decoder(str)
 _TOLD: Final = msgspec.json.Decoder(_Told)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
@@ -115,8 +120,11 @@ def read_envelope(body: bytes) -> Envelope:
     name, raw = "result", bytes(page.result)
     if raw == _ABSENT:
         name, raw = "results", bytes(page.results)
+    elif bytes(page.results) != _ABSENT:
+        raise MalformedError("it has a `result` and `results`")
     if raw == _ABSENT:
         raise MalformedError("it has no `result`")
+    _refuse_doubles(body, raw)
     if raw[:1] == b"{":
         raw = b"[" + b",".join(_iter_keyed(raw)) + b"]"
     elif raw[:1] != b"[":
@@ -199,6 +207,23 @@ def refuse_errors(body: bytes) -> None:
         ToldError: It calls itself an error.
     """
     _refuse_errors(_decode(_TOLD, body))
+
+
+def _refuse_doubles(body: bytes, records: bytes) -> None:
+    """Refuse a page that says something twice, of which the decoder takes what comes last."""
+    at = body.find(records[:100])
+    if not body.startswith(records, at):
+        at = body.rfind(records)
+    rest = body[:at] + b"0" + body[at + len(records) :]
+    try:
+        # As pairs, and as forgiving as the decoder was of what it has not looked into.
+        pairs = _PAIRS.decode(rest.decode(errors="replace"))
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"it is not JSON ({error})") from None
+    names = [name for name, _ in pairs]
+    for name in _TELLING:
+        if names.count(name) > 1:
+            raise MalformedError(f"its `{name}` is there twice")
 
 
 def _refuse_errors(told: _Told) -> None:

@@ -126,6 +126,16 @@ def cycle(chain: Chain, at: int) -> Chain:
     return chain
 
 
+def tell_twice(fields: bytes) -> Trap:
+    """Put fields before the page's own, of which the later ones would win."""
+
+    def trap(chain: Chain, at: int) -> Chain:
+        chain[at] = Reply(b"{" + fields + chain[at].body[1:])
+        return chain
+
+    return trap
+
+
 def insert_empty_page(chain: Chain, at: int) -> Chain:
     chain[at] = reply_json({"result": [], "next_cursor": f"behind-{at}"})
     return [*chain, reply_json(build_page(at))]
@@ -158,6 +168,17 @@ FAILING: dict[str, tuple[Trap, type[TrutoError]]] = {
     "result is text": (change(result="none"), EnvelopeError),
     "result is a number": (change(result=0), EnvelopeError),
     "result is an object without records": (change(result={"error": "x"}), EnvelopeError),
+    "result and results": (change(results=[build_group(0)]), EnvelopeError),
+    **{
+        f"{name} twice": (tell_twice(text), EnvelopeError)
+        for name, text in {
+            "result": b'"result":[],',
+            "an escaped result": b'"r\\u0065sult":[],',
+            "error": b'"error":"x","error":null,',
+            "statusCode": b'"statusCode":500,"statusCode":200,',
+            "next_cursor": b'"next_cursor":"x","next_cursor":null,',
+        }.items()
+    },
     "a bare array": (answer_with(reply_json([build_group(0)])), EnvelopeError),
     "null": (answer_with(reply_json(None)), EnvelopeError),
     "HTML with 200": (answer_with(HTML), EnvelopeError),
