@@ -15,10 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from truto_groups.accounts.discovery import Discovery, discover_accounts
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.errors import LostTransactionError
 from truto_groups.sandbox import Account, Request, Response, SandboxServer, make_account
 from truto_groups.session import Session
 from truto_groups.settings import read_settings, resolve_knobs
@@ -300,6 +302,26 @@ ON_BOTH_STORES = pytest.mark.parametrize(
     "stand", ["file", pytest.param("lake", marks=pytest.mark.long)], indirect=True
 )
 """For tests of what tables hold: on a DuckDB file, and on a lake with its catalogue in Postgres."""
+
+
+def lose_once(stand: Stand, is_time: str, *, is_committed: bool) -> list[str]:
+    """Let a transaction be lost when a query says so: before its COMMIT, or the answer to it."""
+    ask, losses = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        with ask(*args, **options) as connection:
+            yield connection
+            is_lost = not losses and connection.execute(is_time).fetchall()[0][0]
+            if is_lost:
+                losses.append("lost")
+            if is_lost and not is_committed:
+                raise LostTransactionError("The turn is lost.")
+        if is_lost:
+            raise LostTransactionError("The answer is lost.")
+
+    stand.database.writing = writing
+    return losses
 
 
 @contextmanager

@@ -32,9 +32,15 @@ from truto_groups.settings import PrivilegedSettings
         ("ad\u200bm\u00adin", "admin"),
         ("a\u0301dm\u0131n", "admin"),
         ("ro\u0336ot", "root"),
+        ("a\u20ddd\u20ddmin", "admin"),
+        ("ad\u3164min", "admin"),
+        ("r\u0585\u0585t", "root"),
+        ("\u13aa\u13a0\u13b7\u13a5N", "admin"),
+        ("Ops\u00d8wners", "owner"),
         ("adm1n", "admin"),
         ("R00T", "root"),
         ("g1obal-admin", "global admin"),
+        ("OpsAdm1ns", "admin"),
         ("0wn3rs", "owner"),
         ("root2", "root"),
         ("O365Admins", "admin"),
@@ -67,6 +73,7 @@ def test_settings_add_to_the_default_words_or_replace_them() -> None:
     added = make_rules(PrivilegedSettings(words=("Payroll",), ignore=("local admin",)))
     assert added.find_matches("the payroll") == ("Payroll",)
     assert added.find_matches("Owners") == ("owner",)
+    assert added.find_matches("Product Owners") == ()
     assert added.find_matches("Local Admins") == ()
     alone = make_rules(PrivilegedSettings(words=("Payroll",), use_default_words=False))
     assert alone.find_matches("Owners") == ()
@@ -81,6 +88,7 @@ def test_a_pattern_sees_the_name_as_it_is_and_as_it_reads() -> None:
     assert rules.find_matches("PROD-db-Write") == ("^prod-.*-write$",)
     assert rules.find_matches("  pr\u043ed-db-write ") == ("^prod-.*-write$",)
     assert rules.find_matches("preprod-db-write") == ()
+    assert make_rules(PrivilegedSettings(patterns=("é$",))).find_matches("Vérité") == ("é$",)
 
 
 def test_no_pattern_and_no_name_take_long() -> None:

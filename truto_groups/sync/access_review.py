@@ -15,6 +15,7 @@ from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.settings import PrivilegedSettings
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.commits import Commits
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.privileged_table import (
     Candidate,
@@ -100,22 +101,30 @@ def mark_reviewed(
             "Neither accounts, tenants nor integrations are named.",
             advice="Give integrated_account_ids, tenants or integrations.",
         )
-    with database.writing() as connection:
-        chosen = choose_unreviewed(connection, review.wanted, until=review.until)
-        if not chosen:
-            raise ReviewRefusedError(
-                "Nothing of the named accounts waits for a review.",
-                advice="See the check privileged_changes_are_reviewed for what waits.",
+    commits = Commits[list[UnreviewedChange]](database)
+
+    def write() -> list[UnreviewedChange]:
+        with database.writing() as connection:
+            if (committed := commits.find(connection)) is not None:
+                return committed
+            chosen = choose_unreviewed(connection, review.wanted, until=review.until)
+            if not chosen:
+                raise ReviewRefusedError(
+                    "Nothing of the named accounts waits for a review.",
+                    advice="See the check privileged_changes_are_reviewed for what waits.",
+                )
+            write_review(
+                connection,
+                list({one.integrated_account_id for one in chosen}),
+                until=review.until,
+                reviewed_at=clock(),
+                reviewed_by=review.reviewed_by.strip(),
+                reason=review.reason.strip(),
             )
-        write_review(
-            connection,
-            list({one.integrated_account_id for one in chosen}),
-            until=review.until,
-            reviewed_at=clock(),
-            reviewed_by=review.reviewed_by.strip(),
-            reason=review.reason.strip(),
-        )
-    return chosen
+            commits.note(connection, chosen)
+        return chosen
+
+    return database.retried(write)
 
 
 def choose_unreviewed(

@@ -12,12 +12,22 @@ from truto_groups.accounts.selection import AccountFilter
 from truto_groups.errors import ReviewRefusedError
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.sync.access_review import Review, mark_reviewed
-from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, A, B, Stand, group, groups_of
+from truto_groups.warehouse import database as database_module
+from truto_groups_tests.stand import (
+    KEYS,
+    ON_BOTH_STORES,
+    A,
+    B,
+    Stand,
+    group,
+    groups_of,
+    lose_once,
+)
 
 TABLE = "privileged_group_changes"
 
 
-def named(number: int, name: str | None, **fields: Any) -> dict[str, Any]:
+def named(number: int, name: object, **fields: Any) -> dict[str, Any]:
     return {**group(number), "name": name, **fields}
 
 
@@ -74,6 +84,27 @@ def test_what_its_type_made_privileged_is_not_noted_for_another_name(stand: Stan
     publish(stand, [named(1, "Cooks", group_type="SUPER_ADMIN")])
     publish(stand, [named(1, "Bakers", group_type="SUPER_ADMIN")])
     assert noted(stand) == []
+
+
+@ON_BOTH_STORES
+def test_what_is_only_spelled_otherwise_is_noted_in_the_spelling_that_the_groups_keep(
+    stand: Stand,
+) -> None:
+    publish(stand, [named(1, 2.0), named(2, "x", group_type={"n": 2.0})])
+    publish(stand, [named(1, 2, group_type="root"), named(2, "Root", group_type={"n": 2})])
+    first, second = stand.table(TABLE)
+    assert [row["name"] for row in stand.table("groups")] == ["2.0", "Root"]
+    assert first["name"] == first["name_before"] == "2.0"
+    assert second["group_type"] == second["group_type_before"] == '{"n":2.0}'
+    assert (first["matched_rules"], second["matched_rules"]) == ("type root", "root")
+
+
+@ON_BOTH_STORES
+def test_what_a_replay_renames_is_noted_too(stand: Stand) -> None:
+    publish(stand, [named(1, "Root")])
+    stand.write("UPDATE groups SET name = 'Ops'")
+    stand.replay(A)
+    assert noted(stand) == [("g1", "renamed", "Root", "Ops", "root")]
 
 
 @ON_BOTH_STORES
@@ -210,6 +241,20 @@ def test_a_later_review_leaves_who_reviewed_earlier_when_and_why(stand: Stand) -
     first, second = stand.table(TABLE)
     assert first == before
     assert (second["reviewed_by"], second["review_reason"]) == ("bob", "Ticket 8.")
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_review_of_which_the_answer_was_lost_is_told_as_it_was(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
+) -> None:
+    monkeypatch.setattr(database_module, "_RETRY_SECONDS", (0.01,))
+    publish(stand, [named(1, "x")])
+    publish(stand, [named(1, "Root")])
+    lost = lose_once(stand, "SELECT true", is_committed=is_committed)
+    assert review(stand, KEYS[A]) == ["g1"]
+    assert lost
+    (row,) = stand.table(TABLE)
+    assert (row["reviewed_at"], row["reviewed_by"]) == (stand.now, "ann")
 
 
 @pytest.mark.parametrize(

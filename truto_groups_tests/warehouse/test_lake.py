@@ -35,7 +35,17 @@ from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.upkeep import maintain_lake
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.stand import KEYS, A, B, C, Stand, groups_of, read_rows, use_ducklake
+from truto_groups_tests.stand import (
+    KEYS,
+    A,
+    B,
+    C,
+    Stand,
+    groups_of,
+    lose_once,
+    read_rows,
+    use_ducklake,
+)
 
 pytestmark = pytest.mark.long
 
@@ -440,26 +450,6 @@ def test_a_file_that_is_gone_from_an_object_store_is_told_once(
     with pytest.raises(DatabaseError, match=r"is gone: http:.*\.parquet. Restore it there"):
         database.retried(lambda: names(database))
     assert caplog.text.count("It is done again") == 1
-
-
-def lose_once(stand: Stand, is_time: str, *, is_committed: bool) -> list[str]:
-    """Let a transaction be lost when a query says so: before its COMMIT, or the answer to it."""
-    ask, losses = stand.database.writing, []
-
-    @contextmanager
-    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-        with ask(*args, **options) as connection:
-            yield connection
-            is_lost = not losses and connection.execute(is_time).fetchall()[0][0]
-            if is_lost:
-                losses.append("lost")
-            if is_lost and not is_committed:
-                raise LostTransactionError("The turn is lost.")
-        if is_lost:
-            raise LostTransactionError("The answer is lost.")
-
-    stand.database.writing = writing
-    return losses
 
 
 def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
