@@ -53,7 +53,7 @@ class Coverage:
 
     Attributes:
         as_of: Aware UTC instant of which this is said.
-        known_count: Accounts that were known then, active or not.
+        known_count: Accounts of which it is said that were known then, active or not.
         active_count: Those that are synced: active, listed, not skipped, with groups.
         missing: Those of them that are not complete and fresh, the longest missing first.
         others: Those that are not active and have groups.
@@ -78,7 +78,7 @@ class Coverage:
     def say(self) -> str:
         """Say it in one sentence, which names the first that are missing."""
         if not self.known_count:
-            return f"No account was known at {_write(self.as_of)}."
+            return f"None of the wanted accounts was known at {_write(self.as_of)}."
         accounts = say_count(self.active_count, "active account")
         verb = "is" if self.active_count == 1 else "are"
         told = f"{self.complete_count:,} of {accounts} {verb} complete and fresh"

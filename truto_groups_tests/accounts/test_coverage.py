@@ -94,7 +94,7 @@ def test_where_no_account_is_known_nothing_is_complete() -> None:
     coverage = cover([])
 
     assert not coverage.is_complete
-    assert "No account was known" in coverage.say()
+    assert "None of the wanted accounts was known" in coverage.say()
 
 
 def test_accounts_of_which_none_is_active_lack_nothing() -> None:

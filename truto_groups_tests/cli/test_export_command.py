@@ -17,8 +17,11 @@ import click
 import duckdb
 import pytest
 
+from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli import main
 from truto_groups.cli.commands import commands
+from truto_groups.runner.exporting import ExportRequest, open_export
+from truto_groups.warehouse import exports
 from truto_groups.warehouse.readable import EXPORTED, EXPORTED_AS_OF
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
@@ -228,7 +231,7 @@ def test_groups_as_of_an_instant_are_those_of_then_with_the_freshness_of_then(
     before = (stored.now - timedelta(hours=9, minutes=1)).isoformat()
     capsys.readouterr()
     assert main(["export", "--out", "before.csv", "--as-of", before]) == 3
-    assert "No account was known at" in capsys.readouterr().err
+    assert "None of the wanted accounts was known at" in capsys.readouterr().err
 
 
 def test_the_breakdown_as_of_an_instant_counts_the_groups_of_then(
@@ -312,6 +315,7 @@ def test_an_account_that_is_removed_since_is_judged_by_what_it_was(stored: Stand
         ([], 2, "--format parquet|csv|json"),
         (["--out", "out.txt"], 2, "--format parquet|csv|json"),
         (["--format", "csv", "--out", "groups.duckdb"], 2, "replace the database itself"),
+        (["--format", "csv", "--out", "groups.duckdb.wal"], 2, "replace the database itself"),
         (["--format", "csv", "--out", "."], 2, "no file that can be replaced"),
         (["--format", "csv", "--out", "/dev/null"], 2, "no file that can be replaced"),
         (["--format", "csv", "--out", "none/out.csv"], 2, "cannot be written to"),
@@ -326,6 +330,43 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(
     assert told in " ".join(capsys.readouterr().err.split())
     assert files_of(stored) == {"truto_groups.yaml"}
     assert len(stored.table("groups")) == 5
+
+
+def test_no_statement_stands_beside_rows_that_it_was_not_made_for(
+    stored: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["export", "--out", "out.csv"]) == 0
+    replace = Path.replace
+
+    def break_off(path: Path, target: Path) -> Path:
+        if target.name == "out.csv":
+            return replace(path, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", break_off)
+    assert main(["export", "--out", "out.csv", "--table", "account_syncs"]) == 130
+    assert (stored.folder / "out.csv").read_text().startswith("integrated_account_id,run_id")
+    assert files_of(stored) == {"out.csv", "truto_groups.yaml"}
+
+
+def test_rows_that_go_to_stdout_leave_no_file(
+    stored: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = tmp_path / "aside"
+    monkeypatch.setattr(exports, "name_spill_folder", lambda: str(aside))
+    with open_export(ExportRequest("groups", AccountFilter()), cwd=stored.folder) as export:
+        with export.written(form="csv") as path:
+            assert path == aside
+            assert len(aside.read_text().splitlines()) > 5
+        assert not aside.exists()
+
+
+def test_accounts_of_which_none_is_all_that_is_wanted_are_not_called_unknown(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", "out.csv", "--tenant", "acme", "--integration", "slack"]) == 3
+    assert "None of the wanted accounts was known at" in capsys.readouterr().err
+    assert files_of(stored) == {"truto_groups.yaml"}
 
 
 FULL_DISK = """
