@@ -108,7 +108,9 @@ def test_what_is_said_stands_in_the_metadata_and_beside(stored: Stand) -> None:
     )
     coverage = json.loads(kept[0])
     assert coverage == json.loads((stored.folder / "out.parquet.coverage.json").read_text())
-    assert coverage["is_complete"] is False
+    assert (coverage["table"], coverage["is_complete"]) == ("groups", False)
+    exported_at = datetime.fromisoformat(coverage["exported_at"])
+    assert abs(datetime.now(UTC) - exported_at) < timedelta(minutes=10)
     assert (coverage["active_accounts"], coverage["complete_and_fresh_accounts"]) == (2, 1)
     assert coverage["of"] == {"accounts": [], "tenants": ["acme", "globex"], "integrations": []}
     (missing,) = coverage["missing"]
@@ -280,8 +282,38 @@ def test_a_sync_that_was_accepted_later_was_not_published_then(stored: Stand) ->
     assert main(["export", "--out", "b.csv", "--as-of", then, "--account", KEY_B]) == 0
 
 
+def count_active(stored: Stand, at: datetime) -> int:
+    """How many accounts were active at an instant, as the coverage statement has it."""
+    main(["export", "--out", "at.csv", "--as-of", at.isoformat(), "--allow-incomplete"])
+    return json.loads((stored.folder / "at.csv.coverage.json").read_text())["active_accounts"]
+
+
+def test_an_account_that_is_to_be_reconnected_or_gone_since_was_active_then(stored: Stand) -> None:
+    then = stored.now - timedelta(hours=5)
+    stored.put(B, [], integration="slack", tenant_id="globex", status="needs_reauth")
+    stored.discover()
+    assert count_active(stored, then) == 2
+    assert count_active(stored, stored.now) == 1
+    stored.server.remove_account(B)
+    stored.discover()
+    assert count_active(stored, then) == 2
+
+
+def test_a_sync_that_failed_confirmed_nothing_then(stored: Stand) -> None:
+    stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
+    stored.write(
+        "UPDATE account_syncs SET outcome = 'failed', error = 'no' "
+        "WHERE run_id = 'second' AND integrated_account_id = $id",
+        id=B,
+    )
+    then = (stored.now + timedelta(minutes=1)).isoformat()
+    assert main(["export", "--out", "a.csv", "--as-of", then, "--account", KEY_A]) == 0
+    assert main(["export", "--out", "b.csv", "--as-of", then, "--account", KEY_B]) == 3
+
+
 def test_an_account_that_is_removed_since_is_judged_by_what_it_was(stored: Stand) -> None:
     then = (stored.now - timedelta(hours=5)).isoformat()
+    last = stored.now + timedelta(minutes=1)
     stored.server.remove_account(B)
     stored.discover()
     stored.pass_time(days=8)
@@ -295,6 +327,7 @@ def test_an_account_that_is_removed_since_is_judged_by_what_it_was(stored: Stand
     assert main(["export", "--out", "globex.csv", "--as-of", then, "--tenant", "globex"]) == 0
     rows = ask(f"SELECT count(*) FROM '{stored.folder}/globex.csv'")  # noqa: S608
     assert rows == [(2,)]
+    assert count_active(stored, last) == 1
     assert main(["export", "--out", "now.csv", "--tenant", "globex"]) == 1
 
 

@@ -7,6 +7,7 @@ does with their results is test_assets.py's. The clock is the test's.
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -288,6 +289,8 @@ def test_what_cannot_be_read_of_one_account_is_its_problem_and_ends_no_check(
     assert set(failing(results["no_unaccepted_drift"])) == {A, B}
     told = {id_of(row["account"]): row for row in rows_of(results["no_unaccepted_drift"])}
     assert told[B]["what"] == "What its last audit found cannot be read."
+    document = Path(__file__).parents[2] / "docs" / "checks.md"
+    assert told[B]["what"] in document.read_text(encoding="utf-8")
     assert told[A]["path"] == "remote_data.size"
 
 

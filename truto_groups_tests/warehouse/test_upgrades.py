@@ -6,6 +6,8 @@ kept in schema_<version>.sql.
 
 import logging
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,9 @@ from truto_groups.warehouse.check_queries import read_last_audits, read_standing
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.run_queries import read_failures, read_outcomes
+from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups_tests.processes import python
-from truto_groups_tests.stand import START, A, B, Stand, group, read_rows, use_ducklake
+from truto_groups_tests.stand import START, A, B, Stand, group, read_rows
 
 pytestmark = pytest.mark.long
 
@@ -35,26 +38,47 @@ ROWS = 5
 Rows = dict[str, list[dict[str, Any]]]
 
 
-def make_older(location: str, schema: Path = OLDER[0]) -> None:
-    """Make a database as an earlier version did, with rows in every table."""
+ON_BOTH_STORES = pytest.mark.parametrize("database", ["file", "lake"], indirect=True)
+"""On a DuckDB file, and on a lake."""
+
+
+@contextmanager
+def opened(location: str, *, options: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database as others open it."""
     with duckdb.connect() as connection:
-        options = "" if location.startswith("ducklake:") else OPTIONS
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH '{location}' AS old {options}")
         connection.execute("USE old")
-        text = schema.read_text(encoding="utf-8")
-        if not options:
-            text = text.replace(" USING COMPRESSION zstd", "")
-        for part in text.split(";\n"):
+        yield connection
+        connection.execute("USE memory; DETACH old")
+
+
+def list_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'old'")
+    return [name for (name,) in rows.fetchall()]
+
+
+def make_tables(location: str, schema: Path, *, most: int | None = None) -> None:
+    is_lake = location.startswith("ducklake:")
+    text = schema.read_text(encoding="utf-8")
+    if is_lake:
+        text = text.replace(" USING COMPRESSION zstd", "")
+    with opened(location, options="" if is_lake else OPTIONS) as connection:
+        for part in text.split(";\n")[:most]:
             connection.execute(part)
-        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+
+
+def make_older(location: str, schema: Path = OLDER[0]) -> None:
+    """Make a database as an earlier version did, with rows in every table."""
+    make_tables(location, schema)
+    with opened(location) as connection:
+        for name in list_tables(connection):
             fill(connection, name)
         if (version := version_of(schema)) > 1:
             connection.execute(
                 "INSERT INTO database_properties VALUES ('schema_version', $version)",
                 {"version": str(version)},
             )
-        connection.execute("USE memory; DETACH old")
 
 
 def version_of(schema: Path) -> int:
@@ -63,7 +87,8 @@ def version_of(schema: Path) -> int:
 
 def fill(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     columns = connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $name",
+        "SELECT column_name, data_type FROM duckdb_columns() "
+        "WHERE database_name = 'old' AND table_name = $name",
         {"name": table},
     ).fetchall()
     for number in range(ROWS):
@@ -93,12 +118,9 @@ def make_value(name: str, kind: str, number: int) -> object:
 
 
 def read_all(location: str) -> Rows:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"ATTACH '{location}' AS old (READ_ONLY)")
-        connection.execute("USE old")
+    with opened(location, options="(READ_ONLY)") as connection:
         tables: Rows = {}
-        for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+        for name in list_tables(connection):
             cursor = connection.execute(f"SELECT * FROM {name} ORDER BY ALL")  # noqa: S608
             names = [column[0] for column in cursor.description or []]
             tables[name] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -106,8 +128,7 @@ def read_all(location: str) -> Rows:
 
 
 def read_layout_of(location: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{location}' AS old (READ_ONLY)")
+    with opened(location, options="(READ_ONLY)") as connection:
         return connection.execute(
             "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns() "
             "WHERE database_name = 'old' ORDER BY table_name, column_name"
@@ -120,8 +141,16 @@ def write(database: Database) -> None:
 
 
 @pytest.fixture(name="database")
-def provide_database(tmp_path: Path) -> Database:
+def provide_database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    if getattr(request, "param", "file") == "lake":
+        return open_lake(tmp_path)
     return Database(str(tmp_path / "groups.duckdb"))
+
+
+def open_lake(folder: Path) -> Database:
+    extensions = pytest.importorskip("duckdb_extensions", reason="DuckLake comes as a wheel")
+    extensions.import_extension("ducklake")
+    return Database(f"ducklake:{folder / 'catalog.ducklake'}")
 
 
 def read_version_of(database: Database) -> str:
@@ -131,6 +160,7 @@ def read_version_of(database: Database) -> str:
     return version
 
 
+@ON_BOTH_STORES
 @pytest.mark.parametrize("schema", OLDER, ids=lambda path: path.stem)
 def test_an_earlier_version_is_brought_forward_with_every_row(
     database: Database, tmp_path: Path, schema: Path, caplog: pytest.LogCaptureFixture
@@ -154,11 +184,14 @@ def test_an_earlier_version_is_brought_forward_with_every_row(
         expected = [row for row in rows if row.get("name") not in extra]
         expected = [{name: row[name] for name in names} for row in expected]
         assert sorted(found, key=str) == sorted(expected, key=str), table
-    new = Database(str(tmp_path / "new.duckdb"))
+    folder = tmp_path / "new"
+    folder.mkdir()
+    new = Database(str(folder / "new.duckdb")) if database.is_file else open_lake(folder)
     write(new)
     assert read_layout_of(database.location) == read_layout_of(new.location)
 
 
+@ON_BOTH_STORES
 def test_attempts_of_version_1_are_counted_and_the_killed_ones_are_interrupted(
     database: Database,
 ) -> None:
@@ -184,11 +217,12 @@ def test_attempts_of_version_1_are_counted_and_the_killed_ones_are_interrupted(
     ]
 
 
+@ON_BOTH_STORES
 def test_accounts_of_version_2_get_their_keys_and_a_shared_one_more_digits(
     database: Database,
 ) -> None:
     make_older(database.location, HERE / "schema_2.sql")
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute("DELETE FROM integrated_accounts")
         for number, (tenant, account_id) in enumerate([("acme", A), ("Ä cme", B), ("acme", B)]):
             connection.execute(
@@ -212,6 +246,7 @@ def test_accounts_of_version_2_get_their_keys_and_a_shared_one_more_digits(
     assert rows == [("acme.okta.aaaaaaaa",), ("cme.okta.bbbbbbbb",), ("acme.okta.aaaaaaaa0",)]
 
 
+@ON_BOTH_STORES
 def test_a_publication_comes_after_all_those_of_before_the_upgrade(database: Database) -> None:
     make_older(database.location)
     with database.writing() as connection:
@@ -219,20 +254,10 @@ def test_a_publication_comes_after_all_those_of_before_the_upgrade(database: Dat
     assert instant > START + timedelta(days=90)
 
 
-def test_a_lake_of_an_earlier_version_is_brought_forward(stand: Stand) -> None:
-    use_ducklake(stand)
-    make_older(stand.database.location)
-    write(stand.database)
-    assert read_version_of(stand.database) == str(SCHEMA_VERSION)
-    rows = stand.rows("SELECT count(answer_order), count(*) FROM account_syncs")
-    assert rows == [(ROWS, ROWS)]
-
-
+@ON_BOTH_STORES
 def test_what_a_first_start_that_was_killed_has_made_is_completed(database: Database) -> None:
     """Version 1 made its tables one by one."""
-    with duckdb.connect(database.location) as connection:
-        for part in OLDER[0].read_text().split(";\n")[:3]:
-            connection.execute(part)
+    make_tables(database.location, OLDER[0], most=3)
     write(database)
     assert read_version_of(database) == str(SCHEMA_VERSION)
     assert read_rows(database, "SELECT count(*) FROM account_syncs") == [(0,)]
@@ -303,24 +328,26 @@ with Database(sys.argv[1]).writing():
     assert read_all(database.location) == before
 
 
+@ON_BOTH_STORES
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database) -> None:
     write(database)
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute(
             "UPDATE database_properties SET value = '99' WHERE name = 'schema_version'"
         )
         connection.execute("DROP TABLE account_state")
     before = read_all(database.location)
-    for refused in (write, lambda one: read_rows(one, "SELECT 1"), Database.open_copy):
+    for refused in (write, lambda one: read_rows(one, "SELECT 1"), open_snapshot):
         with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 3") as caught:
             refused(Database(database.location))
         assert "Install the truto-groups that wrote it" in caught.value.advice
     assert read_all(database.location) == before
 
 
+@ON_BOTH_STORES
 def test_who_wrote_before_a_newer_program_did_writes_no_more(database: Database) -> None:
     write(database)
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute(
             "UPDATE database_properties SET value = '99' WHERE name = 'schema_version'"
         )
@@ -353,28 +380,31 @@ def test_a_start_that_finds_everything_writes_nothing(database: Database) -> Non
     assert Path(database.location).read_bytes() == before
 
 
+@ON_BOTH_STORES
 def test_a_macro_that_somebody_dropped_is_made_again(database: Database) -> None:
     write(database)
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute("DROP MACRO TABLE groups_as_of")
     write(Database(database.location))
     assert read_rows(database, "SELECT count(*) FROM groups_as_of(now())") == [(0,)]
 
 
+@ON_BOTH_STORES
 def test_a_table_of_ours_without_a_column_of_ours_is_refused_in_words(database: Database) -> None:
     write(database)
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute("ALTER TABLE groups DROP COLUMN description")
-    for refused in (write, lambda one: read_rows(one, "FROM groups"), Database.open_copy):
+    for refused in (write, lambda one: read_rows(one, "FROM groups"), open_snapshot):
         with pytest.raises(DatabaseError, match=r"table groups of .* lacks the column description"):
             refused(Database(database.location))
 
 
+@ON_BOTH_STORES
 def test_a_table_that_somebody_dropped_is_not_read_as_an_empty_one(database: Database) -> None:
     write(database)
-    with duckdb.connect(database.location) as connection:
+    with opened(database.location) as connection:
         connection.execute("DROP TABLE groups")
-    for refused in (lambda one: read_rows(one, "SELECT 1"), Database.open_copy):
+    for refused in (lambda one: read_rows(one, "SELECT 1"), open_snapshot):
         with pytest.raises(DatabaseError, match="lacks the table groups"):
             refused(Database(database.location))
 
