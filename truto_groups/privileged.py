@@ -66,10 +66,11 @@ ChangeKind = Literal["created", "renamed", "retyped"]
 _NO_WORD: Final = re.compile(r"[\W_]+")
 _HUMP: Final = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _DIGITS: Final = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
-_SPACED_OUT: Final = re.compile(r"\b\w(?: \w\b){2,}")
 _DIGIT_WORD: Final = re.compile(r"\b(?=\w*[013])(?=\w*[^\W\d_])\w+")
 _DISGUISES: Final = (str.maketrans("013", "oie"), str.maketrans("013", "ole"))
 _OF_TYPE: Final = "type "
+# "DB A" is no DBA.
+_SHORTEST_TORN_APART: Final = 4
 
 
 @dataclass(frozen=True)
@@ -167,11 +168,10 @@ def _squeeze(text: str) -> tuple[str, ...]:
 
 
 def _read(text: str) -> list[str]:
-    """The ways to read a name: as written, by humps, spaced out, with digits as letters."""
+    """The ways to read a name: as written, by humps, with digits as letters."""
     spelled = plain(text)
     readings = [spelled, _HUMP.sub(" ", spelled), _DIGITS.sub(" ", _HUMP.sub(" ", spelled))]
     readings = [_NO_WORD.sub(" ", fold(one)).strip() for one in readings]
-    readings.append(_SPACED_OUT.sub(lambda found: found[0].replace(" ", ""), readings[0]))
     disguised = {found[0] for one in readings[:2] for found in _DIGIT_WORD.finditer(one)}
     for table in _DISGUISES if disguised else ():
         readings += [
@@ -183,9 +183,16 @@ def _read(text: str) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def _matching(*words: str) -> re.Pattern[str]:
-    """What finds these words, each whole, in the plural too, and phrases also written as one."""
+    """What finds these words, each whole, in the plural too, however blanks stand in them."""
     folded = (_NO_WORD.sub(" ", fold(word)).strip() for word in words)
-    spelled = [" ?".join(map(re.escape, word.split(" "))) for word in folded if word]
+    spelled = [_spell(word) for word in folded if word]
     if not spelled:
         return re.compile(r"(?!)")
     return re.compile(rf"\b(?:{'|'.join(spelled)})(?:s|es)?\b")
+
+
+def _spell(word: str) -> str:
+    letters = [re.escape(letter) for letter in word.replace(" ", "")]
+    if len(letters) < _SHORTEST_TORN_APART:
+        return rf"{re.escape(word)}|{' '.join(letters)}"
+    return " ?".join(letters)

@@ -45,6 +45,12 @@ from truto_groups.settings import PrivilegedSettings
         ("root2", "root"),
         ("O365Admins", "admin"),
         ("A D M I N", "admin"),
+        ("P R O D A D M I N", "admin"),
+        ("Ad min", "admin"),
+        ("co own ers", "owner"),
+        ("ro\tot", "root"),
+        ("su - do", "sudo"),
+        ("D.B.A", "dba"),
         ("BreakGlass", "break glass"),
         ("break  glass accounts", "break glass"),
         ("super-users", "super user"),
@@ -61,6 +67,7 @@ def test_a_privileged_name_is_found_however_it_is_spelled(name: str, rule: str) 
     [
         "Administration", "Badminton", "Homeowners", "Rooted", "Beetroot", "Product Owners",
         "Root Cause Analysis", "Level 10", "Team 1", "Sales", "", " ", "\u200b", "13", "Sudoku",
+        "Road Mining", "Customers DB A", "D BA",
         "\u041f\u0440\u043e\u0434\u0430\u0436\u0438",
     ],
 )  # fmt: skip
