@@ -5,6 +5,7 @@ The sandbox, the database and the Dagster instance are real. What is searched fo
 
 import json
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -289,9 +290,12 @@ def test_what_only_others_may_change_is_told_and_what_is_left_is_not_hidden(
     kept = tmp_path / "temporary" / "truto-groups-99999999-abc" / "spill"
     kept.parent.mkdir()
     kept.write_bytes(b"\0\1Ganymede Payroll\2")
+    copied = Path(shutil.copy(stand.database.location, f"{stand.database.location}.bak"))
     assert forget("--account", A, "--yes") == 1
     out = capsys.readouterr().out
     assert "table theirs" in out
+    assert copied.name in out
+    copied.unlink()
     assert "truto-groups-99999999-abc" in out
 
     long_ago = time.time() - 7200
@@ -440,11 +444,13 @@ def test_what_a_killed_publication_left_in_a_lake_is_told(
 
 
 def test_a_name_that_others_have_too_is_left_to_them(stand: Stand, tmp_path: Path) -> None:
-    stand.put(
-        B, [*groups_of(29), group(7, "Ganymede Payroll")], integration="jira", tenant_id="globex"
-    )
+    label = {"label": "Ganymede of all"}
+    theirs = [*groups_of(29), group(7, "Ganymede Payroll")]
+    stand.put(B, theirs, integration="jira", tenant_id="globex", context=label)
+    stand.put(A, ODD, integration="okta", tenant_id="tenant-of-jupiter", context=label)
     assert main(["sync", "--account", B]) == 0
     assert forget("--account", A, C, "--yes") == 0
+    assert [row["label"] for row in stand.table("integrated_accounts")] == ["Ganymede of all"]
     assert [row["name"] for row in stand.table("groups") if "Ganymede" in row["name"]] == [
         "Ganymede Payroll"
     ]

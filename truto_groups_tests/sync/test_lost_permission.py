@@ -101,6 +101,21 @@ def test_a_type_that_vanishes_while_a_refusal_stands_is_held_back_and_comes_back
     assert len(stand.table("group_changes")) == 4
 
 
+@pytest.mark.parametrize("scopes", [[], None, ""], ids=["empty", "null", "blank"])
+def test_a_refusal_that_names_no_scope_is_told_by_what_was_refused(
+    stand: Stand, scopes: object
+) -> None:
+    assert sync(stand, records(), run_id="good") == "published"
+    words = f"ermission lost: groups list is forbidden, since {stand.now:%Y-%m-%d %H:%M} UTC"
+    hidden, forbidden = records(departments=0, email=None), refusal(stand, missing_scopes=scopes)
+    assert sync(stand, hidden, run_id="lost", forbidden=forbidden) == "held_back"
+    assert words in stand.ledger(A)[-1]["error"]
+    assert {whose: now.count(words) for _, _, _, now, whose in drift(stand)} == {
+        "permission_lost": 1
+    }
+    assert len(drift(stand)) == 2
+
+
 def test_without_a_refusal_a_small_type_may_vanish(stand: Stand) -> None:
     assert sync(stand, records(departments=1), run_id="good") == "published"
     assert sync(stand, records(departments=0), run_id="next") == "published"
