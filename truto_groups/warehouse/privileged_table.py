@@ -122,15 +122,3 @@ def write_review(
             "reason": reason,
         },
     ).fetchall()
-
-
-def is_reviewed(
-    connection: duckdb.DuckDBPyConnection, *, reviewed_at: datetime, reviewed_by: str
-) -> bool:
-    """Whether what a person reviewed at an instant is written down."""
-    ((count,),) = connection.execute(
-        "SELECT count(*) FROM privileged_group_changes "
-        "WHERE reviewed_at = $reviewed_at AND reviewed_by = $reviewed_by",
-        {"reviewed_at": reviewed_at, "reviewed_by": reviewed_by},
-    ).fetchall()
-    return count > 0
