@@ -11,6 +11,7 @@ import pytest
 
 from truto_groups import schema
 from truto_groups.definitions import build_definitions, defs
+from truto_groups.defs.dagster_internals import read_events
 from truto_groups.defs.resources import TrutoResource
 
 ROOT = Path(__file__).parents[1]
@@ -160,6 +161,25 @@ def test_every_job_schedule_and_sensor_is_there_and_on_by_default() -> None:
     assert sensors["discover_integrated_accounts"].minimum_interval_seconds == 300
     # With a presence that lapses after a minute, within two of a machine's death.
     assert (sensors["end_killed_runs"].minimum_interval_seconds or 60) <= 30
+
+
+@pytest.mark.parametrize(
+    ("job", "count"),
+    [
+        ("refresh_groups", 0),
+        ("refresh_contracts", 0),
+        ("draw_overview", 0),
+        ("evaluate_checks", 0),
+        ("check_freshness", 0),
+        ("__ASSET_JOB", len(CHECKS)),
+    ],
+)
+def test_no_job_of_ours_plans_a_check_which_most_instances_would_hide(job: str, count: int) -> None:
+    """That of dagster.yaml makes a note of such a plan; not everybody runs on it."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(defs.resolve_job_def(job))
+        planned = dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED
+        assert len(read_events(instance, run.run_id, planned)) == count
 
 
 def test_whatever_defs_defines_is_loaded() -> None:

@@ -224,17 +224,15 @@ def target_newest(
 def read_latest_check(
     instance: dg.DagsterInstance, key: dg.AssetCheckKey
 ) -> tuple[str, dg.AssetCheckEvaluation] | None:
-    """What a check said last, and in which run; None while it is evaluated or when that broke off.
+    """What a check said last, and in which run, also where one that did not speak yet is planned.
 
     No public call reads check evaluations back.
     """
-    record = instance.get_latest_asset_check_evaluation_record(key)
-    event = record.event.dagster_event if record is not None and record.event else None
-    if record is None or event is None:
-        return None
-    if event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        return None
-    return record.run_id, event.asset_check_evaluation_data
+    history = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=_EVALUATED
+    )
+    event = history[0].event.dagster_event if history and history[0].event else None
+    return (history[0].run_id, event.asset_check_evaluation_data) if event is not None else None
 
 
 def read_events(
@@ -297,17 +295,6 @@ def find_planned_run(instance: dg.DagsterInstance, key: dg.AssetKey, partition: 
     """The run that last meant to materialize a partition, whether it did or not."""
     planned = instance.get_latest_planned_materialization_info(key, partition=partition)
     return planned.run_id if planned else None
-
-
-def find_evaluating_run(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str | None:
-    """The run that last evaluated a check, also where one that did not was planned since.
-
-    No public call reads check evaluations back.
-    """
-    history = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=1, status=_EVALUATED
-    )
-    return history[0].run_id if history else None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS
 from truto_groups.defs.dagster_internals import (
     delete_run,
-    find_evaluating_run,
     find_newest_events,
     find_planned_run,
     list_run_ids,
+    read_latest_check,
 )
 from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.ended_runs import is_ours
@@ -96,8 +96,8 @@ def find_needed_runs(instance: dg.DagsterInstance) -> set[str]:
         event = instance.get_latest_materialization_event(key)
         found |= {event.run_id} if event else set()
     for check in CHECKS:
-        run_id = find_evaluating_run(instance, check)
-        found |= {run_id} if run_id else set()
+        latest = read_latest_check(instance, check)
+        found |= {latest[0]} if latest else set()
     return found
 
 

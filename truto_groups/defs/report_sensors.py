@@ -158,7 +158,7 @@ def _describe_failure(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _read_check(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> CheckState | None:
-    """What a check said last; None while it is evaluated, and when that broke off."""
+    """What a check said last; None where it has never spoken."""
     latest = read_latest_check(instance, key)
     if latest is None:
         return None
