@@ -8,7 +8,7 @@ alone.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from truto_groups.drift.findings import SEVERITIES, Finding, FindingKind, Severity, worst
+from truto_groups.drift.findings import SEVERITIES, TITLES, Finding, FindingKind, Severity, worst
 from truto_groups.drift.probability import SURPRISING, Count, chance_of
 
 SMALLEST_MANY = 3
@@ -48,7 +48,8 @@ class CommonDrift:
         """What happened, in one sentence."""
         return (
             f"{len(self.integrated_account_ids):,} of {self.account_count:,} accounts of"
-            f" {self.integration} at once: {self.kind} at `{self.path}`,"
+            f" {self.integration} at once: {TITLES[self.kind]}"
+            f" {f'`{self.path}`' if self.path else 'a record'},"
             f" was {self.was or 'nothing'}, is {self.now}."
             " The vendor changed its API, or Truto its mapping."
         )

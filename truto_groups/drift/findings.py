@@ -26,6 +26,23 @@ FindingKind = Literal[
 SEVERITIES: tuple[Severity, ...] = ("breaking", "warning", "information")
 """The worst first."""
 
+TITLES: dict[FindingKind, str] = {
+    "malformed": "JSON cannot be read in",
+    "not_an_object": "No object is",
+    "id_missing": "Id is missing in",
+    "type_changed": "JSON type changed of",
+    "field_added": "Field was added,",
+    "field_gone": "Field is gone,",
+    "null_share_jumped": "Share of nulls changed of",
+    "new_group_type": "New group type in",
+    "group_types_unmapped": "Group types are not mapped in",
+    "instants_unreadable": "Instants cannot be read in",
+    "id_form_changed": "Ids changed their form in",
+    "duplicate_ids": "The same id came more than once in",
+    "duplicate_ids_differ": "The same id came with different contents in",
+}
+"""What happened, before where it did."""
+
 ADVICE: dict[str, str] = {
     "malformed": "The last good rows stay. If it repeats, tell Truto which account and page.",
     "not_an_object": "The last good rows stay. Look at the kept records and tell Truto.",
@@ -97,7 +114,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def message(self) -> str:
         """What happened, in one sentence."""
         where = f"`{self.path}`" if self.path else "a record"
-        title = _PERMISSION_TITLE if self.is_permission_lost else _title(self.kind)
+        title = _PERMISSION_TITLE if self.is_permission_lost else TITLES[self.kind]
         return f"{title} {where}: was {self.was or 'nothing'}, is {self.now}."
 
     def hidden(self, now: str) -> "Finding":
@@ -120,24 +137,6 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         if self.kind == "type_changed" and self.severity == "breaking":
             return _BREAKING_ADVICE
         return ADVICE[self.kind]
-
-
-def _title(kind: FindingKind) -> str:
-    return {
-        "malformed": "JSON cannot be read in",
-        "not_an_object": "No object is",
-        "id_missing": "Id is missing in",
-        "type_changed": "JSON type changed of",
-        "field_added": "Field was added,",
-        "field_gone": "Field is gone,",
-        "null_share_jumped": "Share of nulls changed of",
-        "new_group_type": "New group type in",
-        "group_types_unmapped": "Group types are not mapped in",
-        "instants_unreadable": "Instants cannot be read in",
-        "id_form_changed": "Ids changed their form in",
-        "duplicate_ids": "The same id came more than once in",
-        "duplicate_ids_differ": "The same id came with different contents in",
-    }[kind]
 
 
 def malformed(reason: str) -> Finding:

@@ -223,7 +223,11 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
     assert f"- {KEYS[C]}: " in text
     assert "Resource is gone" in text
     assert "held_back_groups" in text
-    assert A not in text
+    logged = [entry.user_message for entry in project.instance.all_logs(result.run_id)]
+    for verb, key in (("Failed", B), ("Held back", C)):
+        assert any(one.startswith(f"{verb} integrated account {KEYS[key]}: ") for one in logged)
+    for key in (A, B, C):
+        assert not any(key in one for one in (text, *logged))
     after = read_data(project.database)
     assert len([row for row in after["groups"] if row["integrated_account_id"] == A]) == 4
     for key in (B, C):

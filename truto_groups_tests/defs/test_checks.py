@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from truto_groups.defs.check_results import say_headline
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
@@ -201,6 +202,8 @@ def accept_config(text: str) -> dict[str, Any]:
     route = urlsplit(address)
     assert route.path == "/locations/__repository__@truto_groups/jobs/accept_drift/playground/setup"
     (config,) = parse_qs(route.query)["config"]
+    # Left empty: the cursor of who fills it in needs to take nothing away.
+    assert "reason:\n" in config
     return yaml.safe_load(config)["ops"]["accept"]["config"]
 
 
@@ -331,6 +334,11 @@ def test_one_link_opens_the_launchpad_filled_in_but_for_reason_and_name(stand: S
     assert accept_config(str(result.metadata["accept"].value)) == config
     to_accept = result.metadata["to_accept"].value
     assert to_accept == {"ops": {"accept": {"config": config}}}
+    (elsewhere,) = evaluate_checks(
+        stand.session(), [BY_NAME["no_unaccepted_drift"]], location="__repository__@of my own"
+    )
+    links = set(re.findall(r"/locations/[^/]+/", f"{elsewhere.description}{elsewhere.metadata}"))
+    assert links == {"/locations/__repository__@of%20my%20own/"}
     (_, first, second) = lines_of(result)
     for row, key in ((first, A), (second, B)):
         assert accept_config(row[3])["integrated_account_ids"] == [KEYS[key]]
@@ -366,12 +374,16 @@ def test_the_same_drift_of_many_accounts_stands_once_at_the_top(stand: Stand) ->
     stand.discover()
     stand.sync(*keys, run_id="m1")
     stand.pass_time(hours=6)
+    long = "_".join(["note"] * 20)
     for key in keys:
-        stand.put(key, [group(n, note="new") for n in range(20)], integration="jira")
+        stand.put(key, [group(n, **{long: "new"}) for n in range(20)], integration="jira")
     stand.sync(*keys, run_id="m2")
     result = check(stand, "no_unaccepted_drift")
     assert failing(result) == [key[:8] for key in keys]
-    assert (result.description or "").startswith("4 of 4 accounts of jira at once")
+    headline = say_headline(result.description or "")
+    told = "4 of 4 accounts of jira at once: Field was added, `note"
+    assert headline.startswith(told)
+    assert max(map(len, headline.split())) <= 32
     assert str(result.description).count("4 of 4 accounts") == 1
 
 

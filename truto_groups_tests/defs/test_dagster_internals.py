@@ -13,6 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 import dagster as dg
 import pytest
 from dagster._annotations import is_public
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.storage import tags as dagster_tags
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +130,13 @@ def test_a_run_without_an_origin_is_of_the_location_of_workspace_yaml() -> None:
     assert internals.find_location(run) == "__repository__@truto_groups"
     workspace = (ROOT / "workspace.yaml").read_text(encoding="utf-8")
     assert "location_name: truto_groups\n" in workspace
+
+
+def test_a_run_is_of_the_location_that_started_it_however_that_is_called() -> None:
+    internals = importlib.import_module("truto_groups.defs.dagster_internals")
+    job = dg.GraphDefinition("nothing").to_job()
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("of my own"), "__repository__")
+    with dg.instance_for_test() as instance:
+        started = RemoteJobOrigin(origin, job.name)
+        run = instance.create_run_for_job(job, remote_job_origin=started)
+    assert internals.find_location(run) == "__repository__@of my own"

@@ -61,6 +61,7 @@ def test_what_never_was_has_no_age() -> None:
         ("short", 5, "short"),
         ("one two three", 8, "one two…"),
         ("one two three", 9, "one two…"),
+        ("one two three", 10, "one two…"),
         ("one, two", 5, "one…"),
         ("unbroken", 4, "unb…"),
     ],
