@@ -131,10 +131,10 @@ def say_headline(description: str) -> str:
 
 
 def _find_acceptable(verdict: Verdict) -> dict[str, PendingAcceptance]:
-    """What accepting would make right, by partition key; no more than one address takes."""
-    curable = {one.partition_key for one in verdict.problems if one.is_curable}
-    found = (one for one in verdict.pending if one.partition_key in curable and is_acceptable(one))
-    return {one.partition_key: one for one in islice(found, MAX_ACCOUNTS)}
+    """What accepting would make right, by partition key, in the order of the problems."""
+    waiting = {one.partition_key: one for one in verdict.pending if is_acceptable(one)}
+    curable = (one.partition_key for one in verdict.problems if one.is_curable)
+    return {key: waiting[key] for key in curable if key in waiting}
 
 
 def _describe(
@@ -148,8 +148,10 @@ def _describe(
         return verdict.passed_text
     parts = [show_in_markdown(_say(verdict, list(by_account)))]
     if len(acceptable) > 1:
-        address = address_acceptance(list(acceptable.values()), location=location)
-        link = f"[accept these {len(acceptable):,}]({address})"
+        first = list(acceptable.values())[:MAX_ACCOUNTS]
+        which = "these" if len(first) == len(acceptable) else "the first"
+        address = address_acceptance(first, location=location)
+        link = f"[accept {which} {len(first):,}]({address})"
         parts.append(f"If what they send now is right: {link}, in the launchpad.")
     if verdict.unreviewed:
         address = address_review(verdict.unreviewed, location=location)
@@ -217,7 +219,8 @@ def _row(
 def _describe_acceptance(
     pending: Sequence[PendingAcceptance], *, location: str
 ) -> Mapping[str, Any]:
-    """What accepting would do, and the ways to do it."""
+    """What accepting would do, and the ways to do it, for as many as one address takes."""
+    first = pending[:MAX_ACCOUNTS]
     table = draw_table(
         ("account", "state", "groups", "added", "removed", "changed", "changes told"),
         (
@@ -230,21 +233,21 @@ def _describe_acceptance(
                 one.would_change,
                 len(one.findings),
             )
-            for one in pending
+            for one in first
         ),
         count=len(pending),
-        most=_MAX_DETAILS,
+        most=MAX_ACCOUNTS,
         see_all="`truto-groups accept` shows all.",
     )
-    address = address_acceptance(pending, location=location)
+    address = address_acceptance(first, location=location)
     return {
         "accept": dg.MetadataValue.md(
             f"[Open the launchpad of accept\\_drift, filled in]({address}): give reason and name, "
             "and leave out accounts that are not right, and the digest with them. Accepting "
             f"publishes what is held back, and makes this the baseline:\n\n{table}"
         ),
-        "digest": digest_of(pending),
-        "to_accept": dg.MetadataValue.json(configure_acceptance(pending)),
+        "digest": digest_of(first),
+        "to_accept": dg.MetadataValue.json(configure_acceptance(first)),
     }
 
 

@@ -6,6 +6,7 @@ does with their results is test_assets.py's. The clock is the test's.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -15,10 +16,12 @@ import dagster as dg
 import pytest
 import yaml
 
-from truto_groups.defs.check_results import say_headline
+from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out, say_headline
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
+from truto_groups.sync.waiting import read_pending
 from truto_groups_tests.stand import KEYS, A, B, C, Stand, group, groups_of, id_of, open_stand
 
 pytestmark = pytest.mark.long
@@ -342,6 +345,32 @@ def test_one_link_opens_the_launchpad_filled_in_but_for_reason_and_name(stand: S
     (_, first, second) = lines_of(result)
     for row, key in ((first, A), (second, B)):
         assert accept_config(row[3])["integrated_account_ids"] == [KEYS[key]]
+
+
+def test_of_more_accounts_than_one_link_accepts_the_worst_are_taken_and_the_rest_is_told(
+    stand: Stand,
+) -> None:
+    let_drift(stand, A)
+    with stand.database.reading() as connection:
+        (one,) = read_pending(connection)
+    keys = [f"acme.okta.{number:08x}" for number in range(250)]
+    verdict = Verdict(
+        BY_NAME["no_unaccepted_drift"],
+        WARN,
+        [AccountProblem(key, None, "It drifted.", "Look.", is_curable=True) for key in keys],
+        passed_text="",
+        failed_text="Different",
+        pending=[replace(one, partition_key=key) for key in reversed(keys)],
+    )
+
+    result = lay_out(verdict, location=DEFAULT_LOCATION)
+
+    assert "[accept the first 200](" in str(result.description)
+    accepted = str(result.metadata["accept"].value)
+    for text in (str(result.description), accepted):
+        assert accept_config(text)["integrated_account_ids"] == keys[:200]
+    assert accepted.endswith("and 50 more: `truto-groups accept` shows all.")
+    assert all("accept it" in row[2] for row in lines_of(result)[1:])
 
 
 def test_types_that_are_not_mapped_cannot_be_accepted_away(stand: Stand) -> None:
