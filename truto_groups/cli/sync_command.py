@@ -129,7 +129,9 @@ def _tell_checks(report: SyncReport) -> None:
     if failed:
         say("What to do about each account: truto-groups status")
     acceptable = [one for one in report.pending if is_acceptable(one)]
-    if acceptable:
+    if len(acceptable) > _NAMED:
+        say("If what they send is right: truto-groups accept shows them, and what to type.")
+    elif acceptable:
         say_as_typed(f"If what they send is right: {accept_command(acceptable)}")
 
 

@@ -285,6 +285,17 @@ def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) 
     ]
 
 
+def test_no_command_that_names_more_accounts_than_a_person_reads_is_told(command: Command) -> None:
+    grown = [group(n, new=n) for n in range(30)]
+    for number in range(21):
+        command.stand.put(f"{number:08x}-0000-4000-8000-000000000001", groups_of(30), grown)
+    assert [command.sync(), command.sync("--all")] == [0, 0]
+
+    assert command.out.endswith(
+        "\nIf what they send is right: truto-groups accept shows them, and what to type.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "shown", "reason"),
     [
