@@ -22,6 +22,7 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     lose_once,
+    use_ducklake,
 )
 
 TABLE = "privileged_group_changes"
@@ -243,10 +244,12 @@ def test_a_later_review_leaves_who_reviewed_earlier_when_and_why(stand: Stand) -
     assert (second["reviewed_by"], second["review_reason"]) == ("bob", "Ticket 8.")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_a_review_of_which_the_answer_was_lost_is_told_as_it_was(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
+    stand: Stand, postgres_database: str, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
 ) -> None:
+    use_ducklake(stand, postgres_database)
     monkeypatch.setattr(database_module, "_RETRY_SECONDS", (0.01,))
     publish(stand, [named(1, "x")])
     publish(stand, [named(1, "Root")])
