@@ -22,7 +22,7 @@ from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
 from truto_groups.errors import DatabaseError
 from truto_groups.sync.waiting import read_pending
-from truto_groups_tests.stand import KEYS, A, B, C, Stand, group, groups_of, id_of, open_stand
+from truto_groups_tests.stand import KEYS, A, B, C, D, Stand, group, groups_of, id_of, open_stand
 
 pytestmark = pytest.mark.long
 
@@ -312,6 +312,19 @@ def test_no_word_of_the_table_is_too_long_for_a_page(stand: Stand) -> None:
     assert max(len(word) for word in text.split()) <= 34
     assert "(x" in text
     assert re.search("`remote_data[^ ]*…[^ ]*zeta_eta`", text)
+
+
+def test_beside_a_long_key_words_are_shorter_because_all_share_one_page(stand: Stand) -> None:
+    stand.put(D, groups_of(20), tenant_id="x" * 40)
+    stand.discover()
+    stand.sync(D, run_id="r1")
+    more = {"alpha_beta_gamma_delta_epsilon_zeta_eta": 1}
+    groups = [group(n, remote_data={"id": f"g{n}", "size": n, **more}) for n in range(20)]
+    stand.put(D, groups, tenant_id="x" * 40)
+    stand.sync(D, run_id="r2")
+    _, row = lines_of(check(stand, "no_unaccepted_drift"))
+    cells = [re.sub(r"\]\([^)]*\)|\\", "", row[place]) for place in (0, 1, 3)]
+    assert sum(max(map(len, re.split("[ -]", cell))) for cell in cells) <= 86
 
 
 def test_more_accounts_than_a_page_shows_are_said_with_how_to_see_them(stand: Stand) -> None:

@@ -177,12 +177,23 @@ def test_a_check_that_is_red_or_yellow_is_named_and_linked(project: Project) -> 
     project.refresh()
     project.write("UPDATE integrated_accounts SET last_confirmed_at = '2020-01-01'")
     project.run("evaluate_checks")
+    project.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("integration_contracts"),
+            check_name="declared_contracts_are_stable",
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="Truto wants more.",
+        )
+    )
     project.create("__ASSET_JOB")  # of the UI: on this instance, a check that it plans is hidden
 
     text = text_of(draw(project))
 
     address = "/assets/groups?view=checks&checkDetail=every_account_is_fresh"
     assert f"[every\\_account\\_is\\_fresh]({address}) | red | Stale: " in text
+    assert re.findall(r"\| (red|yellow) \|", text) == ["red", "yellow"]
+    assert "checkDetail=declared_contracts_are_stable) | yellow | Truto wants more." in text
 
 
 def test_what_changed_since_yesterday_is_told_by_name_but_not_of_a_private_account(
