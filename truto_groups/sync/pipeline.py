@@ -284,6 +284,7 @@ class _Run:
         self._land()
         for sync in self.progress.at(Stage.WALKED):
             self._fail(sync, _incomplete(sync.id), SyncStats())
+        self._record()
         syncs = self.progress.at(Stage.LANDED, Stage.FAILED)
         if not syncs:
             return
@@ -302,7 +303,6 @@ class _Run:
                 self.staging.forget(account_ids)
                 for account_id in account_ids:
                     self.progress.settle(self.progress.find(account_id))
-                self.unrecorded = [one for one in self.unrecorded if one.stage is not Stage.SETTLED]
                 with self.told_together():
                     for result in results:
                         sync = self.progress.find(result.attempt.integrated_account_id)
