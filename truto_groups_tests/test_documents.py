@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from truto_groups.cli.commands import commands
 from truto_groups_tests.layers_picture import (
     ARCHITECTURE,
     ROOT,
@@ -20,6 +21,8 @@ TESTS = ROOT / "truto_groups_tests"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
 DOCUMENTS = [ARCHITECTURE, CONTRIBUTING, GLOSSARY]
+FOR_USERS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OF_OTHERS = {"auth_basic", "instance_class"}
 EXAMPLES = 10
 
 QUOTED = re.compile(r"`([^`\n]+)`")
@@ -123,6 +126,16 @@ def test_a_name_that_leads_nowhere_is_found(named: str) -> None:
     good = "`sync/settle.py`, `sync.settle.settle`, `truto.walk.GroupsWalk.run`, `sandbox/samples/`"
 
     assert find_strays(f"{good}, `{named}`") == [named]
+
+
+@pytest.mark.parametrize("document", FOR_USERS, ids=lambda path: path.name)
+def test_what_the_documents_for_users_name_is_in_the_code(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    names = {one for one in QUOTED.findall(text) if re.fullmatch(r"[a-z]+(?:_[a-z]+)+", one)}
+    called = re.findall(r"(?:^ {4}|`)truto-groups ([a-z]+)", text, re.MULTILINE)
+
+    assert names - read_words() - OF_OTHERS == set()
+    assert set(called) <= set(commands.commands)
 
 
 def test_each_example_of_a_change_names_its_files_and_its_tests() -> None:

@@ -299,6 +299,16 @@ def test_an_account_that_is_to_be_reconnected_or_gone_since_was_active_then(stor
     assert count_active(stored, then) == 2
 
 
+def test_before_the_ledger_begins_groups_are_known_and_not_how_fresh_they_were(
+    stored: Stand,
+) -> None:
+    stored.write("DELETE FROM account_syncs WHERE run_id = 'first'")
+    then = ["--as-of", (stored.now - timedelta(hours=5)).isoformat(), "--out", "then.csv"]
+    assert main(["export", *then]) == 3
+    assert main(["export", *then, "--allow-incomplete"]) == 0
+    assert ask(f"SELECT count(*) FROM '{stored.folder}/then.csv'") == [(5,)]  # noqa: S608
+
+
 def test_a_sync_that_failed_confirmed_nothing_then(stored: Stand) -> None:
     stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
     stored.write(

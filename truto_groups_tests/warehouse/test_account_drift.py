@@ -45,8 +45,12 @@ def provide_published(tmp_path_factory: pytest.TempPathFactory) -> Stand:
 @pytest.fixture(name="three")
 def provide_three(stand: Stand, published: Stand) -> Stand:
     """The same in a database of the test's own."""
-    connect(stand, is_listed=False)
-    stand.go_on_from(published)
+    connect(stand, is_listed=not stand.database.is_file)
+    if stand.database.is_file:
+        stand.go_on_from(published)
+    else:
+        stand.sync(run_id="r0")
+        stand.pass_time(hours=1)
     return stand
 
 
