@@ -17,6 +17,7 @@ from truto_groups.drift.findings import Finding, FindingKind, findings_to_json
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.stand import (
+    ON_BOTH_STORES,
     START,
     A,
     B,
@@ -26,7 +27,6 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     open_stand,
-    use_ducklake,
 )
 
 pytestmark = pytest.mark.long
@@ -99,6 +99,7 @@ def test_nothing_stands_against_accounts_that_are_as_they_were(three: Stand) -> 
     assert read_drift(three) == []
 
 
+@ON_BOTH_STORES
 def test_a_finding_stands_with_what_was_and_what_is(three: Stand) -> None:
     now = send(three, [group(n, note="x" if n < 15 else None) for n in range(20)], run_id="r1")
 
@@ -207,6 +208,7 @@ def test_a_fall_after_the_settings_changed_is_of_our_settings(three: Stand) -> N
     assert row["attributed_to"] == "our_settings"
 
 
+@ON_BOTH_STORES
 def test_a_finding_stands_since_it_came_back(three: Stand) -> None:
     send(three, drifting("r1", note="new"), run_id="r1")
     send(three, drifting("r2"), run_id="r2")
@@ -369,17 +371,6 @@ def test_the_checks_show_its_breaking_and_warning_rows_and_no_others(three: Stan
             assert any(row["now"] in problem for problem in problems), row
     assert any("not mapped" in problem for problem in problems)
     assert ("volume" in kinds) == ("group_counts_are_plausible" in results)
-
-
-def test_a_lake_has_the_view_too(stand: Stand) -> None:
-    use_ducklake(stand)
-    connect(stand)
-    stand.sync(run_id="r0")
-    now = send(stand, drifting("r1", note="new"), run_id="r1")
-
-    (row,) = read_drift(stand)
-
-    assert (row["path"], row["since"], row["was"]) == ("note", now, "not there")
 
 
 def test_a_database_without_the_view_gets_it(three: Stand) -> None:
