@@ -4,6 +4,7 @@ The binaries of the system are used and nothing is downloaded. The cluster forge
 session, so nothing of it waits for the disk.
 """
 
+import logging
 import os
 import shutil
 import signal
@@ -95,6 +96,19 @@ class PostgresCluster:
             self.start()
             self._control("promote", "-w")
 
+    @contextmanager
+    def away_until_told(self) -> Iterator[None]:
+        """End it, and start it anew as soon as a warning of ours tells that it is waited for."""
+        ours = logging.getLogger("truto_groups")
+        starter = _Starter(self, logging.WARNING)
+        self.stop()
+        ours.addHandler(starter)
+        try:
+            yield
+        finally:
+            ours.removeHandler(starter)
+            starter.start()
+
     def make_database(self) -> str:
         """Make an empty database, and return its libpq connection string.
 
@@ -107,6 +121,23 @@ class PostgresCluster:
 
     def _control(self, *arguments: str) -> None:
         _run("pg_ctl", "-D", str(self.folder / "data"), *arguments)
+
+
+class _Starter(logging.Handler):
+    """Starts a server at the first record, or when it is told to, once."""
+
+    def __init__(self, cluster: PostgresCluster, level: int) -> None:
+        super().__init__(level)
+        self._cluster = cluster
+        self._is_started = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.start()
+
+    def start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            self._cluster.start()
 
 
 @contextmanager

@@ -3,17 +3,20 @@
 from pathlib import Path
 
 from truto_groups.coordination.files.file_coordination import FileCoordination
-from truto_groups.coordination.seam import Coordination
+from truto_groups.coordination.seam import PATIENCE_SECONDS, Coordination
 from truto_groups.errors import MissingPackageError
 
 
-def choose_coordination(companion: Path, *, postgres: str | None) -> Coordination:
+def choose_coordination(
+    companion: Path, *, postgres: str | None, patience_seconds: float = PATIENCE_SECONDS
+) -> Coordination:
     """Return what coordinates the processes that share a database.
 
     Args:
         companion: A path to which suffixes are added for files beside the database.
         postgres: The connection string of the Postgres that holds the database's catalogue; None
             where there is none.
+        patience_seconds: How long that may be away.
 
     Raises:
         MissingPackageError: The driver for Postgres is not installed.
@@ -29,4 +32,4 @@ def choose_coordination(companion: Path, *, postgres: str | None) -> Coordinatio
             "installed.",
             advice="Run `pip install 'truto-groups[cluster]'`.",
         ) from error
-    return PostgresCoordination(postgres)
+    return PostgresCoordination(postgres, patience_seconds=patience_seconds)

@@ -20,6 +20,8 @@ LONGEST_PAUSE_SECONDS: Final = 3600.0
 SMALLEST_SHARE: Final = 1 / 16
 # Far more numbers than can be under way when a count, or the end of it, is lost.
 ROOM_AFTER_LOSS: Final = 1_000_000
+# How long a server may be away, when it is first needed or later: a restart, a failover.
+PATIENCE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)

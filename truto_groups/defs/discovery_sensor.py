@@ -12,11 +12,15 @@ from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import end_abandoned_runs, range_tags
 from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.partitions import discover_partitions, integrated_accounts
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.resources import (
+    TICK_PATIENCE_SECONDS,
+    GroupsDatabase,
+    TrutoResource,
+    open_session,
+)
 from truto_groups.text.words import say_count
 
-# Dagster ends a tick after 60 s (DEFAULT_SENSOR_GRPC_TIMEOUT), with an error that tells nothing of
-# Truto, while its thread goes on; the database and Dagster's storage need some of it.
+# Of the 60 s after which Dagster ends a tick; the database and Dagster's storage need some of them.
 TRUTO_SECONDS = 40.0
 
 
@@ -33,7 +37,7 @@ def discover_integrated_accounts(
     context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.SensorResult:
     """Keep accounts, partitions and syncs in step with Truto."""
-    session = open_session(truto, duckdb, retry_seconds=TRUTO_SECONDS / 2)
+    session = open_session(truto, duckdb, retry_seconds=TICK_PATIENCE_SECONDS)
     end_abandoned_runs(context.instance, session.database)
     discovered = discover_partitions(
         session,

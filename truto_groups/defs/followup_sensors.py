@@ -18,7 +18,12 @@ from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.group_overview import OVERVIEW
 from truto_groups.defs.in_flight import is_pending
 from truto_groups.defs.jobs import draw_overview, refresh_contracts
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.resources import (
+    TICK_PATIENCE_SECONDS,
+    GroupsDatabase,
+    TrutoResource,
+    open_session,
+)
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.contracts_table import read_contracted_integrations
 
@@ -99,7 +104,7 @@ def refresh_contracts_of_new_integrations(
     context: dg.SensorEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> dg.RunRequest | dg.SkipReason:
     """Request the contracts of integrations that are new."""
-    session = open_session(truto, duckdb)
+    session = open_session(truto, duckdb, retry_seconds=TICK_PATIENCE_SECONDS)
     if not session.database.exists:
         return dg.SkipReason("No account is known yet.")
     with session.database.reading() as connection:

@@ -11,7 +11,7 @@ import dagster as dg
 
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import end_abandoned_runs
-from truto_groups.defs.resources import GroupsDatabase
+from truto_groups.defs.resources import TICK_PATIENCE_SECONDS, GroupsDatabase
 from truto_groups.text.words import say_count
 
 
@@ -27,5 +27,6 @@ from truto_groups.text.words import say_count
 @keep_secrets
 def end_killed_runs(context: dg.SensorEvaluationContext, duckdb: GroupsDatabase) -> dg.SkipReason:
     """End what nobody executes any more."""
-    ended = end_abandoned_runs(context.instance, duckdb.open())
+    database = duckdb.open(patience_seconds=TICK_PATIENCE_SECONDS)
+    ended = end_abandoned_runs(context.instance, database)
     return dg.SkipReason(f"{say_count(ended, 'run')} ended whose process was killed.")

@@ -24,7 +24,7 @@ from truto_groups.defs.dagster_internals import WILL_RETRY_TAG, read_events, rea
 from truto_groups.defs.ended_runs import find_ended_runs, find_last_event
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS
-from truto_groups.defs.resources import GroupsDatabase
+from truto_groups.defs.resources import TICK_PATIENCE_SECONDS, GroupsDatabase
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.delivery import Undelivered, deliver, from_plain, to_plain
 from truto_groups.report.messages import (
@@ -114,7 +114,7 @@ def _tell_run(
     """Tell a run; what cannot be read of it keeps neither it nor the runs after it untold."""
     attempts: Sequence[FailedAttempt] = ()
     try:
-        database = duckdb.open()
+        database = duckdb.open(patience_seconds=TICK_PATIENCE_SECONDS)
         if database.exists:
             with database.reading() as connection:
                 attempts = read_failures(connection, run_id=run.run_id)

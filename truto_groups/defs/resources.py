@@ -16,7 +16,7 @@ import dagster as dg
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
-from truto_groups.coordination.seam import StartLog
+from truto_groups.coordination.seam import PATIENCE_SECONDS, StartLog
 from truto_groups.session import Session
 from truto_groups.settings import (
     DATA_PATH_VARIABLE,
@@ -33,6 +33,10 @@ from truto_groups.settings import (
 from truto_groups.truto import ClientOptions, TrutoClient, check_network
 from truto_groups.truto.limits import RequestLimits
 from truto_groups.warehouse.database import Connection, Database
+
+# Dagster ends a tick after 60 s (DEFAULT_SENSOR_GRPC_TIMEOUT), with an error that tells nothing of
+# what it waited for, while its thread goes on.
+TICK_PATIENCE_SECONDS = 20.0
 
 
 def _knob(name: str) -> Any:
@@ -123,15 +127,19 @@ class GroupsDatabase(DuckDBResource):
     def _is_dagster_maintained(cls) -> bool:
         return False
 
-    def open(self) -> Database:
+    def open(self, *, patience_seconds: float = PATIENCE_SECONDS) -> Database:
         """Return the way into the database.
+
+        Args:
+            patience_seconds: How long the server of a lake's catalogue may be away.
 
         Raises:
             SettingsError: No database is named, and there is no project to hold one.
         """
         fields = {DATABASE_VARIABLE: self.database, DATA_PATH_VARIABLE: self.data_path}
         named = {variable: value for variable, value in fields.items() if value}
-        return Database.of(read_environment({**os.environ, **named}, cwd=Path.cwd()))
+        environment = read_environment({**os.environ, **named}, cwd=Path.cwd())
+        return Database.of(environment, patience_seconds=patience_seconds)
 
     @contextmanager
     def get_connection(self) -> Generator[Connection]:
@@ -148,7 +156,8 @@ def open_session(
     Args:
         truto: How to talk to Truto.
         duckdb: The database.
-        retry_seconds: What ``retry_seconds`` may be at most, for who has less time than a run.
+        retry_seconds: What ``retry_seconds`` may be at most, and for how long Postgres may be away,
+            for who has less time than a run.
 
     Raises:
         SettingsError: A variable, a field or the settings file is wrong.
@@ -158,7 +167,7 @@ def open_session(
     settings = read_settings(environment.settings_path)
     knobs = truto.resolve(settings.truto)
     knobs = replace(knobs, retry_seconds=min(knobs.retry_seconds, retry_seconds))
-    database = duckdb.open()
+    database = duckdb.open(patience_seconds=min(PATIENCE_SECONDS, retry_seconds))
     return Session(
         settings,
         knobs,

@@ -13,7 +13,12 @@ from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import find_in_flight, is_pending, range_tags
 from truto_groups.defs.jobs import refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import read_partition_keys
-from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.defs.resources import (
+    TICK_PATIENCE_SECONDS,
+    GroupsDatabase,
+    TrutoResource,
+    open_session,
+)
 from truto_groups.warehouse.accounts_table import read_known_accounts
 
 
@@ -30,7 +35,7 @@ def refresh_groups_schedule(
     context: dg.ScheduleEvaluationContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> list[dg.RunRequest] | dg.SkipReason:
     """Request a refresh of what is due."""
-    session = open_session(truto, duckdb)
+    session = open_session(truto, duckdb, retry_seconds=TICK_PATIENCE_SECONDS)
     session.find_client()  # without a token every run would fail: say so once, here
     if not session.database.exists:
         return dg.SkipReason("No account is known yet: discover_integrated_accounts lists them.")

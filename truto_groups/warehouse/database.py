@@ -9,6 +9,8 @@ import contextlib
 import copy
 import errno
 import hashlib
+import itertools
+import math
 import os
 import random
 import stat
@@ -23,7 +25,7 @@ from typing import TypeVar
 import duckdb
 
 from truto_groups.coordination.choice import choose_coordination
-from truto_groups.coordination.seam import Coordination, Turn
+from truto_groups.coordination.seam import PATIENCE_SECONDS, Coordination, Turn
 from truto_groups.errors import DatabaseError, LostTransactionError
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
@@ -93,6 +95,7 @@ class Database:
         location: A file, ``md:…`` or ``ducklake:…``.
         data_path: Where a lake keeps its files; None where it knows that itself.
         object_store: How the store is reached in which these lie; None without one.
+        patience_seconds: How long the server of a lake's catalogue may be away.
 
     Attributes:
         location: The same. It may hold a secret, and is for DuckDB alone.
@@ -106,7 +109,9 @@ class Database:
         *,
         data_path: str | None = None,
         object_store: ObjectStore | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        self._patience_seconds = patience_seconds
         self._location = read_location(location)
         self.location = location
         self.shown = self._location.shown
@@ -122,12 +127,15 @@ class Database:
         self._is_filled = False
 
     @classmethod
-    def of(cls, environment: Environment) -> "Database":
+    def of(
+        cls, environment: Environment, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> "Database":
         """The database that the variables name."""
         return cls(
             environment.database,
             data_path=environment.data_path,
             object_store=environment.object_store,
+            patience_seconds=patience_seconds,
         )
 
     def to_be_filled(self) -> "Database":
@@ -158,7 +166,11 @@ class Database:
             DatabaseError: The location is none that we take.
             MissingPackageError: It lies in Postgres, and the driver for that is not installed.
         """
-        return choose_coordination(self.companion, postgres=self._location.postgres)
+        return choose_coordination(
+            self.companion,
+            postgres=self._location.postgres,
+            patience_seconds=self._patience_seconds,
+        )
 
     @property
     def lake_name(self) -> str | None:
@@ -217,7 +229,9 @@ class Database:
             DatabaseError: It was lost each time, or something else is wrong.
         """
         gone: str | None = None
-        for longest in _RETRY_SECONDS:
+        waits = iter(_RETRY_SECONDS)
+        waited = 0.0
+        for count in itertools.count(1):
             try:
                 with self._explaining():
                     return work()
@@ -225,18 +239,17 @@ class Database:
                 before, gone = gone, find_gone_file(error.__cause__)
                 if gone is not None and gone == before:
                     raise DatabaseError(error.message, advice=error.advice) from error
-                seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads those who wait
                 reason = error.message.rstrip(".")
+                # Not all that wait at the same instant.
+                seconds = next(waits, math.inf) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+                waited += seconds
+                if waited > self._patience_seconds:
+                    raise DatabaseError(
+                        f"{reason}. It was tried {count} times.", advice=error.advice
+                    ) from error
                 logger.warning("%s. It is done again in %.1f s.", reason, seconds)
                 time.sleep(seconds)
-        try:
-            with self._explaining():
-                return work()
-        except LostTransactionError as error:
-            raise DatabaseError(
-                f"{error.message.rstrip('.')}. It was tried {len(_RETRY_SECONDS) + 1} times.",
-                advice=error.advice,
-            ) from error
+        raise AssertionError("It ends with what it was tried for, or for good.")
 
     @contextlib.contextmanager
     def owning(
@@ -634,9 +647,7 @@ class Database:
             redact_errors(error, self._location)
             if self._stays_open and is_lost(error):
                 told = explain(error, self._location)
-                # What has never worked is told at once: it is a mistake, as a rule.
-                kind = LostTransactionError if self._is_prepared else DatabaseError
-                raise kind(told.message, advice=told.advice) from error
+                raise LostTransactionError(told.message, advice=told.advice) from error
             if isinstance(error, _UNUSABLE):
                 raise explain(error, self._location) from error
             raise

@@ -11,6 +11,7 @@ import tempfile
 
 import duckdb
 
+from truto_groups.coordination.postgres.conninfo import is_refused
 from truto_groups.errors import DatabaseError
 from truto_groups.warehouse.location import Location
 
@@ -21,7 +22,7 @@ ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may 
 
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 _FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-_REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403", "password authentication failed")
+_REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403")
 # How libpq, or Postgres on its way out, tells that the way to it is lost.
 _AWAY_SIGNS = (
     "server closed the connection",
@@ -107,7 +108,7 @@ def is_lost(error: BaseException) -> bool:
     text = str(error)
     if any(sign in text for sign in (*_FULL_SIGNS, _SPILL_SIGN, *_REFUSED_SIGNS)):
         return False
-    if _find_refusal(error) is not None:
+    if is_refused(text) or _find_refusal(error) is not None:
         return False
     # What Postgres' errors become is told by no class of its own.
     if type(error) is duckdb.Error:

@@ -617,6 +617,18 @@ def test_a_database_path_that_cannot_be_written_is_named(
     assert len(three.err.splitlines()) == 1
 
 
+def test_a_postgres_that_stays_away_is_waited_for_and_ends_with_2(
+    three: Command, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("truto_groups.defs.resources.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", "ducklake:postgres:host=127.0.0.1 port=1 dbname=x")
+
+    assert three.sync() == 2
+    (told,) = three.err.splitlines()
+    assert any("It is waited for, for up to 0 s." in line for line in caplog.messages)
+    assert "See that the server of TRUTO_GROUPS_DATABASE runs" in told
+
+
 def test_a_database_that_another_program_holds_is_told_with_the_program(synced: Command) -> None:
     program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); "
     with subprocess.Popen(

@@ -260,7 +260,7 @@ def test_a_run_that_was_killed_long_ago_is_abandoned_at_the_first_look(
 def test_a_leave_is_taken_when_postgres_is_back_and_keeps_nobody_waiting(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    session = Session(Server(postgres_database, retry_seconds=0.3))
+    session = Session(Server(postgres_database, patience_seconds=0.3))
     present = presence.mark_alive(session, "run", beat_seconds=0.1, leave_seconds=0.5)
     present.__enter__()
     postgres_cluster.stop()

@@ -246,7 +246,7 @@ def test_who_works_for_long_keeps_its_turn(
 def test_a_server_that_stays_away_ends_the_waiting(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    server = Server(postgres_database, retry_seconds=0.5)
+    server = Server(postgres_database, patience_seconds=0.5)
     with turns.turn(server):
         pass
     postgres_cluster.stop()

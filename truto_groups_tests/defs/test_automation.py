@@ -5,10 +5,12 @@ Days pass by moving instants in the database.
 """
 
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,12 +20,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.errors import ScheduleExecutionError
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
-from truto_groups.defs import discovery_sensor
+from truto_groups.defs import discovery_sensor, killed_runs, schedules
 from truto_groups.defs.in_flight import find_in_flight, range_tags
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.errors import (
@@ -492,6 +495,29 @@ def test_a_tick_that_truto_keeps_waiting_fails_with_its_reason_before_dagster_en
 
 
 # Gone, back, removed.
+
+
+@pytest.mark.parametrize("name", [DISCOVER, "end_killed_runs", "refresh_groups_schedule"])
+def test_a_tick_waits_for_a_postgres_that_is_away_and_fails_before_dagster_ends_it(
+    name: str, project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = "ducklake:postgres:host=127.0.0.1 port=1 dbname=x"
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", where)
+    project.instance.add_run(
+        dg.DagsterRun(job_name="refresh_groups", status=dg.DagsterRunStatus.STARTED)
+    )
+    for module in (discovery_sensor, killed_runs, schedules):
+        assert module.TICK_PATIENCE_SECONDS + discovery_sensor.TRUTO_SECONDS <= (
+            DEFAULT_SENSOR_GRPC_TIMEOUT
+        )
+        monkeypatch.setattr(module, "TICK_PATIENCE_SECONDS", 0.5)
+
+    evaluate_tick = evaluate if name.endswith("schedule") else lambda one: one.tick(name)
+    with pytest.raises((DatabaseError, ScheduleExecutionError)) as caught:
+        evaluate_tick(project)
+    assert "Connection refused" in "".join(traceback.format_exception(caught.value))
+    assert re.search(r"waited for, for up to 0 s|is done again in 0\.[0-5] s", caplog.text)
+    assert not re.search(r"is done again in [1-9]", caplog.text)
 
 
 def test_an_account_that_disappears_is_gone_and_keeps_data_and_partition_for_a_grace_period(

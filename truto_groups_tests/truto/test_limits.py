@@ -725,8 +725,8 @@ def test_forgetting_leaves_nothing_of_an_account_in_the_log(place: Place) -> Non
         asyncio.run(ask("account b"))
 
 
-def test_a_server_that_cannot_be_used_is_told() -> None:
-    log = Log(Place(Path("unused"), "host=127.0.0.1 port=1 dbname=none"))
+def test_a_server_that_cannot_be_used_is_told(postgres_database: str) -> None:
+    log = Log(Place(Path("unused"), f"{postgres_database} user=nobody"))
     with (
         log.open_limits() as limits,
         pytest.raises(DatabaseError, match="cannot be used") as caught,

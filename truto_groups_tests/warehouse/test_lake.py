@@ -189,6 +189,25 @@ def test_a_server_that_is_away_is_told_with_what_to_check(
     assert names(lake) == ["one"]
 
 
+def test_a_server_that_is_away_when_a_process_first_reads_is_waited_for(
+    lake: Database, postgres_cluster: PostgresCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    with postgres_cluster.away_until_told():
+        assert names(Database(lake.location)) == ["one"]
+    assert "Connection refused" in caplog.messages[0]
+    assert "It is done again in" in caplog.messages[0]
+
+
+def test_a_server_that_lets_nobody_in_is_not_waited_for(
+    lake: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    with pytest.raises(DatabaseError, match='role "nobody" does not exist'):
+        names(Database(lake.location.replace("user=truto_groups", "user=nobody")))
+    assert not caplog.messages
+
+
 def test_threads_use_the_connection_side_by_side(lake: Database) -> None:
     put(lake, "one")
     found: list[list[str]] = []

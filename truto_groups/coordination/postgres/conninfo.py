@@ -17,8 +17,22 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+# What a server says to whom it will not let in the next time either.
+_REFUSALS: Final = (
+    "authentication failed",
+    "does not exist",
+    "is not permitted to log in",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "permission denied for database",
+)
 # As libpq takes it apart: before an @ a question mark belongs to the password.
 _URI: Final = re.compile(r"(postgres(?:ql)?://(?:[^@/]*@)?[^?]*)(?:\?(.*))?", re.DOTALL)
+
+
+def is_refused(told: str) -> bool:
+    """Whether a server is there and lets nobody in with this string, so that no waiting helps."""
+    return "FATAL:" in told and any(one in told for one in _REFUSALS)
 
 
 def lay_defaults(conninfo: str) -> str:

@@ -11,7 +11,7 @@ from truto_groups.coordination.postgres.counter import advance_count
 from truto_groups.coordination.postgres.sessions import Server, Session
 from truto_groups.coordination.postgres.start_log import PostgresStartLog, forget_keys
 from truto_groups.coordination.postgres.turns import ReaderTurn, turn
-from truto_groups.coordination.seam import Turn
+from truto_groups.coordination.seam import PATIENCE_SECONDS, Turn
 
 
 class PostgresCoordination:
@@ -19,10 +19,11 @@ class PostgresCoordination:
 
     Args:
         conninfo: libpq's connection string or URI. It may hold a secret.
+        patience_seconds: How long the server may be away.
     """
 
-    def __init__(self, conninfo: str) -> None:
-        self._server = Server(conninfo)
+    def __init__(self, conninfo: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._server = Server(conninfo, patience_seconds=patience_seconds)
         self._session = Session(self._server)
 
     def turn(

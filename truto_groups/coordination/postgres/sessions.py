@@ -16,15 +16,17 @@ from psycopg2.errors import ReadOnlySqlTransaction
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from truto_groups.coordination.postgres.conninfo import DEFAULTS
+from truto_groups.coordination.postgres.conninfo import DEFAULTS, is_refused
 from truto_groups.coordination.postgres.layout import IS_MADE, MAKE, SCHEMA
+from truto_groups.coordination.seam import PATIENCE_SECONDS
 from truto_groups.errors import DatabaseError
+from truto_groups.text.logs import get_logger
+
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-# How long a server that was there may be away: a restart, a failover.
-RETRY_SECONDS: Final = 60.0
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
 # May heal; a standby that is about to take over is read-only until then.
@@ -36,13 +38,14 @@ class Server:
 
     Args:
         conninfo: libpq's connection string or URI. It may hold a secret.
-        retry_seconds: How long a server that was there may be away.
+        patience_seconds: How long it may be away.
     """
 
-    def __init__(self, conninfo: str, *, retry_seconds: float = RETRY_SECONDS) -> None:
+    def __init__(self, conninfo: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._conninfo = conninfo
-        self._retry_seconds = retry_seconds
-        self._was_reached = False
+        self._patience_seconds = patience_seconds
+        self._is_laid_out = False
+        self._reached_at = -math.inf
 
     def connect(self, *, within_seconds: float | None = None) -> Connection:
         """Open a session in which every statement is a transaction; the tables are there.
@@ -72,9 +75,10 @@ class Server:
         try:
             # A claim must see what others committed while it waited for its lock.
             connection.set_session(isolation_level="READ COMMITTED", autocommit=True)
-            if not self._was_reached:
+            if not self._is_laid_out:
                 _make_layout(connection)
-                self._was_reached = True
+                self._is_laid_out = True
+            self._reached_at = time.monotonic()
         except BaseException:
             connection.close()
             raise
@@ -89,9 +93,6 @@ class Server:
     ) -> T:
         """Do what needs the server, again and again while the server is away.
 
-        A server that was never reached is not waited for: its address or the password is wrong as
-        a rule.
-
         Args:
             action: May be done more than once.
             ended: Ends the waiting when it is set.
@@ -103,19 +104,30 @@ class Server:
         ended = ended or threading.Event()
         wait = _FIRST_WAIT_SECONDS
         failing_since = None
+        is_told = False
         while True:
             began = time.monotonic()
             try:
                 return action()
             except psycopg2.Error as error:
                 failed = time.monotonic()
-                # What had waited for long had a server until then.
-                if failing_since is None or failed - began > self._retry_seconds:
+                # What waited for long on a server had it until then.
+                had_it = began < self._reached_at < failed - self._patience_seconds
+                if failing_since is None or had_it:
                     failing_since, wait = failed, _FIRST_WAIT_SECONDS
-                is_over = failed - failing_since > self._retry_seconds or (
+                # A session that was lost is opened anew in the meantime, as a rule.
+                elif not is_told and _may_heal(error):
+                    is_told = True
+                    logger.warning(
+                        "Postgres, through which runs are coordinated, is away (%s). It is waited "
+                        "for, for up to %.0f s.",
+                        _first_line(error),
+                        self._patience_seconds if until is None else max(0.0, until - failed),
+                    )
+                is_over = failed - failing_since > self._patience_seconds or (
                     until is not None and failed >= until
                 )
-                if is_over or not (self._was_reached and isinstance(error, _HEALING)):
+                if is_over or not _may_heal(error):
                     raise explain(error) from None
             # Not all that wait at the same instant.
             pause = wait * random.uniform(0.5, 1)  # noqa: S311 - no secret
@@ -179,12 +191,19 @@ class Session:
 
 def explain(error: psycopg2.Error) -> DatabaseError:
     """Say what an error of the driver means to a person."""
-    told = (str(error).strip().splitlines() or ["it gives no reason"])[0]
     return DatabaseError(
-        f"Postgres, through which runs are coordinated, cannot be used: {told}",
+        f"Postgres, through which runs are coordinated, cannot be used: {_first_line(error)}",
         advice="See that the server of TRUTO_GROUPS_DATABASE runs and lets this machine in, and "
         f"that its user may write the tables of the schema {SCHEMA}, or create it.",
     )
+
+
+def _may_heal(error: psycopg2.Error) -> bool:
+    return isinstance(error, _HEALING) and not is_refused(str(error))
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    return (str(error).strip().splitlines() or ["it gives no reason"])[0]
 
 
 def _make_layout(connection: Connection) -> None:
