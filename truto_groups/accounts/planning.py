@@ -6,8 +6,8 @@ red; so a range holds only accounts that are synced in it or that cannot be sync
 ranges are made of them is ranges.py's.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from truto_groups.accounts.model import KnownAccount
@@ -60,11 +60,12 @@ def is_wanted(account: KnownAccount) -> bool:
 def is_due(account: KnownAccount, *, pace: Pace, now: datetime, next_tick: timedelta) -> bool:
     """Whether the account must be synced now."""
     due_at = find_due_at(account, pace=pace, next_tick=next_tick)
-    if due_at is None:
-        return False
-    # What was confirmed in the future was so by a clock that was ahead.
-    is_ahead = account.last_confirmed_at is not None and account.last_confirmed_at > now
-    return due_at <= now or is_ahead
+    return due_at is not None and (due_at <= now or _is_ahead(account, now=now))
+
+
+def _is_ahead(account: KnownAccount, *, now: datetime) -> bool:
+    """Whether it was confirmed in the future, and so by a clock that was ahead."""
+    return account.last_confirmed_at is not None and account.last_confirmed_at > now
 
 
 def find_due_at(account: KnownAccount, *, pace: Pace, next_tick: timedelta) -> datetime | None:
@@ -130,7 +131,20 @@ def may_be_early(account: KnownAccount, *, pace: Pace, now: datetime) -> bool:
     )
 
 
-def plan_due_ranges(
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is synced now.
+
+    Attributes:
+        ranges: Ranges of partitions that hold no healthy account that is not synced.
+        again: Keys, by run, of what failed and may heal. They lie apart, and are named one by one.
+    """
+
+    ranges: Sequence[PartitionRange]
+    again: Sequence[Sequence[str]] = ()
+
+
+def plan_due(
     accounts: Iterable[KnownAccount],
     *,
     partition_keys: Sequence[str],
@@ -140,8 +154,8 @@ def plan_due_ranges(
     next_tick: timedelta,
     is_spreading: bool = False,
     limits: Limits = TICK_LIMITS,
-) -> list[PartitionRange]:
-    """Plan the ranges that sync what is due.
+) -> Plan:
+    """Plan what syncs all that is due.
 
     Args:
         accounts: Known accounts.
@@ -150,87 +164,66 @@ def plan_due_ranges(
         pace_of: Gives an account's pace.
         now: Aware UTC instant to judge by.
         next_tick: Until the plan is made again.
-        is_spreading: Whether accounts whose slot has come are synced before they are due.
+        is_spreading: Whether accounts whose slot has come are synced before they are due, and those
+            that failed apart from the others.
         limits: How much is planned at once.
 
     Returns:
-        Ranges that hold no healthy account that is not synced. Where not all that is due fits into
-        them, those that wait the longest come first, then whose slot has come, then what was tried
-        since it is due: for these nobody is synced early.
+        Where not all that is due fits into the ranges, those that wait the longest come first, then
+        whose slot has come. Nobody is synced early for what failed: it has runs of its own, one at
+        least and as many as the ranges leave, and there comes first what was not tried for longest.
     """
     turns: dict[str, Turn] = {}
     waiting: list[tuple[bool, datetime, str]] = []
     tried: list[tuple[datetime, str]] = []
-    places = {key: Place(index, len(partition_keys)) for index, key in enumerate(partition_keys)}
+    positions = {key: position for position, key in enumerate(partition_keys)}
     for account in accounts:
         key = account.partition_key
-        if key not in places or key in in_flight:
+        if key not in positions or key in in_flight:
             continue
         pace = pace_of(account)
         turns[key] = _find_turn(account, pace=pace)
+        if turns[key] is Turn.PASSED_OVER:
+            continue
         since = account.attempted_at or account.first_listed_at
-        is_late = is_due(account, pace=pace, now=now, next_tick=next_tick)
-        has_turn = is_late or (
-            is_spreading
-            and _has_slot(account, places[key], pace=pace, now=now, next_tick=next_tick)
-        )
-        if has_turn and _was_just_tried(account, pace=pace, now=now, next_tick=next_tick):
+        if is_spreading:
+            place = Place(positions[key], len(partition_keys))
+            turn_at = find_turn_at(account, pace=pace, place=place, next_tick=next_tick)
+        else:
+            turn_at = find_due_at(account, pace=pace, next_tick=next_tick)
+        has_turn = (turn_at is not None and turn_at <= now) or _is_ahead(account, now=now)
+        if not has_turn:
+            if may_be_early(account, pace=pace, now=now):
+                turns[key] = Turn.EARLY
+        elif is_spreading and _was_just_tried(account, pace=pace, now=now, next_tick=next_tick):
             turns[key] = Turn.EARLY
             tried.append((since, key))
-        elif has_turn:
+        else:
+            is_late = is_due(account, pace=pace, now=now, next_tick=next_tick)
             waiting.append((not is_late, since, key))
-        elif may_be_early(account, pace=pace, now=now):
-            turns[key] = Turn.EARLY
     order = [key for *_, key in sorted(waiting)]
     turns |= dict.fromkeys(order[: limits.in_all], Turn.DUE)
     turns |= dict.fromkeys(order[limits.in_all :], Turn.EARLY)
-    ranges = plan_ranges(partition_keys, turns=turns, waiting=order, limits=limits)
-    again = [key for _, key in sorted(tried)]
-    return _plan_again(partition_keys, ranges, turns, again, limits) if again else ranges
+    left = replace(limits, ranges=limits.ranges - 1) if tried else limits
+    ranges = plan_ranges(partition_keys, turns=turns, waiting=order, limits=left)
+    if not tried:
+        return Plan(ranges)
+    covered = {
+        key
+        for one in ranges
+        for key in partition_keys[positions[one.first] : positions[one.last] + 1]
+    }
+    again = [key for _, key in sorted(tried) if key not in covered]
+    runs = limits.ranges - len(ranges)
+    # One at least, whatever is due: a tick that has no room for them would be followed by others.
+    most = min(runs * limits.in_a_range, max(limits.in_all - len(covered), limits.in_a_range))
+    return Plan(ranges, _share_out(again[:most], in_a_run=limits.in_a_range))
 
 
-def _plan_again(
-    partition_keys: Sequence[str],
-    ranges: Sequence[PartitionRange],
-    turns: Mapping[str, Turn],
-    again: Sequence[str],
-    limits: Limits,
-) -> list[PartitionRange]:
-    """Add to planned ranges what failed and may heal, as far as ranges are left over for it.
-
-    Nobody is pulled in for it: of 25,000 accounts of which one in a hundred fails, each retry would
-    have some fifty others synced that were synced ten minutes ago.
-    """
-    positions = {key: position for position, key in enumerate(partition_keys)}
-
-    def find_covered(found: Sequence[PartitionRange]) -> set[str]:
-        return {
-            key
-            for one in found
-            for key in partition_keys[positions[one.first] : positions[one.last] + 1]
-        }
-
-    passed_over = {key: turn for key, turn in turns.items() if turn is Turn.PASSED_OVER}
-    covered = find_covered(ranges)
-    left_out = [key for key in again if key not in covered]
-    planned = [key for key in partition_keys if key in covered and key not in passed_over]
-    together = [*planned, *left_out]
-    joined = plan_ranges(
-        partition_keys,
-        turns=passed_over | dict.fromkeys(together, Turn.DUE),
-        waiting=together,
-        limits=limits,
-    )
-    if covered <= find_covered(joined):
-        return joined
-    # What was planned would lose a place to what is joined with it.
-    left = Limits(limits.ranges - len(ranges), limits.in_a_range, limits.in_all - len(covered))
-    if left.ranges <= 0 or left.in_all <= 0:
-        return list(ranges)
-    more = plan_ranges(
-        partition_keys, turns=dict.fromkeys(left_out, Turn.DUE), waiting=left_out, limits=left
-    )
-    return sorted([*ranges, *more], key=lambda one: positions[one.first])
+def _share_out(keys: Sequence[str], *, in_a_run: int) -> list[Sequence[str]]:
+    runs = -(-len(keys) // in_a_run)
+    size = -(-len(keys) // runs) if runs else 1
+    return [keys[begin : begin + size] for begin in range(0, len(keys), size)]
 
 
 def _was_just_tried(
@@ -244,13 +237,6 @@ def _was_just_tried(
         and account.attempted_at is not None
         and account.attempted_at > now - pace.refresh_every + next_tick
     )
-
-
-def _has_slot(
-    account: KnownAccount, place: Place, *, pace: Pace, now: datetime, next_tick: timedelta
-) -> bool:
-    turn_at = find_turn_at(account, pace=pace, place=place, next_tick=next_tick)
-    return turn_at is not None and turn_at <= now
 
 
 def plan_wanted_ranges(
@@ -269,7 +255,7 @@ def plan_wanted_ranges(
         pace_of: Gives an account's pace.
 
     Returns:
-        As ``plan_due_ranges``; of accounts that are not wanted, only those that must be bridged.
+        Ranges as of ``plan_due``; of accounts that are not wanted, only those that must be bridged.
     """
     turns: dict[str, Turn] = {}
     wanted: list[tuple[datetime, str]] = []

@@ -105,17 +105,31 @@ def plan_ranges(
 def _iter_stretches(turns: Sequence[Turn], *, in_a_range: int) -> Iterator[_Stretch]:
     """Join due keys over what is early or passed over between them."""
     room = 0
-    current: _Stretch | None = None
+    due: list[int] = []
     for index, turn in enumerate(turns):
-        is_full = current is not None and index - current.first >= in_a_range
-        if current is not None and (is_full or turn in (Turn.BARRED, Turn.FRESH)):
-            yield current
-            current = None
-        room += turn is Turn.BARRED
         if turn is Turn.DUE:
-            current = _Stretch(index if current is None else current.first, index, room)
-    if current is not None:
-        yield current
+            due.append(index)
+        elif turn is Turn.BARRED or turn is Turn.FRESH:
+            if due:
+                yield from _split(due, room, in_a_range=in_a_range)
+                due = []
+            room += turn is Turn.BARRED
+    if due:
+        yield from _split(due, room, in_a_range=in_a_range)
+
+
+def _split(due: Sequence[int], room: int, *, in_a_range: int) -> Iterator[_Stretch]:
+    """Cut what is too long for one range into pieces of similar length."""
+    length = due[-1] + 1 - due[0]
+    pieces = -(-length // in_a_range)
+    most = -(-length // pieces)
+    first = last = due[0]
+    for index in due:
+        if index - first >= most:
+            yield _Stretch(first, last, room)
+            first = index
+        last = index
+    yield _Stretch(first, last, room)
 
 
 def _join(stretches: Sequence[_Stretch], limits: Limits) -> list[_Stretch] | None:

@@ -41,7 +41,11 @@ def find_slot(
     Returns:
         None where all share one slot, because they are so few, or synced so often.
     """
-    slots = min(refresh_every // tick, place.count // MIN_ACCOUNTS_IN_A_SLOT)
+    slots = refresh_every // tick
+    # Halved, and not one for each hundred: with their number all due times move, which must not
+    # come with each hundredth account that is connected or removed.
+    while slots > 1 and slots * MIN_ACCOUNTS_IN_A_SLOT > place.count:
+        slots = (slots + 1) // 2
     if slots < 2:
         return None
     offset = place.index * slots // place.count * refresh_every / slots

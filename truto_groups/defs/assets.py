@@ -22,6 +22,7 @@ from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, find_location
 from truto_groups.defs.data_versions import ACCOUNTS, provenance_tags, version_of
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.home import store_together
+from truto_groups.defs.in_flight import read_account_tags
 from truto_groups.defs.metadata import (
     describe_account,
     describe_changes,
@@ -216,7 +217,7 @@ def _materialize(
 ) -> Iterator[dg.AssetMaterialization]:
     selected = context.selected_asset_keys
     has_partitions = context.has_partition_key or context.has_partition_key_range
-    keys = list(context.partition_keys) if has_partitions else []
+    keys = list(context.partition_keys) if has_partitions else read_account_tags(context.run.tags)
     if {RAW_GROUPS, GROUPS, BREAKDOWN} & selected and not keys:
         raise TrutoGroupsError(
             "No integrated account is selected: the run has no partition, or its range is empty.",

@@ -5,7 +5,7 @@ watches them.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -24,6 +24,10 @@ from truto_groups.warehouse.database import Database
 
 PROCESS_TAG = f"{HIDDEN_TAG_PREFIX}truto_groups_process"
 """Which process a run lives in that was started without a daemon."""
+
+ACCOUNTS_TAG = "truto_groups/accounts"
+"""Which partitions a run syncs that lie apart, where they are red already: Dagster plans none of
+them, so that those that fail again stay red, and those that heal turn green."""
 
 ENDED = (
     dg.DagsterRunStatus.SUCCESS,
@@ -46,6 +50,16 @@ _STARTED = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags of a run that covers a range of partitions, both ends included."""
     return {RANGE_START_TAG: first, RANGE_END_TAG: last}
+
+
+def account_tags(keys: Sequence[str]) -> dict[str, str]:
+    """The tags of a run that syncs partitions which lie apart."""
+    return {ACCOUNTS_TAG: ",".join(keys)}
+
+
+def read_account_tags(tags: Mapping[str, str]) -> Sequence[str]:
+    """The partitions that lie apart, of a run with these tags."""
+    return [key for key in tags.get(ACCOUNTS_TAG, "").split(",") if key]
 
 
 def end_abandoned_runs(instance: dg.DagsterInstance, database: Database) -> int:
@@ -78,6 +92,7 @@ def find_in_flight(instance: dg.DagsterInstance, partition_keys: Sequence[str]) 
             continue
         if PARTITION_TAG in run.tags:
             in_flight.add(run.tags[PARTITION_TAG])
+        in_flight.update(read_account_tags(run.tags))
         first, last = (
             position.get(run.tags.get(RANGE_START_TAG, "")),
             position.get(run.tags.get(RANGE_END_TAG, "")),

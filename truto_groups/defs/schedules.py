@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from truto_groups.accounts.planning import REFRESH_TICK, plan_due_ranges
+from truto_groups.accounts.planning import REFRESH_TICK, plan_due
 from truto_groups.defs.check_jobs import check_freshness, evaluate_checks
 from truto_groups.defs.failures import keep_secrets
-from truto_groups.defs.in_flight import find_in_flight, is_pending, range_tags
+from truto_groups.defs.in_flight import account_tags, find_in_flight, is_pending, range_tags
 from truto_groups.defs.jobs import refresh_contracts, refresh_groups
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import (
@@ -42,7 +42,7 @@ def refresh_groups_schedule(
     keys = read_partition_keys(context.instance)
     with session.database.reading() as connection:
         accounts = read_known_accounts(connection)
-    ranges = plan_due_ranges(
+    plan = plan_due(
         accounts,
         partition_keys=keys,
         in_flight=find_in_flight(context.instance, keys),
@@ -51,14 +51,13 @@ def refresh_groups_schedule(
         next_tick=REFRESH_TICK,
         is_spreading=True,
     )
-    if not ranges:
+    if not plan.ranges and not plan.again:
         return dg.SkipReason(f"None of {len(keys)} accounts is due.")
     # Dagster refuses several requests without keys; a repeated evaluation requests none twice.
     tick = context.scheduled_execution_time.isoformat()
-    return [
-        dg.RunRequest(run_key=f"{tick} {found.first}", tags=range_tags(found.first, found.last))
-        for found in ranges
-    ]
+    tags = [range_tags(one.first, one.last) for one in plan.ranges]
+    tags += [account_tags(keys) for keys in plan.again]
+    return [dg.RunRequest(run_key=f"{tick} {number}", tags=one) for number, one in enumerate(tags)]
 
 
 @dg.schedule(

@@ -20,7 +20,7 @@ from truto_groups.accounts.planning import (
     find_due_at,
     is_due,
     is_syncable,
-    plan_due_ranges,
+    plan_due,
 )
 from truto_groups.accounts.ranges import Limits, PartitionRange, Turn, plan_ranges
 from truto_groups.accounts.selection import find_states, select_accounts
@@ -140,7 +140,7 @@ class _Sync:
         wanted: frozenset[str] | None,
     ) -> list[PartitionRange]:
         if wanted is None:
-            return plan_due_ranges(
+            plan = plan_due(
                 known,
                 partition_keys=keys,
                 in_flight=excluded,
@@ -150,6 +150,7 @@ class _Sync:
                 # They run one after the other, and flood no queue.
                 limits=Limits(ranges=len(keys)),
             )
+            return list(plan.ranges)
         turns: dict[str, Turn] = {}
         for account in known:
             key = account.partition_key

@@ -16,7 +16,7 @@ import pytest
 
 from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
-from truto_groups.accounts.planning import is_due, plan_due_ranges
+from truto_groups.accounts.planning import is_due, plan_due
 from truto_groups.accounts.ranges import PartitionRange
 from truto_groups.errors import RetriesExhaustedError
 from truto_groups.sandbox import Request, Response
@@ -232,7 +232,7 @@ def test_settings_that_an_integration_makes_impossible_stop_no_other_account(
     (warning,) = caplog.messages
     assert f"accounts.{A}.max_age" in warning
     tick = timedelta(minutes=10)
-    plan = plan_due_ranges(
+    plan = plan_due(
         accounts,
         partition_keys=keys,
         in_flight=(),
@@ -240,7 +240,7 @@ def test_settings_that_an_integration_makes_impossible_stop_no_other_account(
         now=stand.now,
         next_tick=tick,
     )
-    assert plan == [PartitionRange(*keys)]
+    assert plan.ranges == [PartitionRange(*keys)]
     assert stand.outcomes(run_id="r1") == {A: "failed", B: "unchanged"}
     replayed = stand.replay(A)[A]
     assert isinstance(replayed, AccountResult)

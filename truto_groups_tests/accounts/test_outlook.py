@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from truto_groups.accounts.outlook import Ceilings, Demand, find_demands, sum_up_by_hour
-from truto_groups.accounts.planning import REFRESH_TICK, Pace, plan_due_ranges
+from truto_groups.accounts.planning import REFRESH_TICK, Pace, plan_due
 from truto_groups_tests.stand import known_account
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,7 +40,7 @@ def test_the_day_is_told_as_the_schedule_plans_it() -> None:
     accounts = list(ACCOUNTS)
     for tick in range(36):
         now = NOW + tick * REFRESH_TICK
-        for one in plan_due_ranges(
+        for one in plan_due(
             accounts,
             partition_keys=[account.id for account in ACCOUNTS],
             in_flight=(),
@@ -48,7 +48,7 @@ def test_the_day_is_told_as_the_schedule_plans_it() -> None:
             now=now,
             next_tick=REFRESH_TICK,
             is_spreading=True,
-        ):
+        ).ranges:
             for index in range(int(one.first), int(one.last) + 1):
                 planned.setdefault(accounts[index].id, now)
                 accounts[index] = replace(accounts[index], attempted_at=now, last_confirmed_at=now)
@@ -64,4 +64,4 @@ def test_every_account_is_synced_four_times_a_day_in_its_slot() -> None:
     steady = {later - one for each in found for one, later in pairwise(each.due_at[1:])}
     assert steady == {PACE.refresh_every}
     hours = sum_up_by_hour(found, now=NOW)
-    assert max(hour.syncs for hour in hours[6:]) <= 2 * 103
+    assert max(hour.syncs for hour in hours[6:]) <= 144

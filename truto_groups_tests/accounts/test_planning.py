@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import (
     Pace,
+    Plan,
     find_due_at,
     find_turn_at,
     is_due,
     is_syncable,
     is_wanted,
     may_be_early,
-    plan_due_ranges,
+    plan_due,
     plan_wanted_ranges,
 )
 from truto_groups.accounts.ranges import MAX_ACCOUNTS_IN_A_TICK, PartitionRange
@@ -143,7 +144,21 @@ def plan(
     paces: Mapping[str, Pace] | None = None,
     is_spreading: bool = False,
 ) -> list[tuple[str, str]]:
-    ranges = plan_due_ranges(
+    found = make_plan(
+        accounts, keys=keys, in_flight=in_flight, paces=paces, is_spreading=is_spreading
+    )
+    return [(one.first, one.last) for one in found.ranges]
+
+
+def make_plan(
+    accounts: Sequence[KnownAccount],
+    *,
+    keys: Sequence[str] | None = None,
+    in_flight: Collection[str] = (),
+    paces: Mapping[str, Pace] | None = None,
+    is_spreading: bool = True,
+) -> Plan:
+    return plan_due(
         accounts,
         partition_keys=[one.id for one in accounts] if keys is None else keys,
         in_flight=in_flight,
@@ -152,7 +167,6 @@ def plan(
         next_tick=TICK,
         is_spreading=is_spreading,
     )
-    return [(found.first, found.last) for found in ranges]
 
 
 def test_due_accounts_side_by_side_share_a_range() -> None:
@@ -225,6 +239,11 @@ def test_ranges_follow_the_order_of_the_partitions() -> None:
 def test_a_tick_takes_a_thousand_accounts_at_most_in_ranges_of_five_hundred() -> None:
     accounts = [account(f"{number:05}", hours=7) for number in range(10_000)]
     assert plan(accounts) == [("00000", "00499"), ("00500", "00999")]
+
+
+def test_what_is_too_much_for_one_range_is_shared_out_evenly() -> None:
+    accounts = [account(f"{number:05}", hours=7) for number in range(694)]
+    assert plan(accounts) == [("00000", "00346"), ("00347", "00693")]
 
 
 def test_of_too_many_those_that_wait_the_longest_come_first() -> None:
@@ -325,20 +344,20 @@ def test_over_a_day_with_some_that_fail_for_good_all_others_stay_fresh() -> None
     assert day.longest_wait <= timedelta(hours=6) + TICK
 
 
-def crowd(count: int = 720, *, hours: float) -> list[KnownAccount]:
-    """So many accounts that seven slots share, each confirmed so many hours ago."""
+def crowd(count: int = 900, *, hours: float) -> list[KnownAccount]:
+    """So many accounts that nine slots share, each confirmed so many hours ago."""
     return [account(f"{n:05}", hours=hours) for n in range(count)]
 
 
 def test_accounts_whose_slot_has_come_are_synced_before_they_are_due() -> None:
     """At noon six hours begin anew, so the slots of those of before have just come."""
     assert plan(crowd(hours=3)) == []
-    assert plan(crowd(hours=1.3), is_spreading=True) == [("00000", "00102"), ("00618", "00719")]
+    assert plan(crowd(hours=1.3), is_spreading=True) == [("00000", "00099"), ("00800", "00899")]
 
 
 def test_a_slot_that_comes_right_after_a_sync_was_meant_by_it() -> None:
     assert plan(crowd(hours=0.3), is_spreading=True) == []
-    assert plan(crowd(hours=0.4), is_spreading=True) == [("00000", "00102")]
+    assert plan(crowd(hours=0.4), is_spreading=True) == [("00000", "00099")]
 
 
 def test_so_few_accounts_that_they_share_one_slot_are_synced_when_they_are_due() -> None:
@@ -384,54 +403,59 @@ def test_accounts_that_were_all_synced_at_once_are_spread_after_one_pace() -> No
     assert day.longest_wait <= timedelta(hours=6)
 
 
-def test_nobody_is_synced_early_for_what_failed_and_may_heal() -> None:
-    """Each of six apart that failed ten minutes ago would have had hundreds synced again."""
-    accounts = [
-        failed_at(n, minutes=10) if n % 90 == 45 else account(f"{n:05}", hours=0.2)
-        for n in range(540)
+def some_failed(count: int, *, every: int = 90) -> list[KnownAccount]:
+    """One in so many failed, the later in the order the longer ago; the others are in step."""
+    return [
+        failed_at(n, minutes=n / 2) if n % every == every // 2 else account(f"{n:05}", hours=0.2)
+        for n in range(count)
     ]
-    found = plan(accounts, is_spreading=True)
-    assert found == [(f"{n:05}", f"{n:05}") for n in (45, 135, 225, 315)]
 
 
-def test_of_what_failed_and_may_heal_that_comes_first_which_was_not_tried_for_longest() -> None:
-    accounts = [
-        failed_at(n, minutes=n / 2) if n % 90 == 45 else account(f"{n:05}", hours=0.2)
-        for n in range(540)
-    ]
-    assert plan(accounts) == [(f"{n:05}", f"{n:05}") for n in (225, 315, 405, 495)]
+def test_what_failed_and_may_heal_is_named_in_a_run_of_its_own_and_nobody_synced_early() -> None:
+    """Six apart would be six runs, or have hundreds synced again that were synced just now."""
+    found = make_plan(some_failed(540))
+    assert found.ranges == []
+    assert found.again == [["00495", "00405", "00315", "00225", "00135", "00045"]]
 
 
-def test_what_failed_takes_no_place_from_what_is_due() -> None:
-    """Beside a full range it would have moved that on by one, and made a range of the rest."""
+def test_of_what_failed_the_runs_are_of_similar_size_and_what_was_not_tried_for_longest_first() -> (
+    None
+):
+    """As after an outage of Truto, when all have failed."""
+    accounts = [failed_at(n, minutes=10 + n / 100) for n in range(2_000)]
+    found = make_plan(accounts)
+    assert found.ranges == []
+    assert [len(keys) for keys in found.again] == [500, 500]
+    assert found.again[0][:2] == ["01999", "01998"]
+    assert [len(keys) for keys in make_plan(accounts[:700]).again] == [350, 350]
+
+
+def test_what_failed_has_one_of_the_four_runs_whatever_is_due() -> None:
+    """Else a tick whose runs are full would be followed by others, and it would never heal."""
     due = [*range(1, 501), 700, 900, 1100]
     accounts = [account(f"{n:05}", hours=7 if n in due else 1) for n in range(1101)]
     accounts[0] = failed_at(0, minutes=10)
-    expected = [("00001", "00500"), ("00700", "00700"), ("00900", "00900"), ("01100", "01100")]
-    assert plan(accounts) == expected
-    due.remove(900)
-    accounts[900] = account("00900", hours=1)
-    moved = [("00000", "00499"), ("00500", "00500"), expected[1], expected[3]]
-    assert plan(accounts) == moved
+    found = make_plan(accounts)
+    assert found.again == [["00000"]]
+    assert [(one.first, one.last) for one in found.ranges] == [
+        ("00001", "00500"),
+        ("00700", "00700"),
+        ("00900", "01100"),
+    ]
 
 
-def test_what_failed_in_its_slot_comes_after_what_is_due_and_what_has_its_slot() -> None:
-    """At each tick until it is due it would have been asked for like one that is."""
+def test_what_failed_in_its_slot_is_tried_again_at_the_next_tick() -> None:
     accounts = crowd(hours=0.3)
-    for n in (200, 300, 400, 500):
-        accounts[n] = account(f"{n:05}", hours=7)
-    due = [(one, one) for one in ("00200", "00300", "00400", "00500")]
     accounts[0] = replace(failed_at(0, minutes=10), last_confirmed_at=NOW - timedelta(hours=1.3))
-    assert plan(accounts, is_spreading=True) == due
-    accounts[500] = account("00500", hours=0.3)
-    assert plan(accounts, is_spreading=True) == [("00000", "00000"), *due[:3]]
+    assert make_plan(accounts).again == [["00000"]]
 
 
-def test_what_failed_is_tried_again_with_what_is_due_beside_it() -> None:
+def test_what_failed_is_tried_again_with_what_is_due_around_it() -> None:
     accounts = [account(f"{n:05}", hours=7) for n in range(6)]
     accounts[3:5] = [failed_at(3, minutes=10), failed_at(4, minutes=10)]
-    assert plan(accounts) == [("00000", "00005")]
-    assert plan(accounts[:4]) == [("00000", "00003")]
+    assert make_plan(accounts) == Plan([PartitionRange("00000", "00005")], [])
+    assert make_plan(accounts[:4]) == Plan([PartitionRange("00000", "00002")], [["00003"]])
+    assert plan(accounts[:4]) == [("00000", "00003")]  # outside of the schedule, in the order
 
 
 def failed_at(number: int, *, minutes: float) -> KnownAccount:
@@ -481,7 +505,7 @@ class Day:
         return max(self._waits.get(key, timedelta()) for key in set(keys) - self._failing)
 
     def _sync(self, now: datetime, *, is_spreading: bool, takes: timedelta) -> None:
-        ranges = plan_due_ranges(
+        plan = plan_due(
             self._accounts,
             partition_keys=self.keys,
             in_flight=(),
@@ -490,8 +514,11 @@ class Day:
             next_tick=TICK,
             is_spreading=is_spreading,
         )
-        positions = [index for one in ranges for index in range(int(one.first), int(one.last) + 1)]
-        self.runs.append(len(ranges))
+        positions = [
+            index for one in plan.ranges for index in range(int(one.first), int(one.last) + 1)
+        ]
+        positions += [int(key) for keys in plan.again for key in keys]
+        self.runs.append(len(plan.ranges) + len(plan.again))
         self.covered.append(len(positions))
         for index in positions:
             self._accounts[index] = self._try(self._accounts[index], now + takes)

@@ -40,13 +40,20 @@ def test_a_slot_comes_once_in_every_pace(
     assert slot(index, count, pace=pace, after=first + moment) == first + pace
 
 
-@pytest.mark.parametrize(("count", "slots"), [(25_000, 36), (2_500, 25), (250, 2)])
+@pytest.mark.parametrize(("count", "slots"), [(25_000, 36), (2_500, 18), (250, 2)])
 def test_slots_are_as_full_as_one_another_and_neighbours_share_one(count: int, slots: int) -> None:
     found = [slot(index, count) for index in range(count)]
     sizes = Counter(found)
     assert len(sizes) == slots
     assert max(sizes.values()) - min(sizes.values()) <= 1
     assert found == sorted(found)
+
+
+def test_due_times_move_where_the_accounts_have_doubled_and_not_with_each_hundredth() -> None:
+    numbers = [
+        len({slot(index, count) for index in range(count)}) for count in range(200, 4_000, 50)
+    ]
+    assert list(dict.fromkeys(numbers)) == [2, 3, 5, 9, 18, 36]
 
 
 def test_one_account_more_moves_hardly_any_other_to_another_slot() -> None:

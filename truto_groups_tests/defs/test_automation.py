@@ -20,14 +20,20 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.errors import ScheduleExecutionError
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.run_coordinator import QueuedRunCoordinator
+from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
 from truto_groups.defs import discovery_sensor, killed_runs, schedules
-from truto_groups.defs.in_flight import find_in_flight, range_tags
+from truto_groups.defs.in_flight import (
+    find_in_flight,
+    range_tags,
+    read_account_tags,
+)
 from truto_groups.defs.partitions import integrated_accounts
 from truto_groups.errors import (
     DatabaseError,
@@ -183,9 +189,11 @@ def test_a_new_account_whose_first_sync_failed_is_left_to_the_schedule(project: 
     assert tick(project) == []
 
 
-def fail_groups(status: int) -> Any:
+def fail_groups(status: int, *accounts: str) -> Any:
     def intercept(request: Request) -> Response | None:
         if request.path != GROUPS_PATH:
+            return None
+        if accounts and request.integrated_account_id not in accounts:
             return None
         return Response.of_json({"message": "no"}, status=status)
 
@@ -740,7 +748,48 @@ def test_a_failure_that_no_retry_heals_is_requested_again_when_the_listing_chang
     assert schedule(project) == [(A, A)]
     project.server.intercept = fail_groups(500)
     run_all(project, [(A, A)])
-    assert schedule(project) == [(A, A)]
+    (again,) = evaluate(project).run_requests
+    assert read_account_tags(again.tags) == [KEYS[A]]
+
+
+def test_what_failed_and_may_heal_is_tried_again_in_one_run_and_is_red_until_it_heals(
+    project: Project,
+) -> None:
+    for key in (A, B, C, D):
+        put(project, key)
+    assert tick(project) == [(A, D)]
+    project.server.intercept = fail_groups(500, A, C)
+    run_all(project, [(A, D)])
+    assert colours(project) == ({B, D}, {A, C})
+
+    (again,) = evaluate(project).run_requests
+    assert sorted(read_account_tags(again.tags)) == [KEYS[A], KEYS[C]]
+    waiting = project.create("refresh_groups", tags=again.tags)
+    assert in_flight(project) == {A, C}
+    project.instance.delete_run(waiting.run_id)
+
+    project.server.intercept = fail_groups(500, A)
+    result = project.run("refresh_groups", tags=again.tags)
+    assert not result.success
+    assert colours(project) == ({B, C, D}, {A})
+    assert {row["outcome"] for row in project.table("account_syncs")} == {"published", "failed"}
+    project.server.intercept = None
+    (last,) = evaluate(project).run_requests
+    assert project.run("refresh_groups", tags=last.tags).success
+    assert colours(project) == ({A, B, C, D}, set())
+
+
+def colours(project: Project) -> tuple[set[str], set[str]]:
+    """The accounts whose partition of groups is green, and those that are red."""
+    partitions, groups = integrated_accounts, dg.AssetKey("groups")
+    with partition_loading_context(dynamic_partitions_store=project.instance):
+        found = get_and_update_asset_status_cache_value(
+            project.instance, groups, partitions, project.instance
+        )
+        assert found is not None
+        green = found.deserialize_materialized_partition_subsets(partitions).get_partition_keys()
+        red = found.deserialize_failed_partition_subsets(partitions).get_partition_keys()
+    return {*map(id_of, green)}, {*map(id_of, red)}
 
 
 def test_the_schedule_says_that_the_token_is_missing(

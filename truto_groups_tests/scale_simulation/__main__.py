@@ -22,8 +22,11 @@ def main() -> None:
     parser.add_argument(
         "--broken", type=float, default=Luck.broken, help="share of the accounts that always fail"
     )
+    parser.add_argument(
+        "--throttled", type=float, default=0, help="share of the syncs that take ten times as long"
+    )
     options = parser.parse_args()
-    luck = Luck(failing=options.failing, broken=options.broken)
+    luck = Luck(failing=options.failing, broken=options.broken, throttled=options.throttled)
     print(draw([_play(count, options, luck) for count in options.accounts]))
 
 

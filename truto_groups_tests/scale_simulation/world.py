@@ -20,11 +20,11 @@ from truto_groups.accounts.planning import (
     Pace,
     is_due,
     is_wanted,
-    plan_due_ranges,
+    plan_due,
     plan_wanted_ranges,
 )
 from truto_groups.accounts.ranges import PartitionRange
-from truto_groups.defs.in_flight import find_in_flight, range_tags
+from truto_groups.defs.in_flight import account_tags, find_in_flight, range_tags
 from truto_groups.defs.jobs import refresh_groups
 from truto_groups.defs.partitions import integrated_accounts, read_partition_keys
 from truto_groups.settings import Settings
@@ -35,6 +35,7 @@ _DISCOVERY_TICK = REFRESH_TICK / 2
 # From the request of a run to its first sync, and of a sync of 250 groups: docs/benchmarks.md.
 _TO_START = timedelta(seconds=8)
 _OF_A_SYNC = timedelta(seconds=0.12)
+_THROTTLED_TAKES_LONGER = 10
 _NO_RETRY_HEALS, _MAY_HEAL = "not_found", "retries_exhausted"
 
 
@@ -46,11 +47,13 @@ class Luck:
         failing: Of the syncs, those that fail once, and may heal.
         broken: Of the accounts, those that always fail; every second of them for a reason that no
             retry heals.
+        throttled: Of the syncs, those that take ten times as long.
         connected_a_day: Of the accounts, those that are connected, and removed, on each day.
     """
 
     failing: float = 0.01
     broken: float = 0.01
+    throttled: float = 0.0
     connected_a_day: float = 0.002
 
 
@@ -84,10 +87,7 @@ class _Run:
     id: str
     keys: Sequence[str]
     begins_at: datetime
-
-    @property
-    def ends_at(self) -> datetime:
-        return self.begins_at + _OF_A_SYNC * len(self.keys)
+    ends_at: datetime
 
 
 class World:
@@ -165,13 +165,13 @@ class World:
             pace_of=lambda _: self.pace,
         )
         for one in ranges:
-            self._request(one, keys, now)
+            self._request(_cover(one, keys), range_tags(one.first, one.last), now)
 
     def _refresh(self, now: datetime, tick: int) -> None:
         keys = read_partition_keys(self._instance)
         in_flight = find_in_flight(self._instance, keys)
         began = time.process_time()
-        ranges = plan_due_ranges(
+        plan = plan_due(
             self.accounts.values(),
             partition_keys=keys,
             in_flight=in_flight,
@@ -181,34 +181,41 @@ class World:
             is_spreading=True,
         )
         self.counts.planning_seconds.append(time.process_time() - began)
-        self.counts.runs.append(len(ranges))
-        for one in ranges:
-            covered = self._request(one, keys, now)
+        self.counts.runs.append(len(plan.ranges) + len(plan.again))
+        requests = [
+            *((_cover(one, keys), range_tags(one.first, one.last)) for one in plan.ranges),
+            *((again, account_tags(again)) for again in plan.again),
+        ]
+        for covered, tags in requests:
+            self._request(covered, tags, now)
             assert not in_flight.intersection(covered), "an account would be in flight twice"
             in_flight.update(covered)
             self.counts.sizes.append(len(covered))
         if tick % self._ticks_between_looks == 0:
             self._look(in_flight, now)
 
-    def _request(self, one: PartitionRange, keys: Sequence[str], now: datetime) -> Sequence[str]:
-        covered = keys[keys.index(one.first) : keys.index(one.last) + 1]
+    def _request(self, covered: Sequence[str], tags: dict[str, str], now: datetime) -> None:
         run = dg.DagsterRun(
             job_name=refresh_groups.name,
             run_id=str(uuid.UUID(int=self._chance.getrandbits(128))),
             status=dg.DagsterRunStatus.STARTED,
-            tags=range_tags(one.first, one.last),
+            tags=tags,
         )
         self._instance.add_run(run)
         busy_until = self._runs[-1].ends_at if self._runs else now
-        self._runs.append(_Run(run.run_id, covered, max(busy_until, now) + _TO_START))
-        return covered
+        begins_at = max(busy_until, now) + _TO_START
+        throttled = sum(self._chance.random() < self._luck.throttled for _ in covered)
+        longer = throttled * (_THROTTLED_TAKES_LONGER - 1)
+        ends_at = begins_at + _OF_A_SYNC * (len(covered) + longer)
+        self._runs.append(_Run(run.run_id, covered, begins_at, ends_at))
 
     def _finish_runs(self, now: datetime) -> None:
         while self._runs and self._runs[0].ends_at <= now:
             run = self._runs.popleft()
             self._instance.delete_run(run.id)
+            of_a_sync = (run.ends_at - run.begins_at) / len(run.keys)
             for place, key in enumerate(run.keys):
-                at = run.begins_at + place * _OF_A_SYNC
+                at = run.begins_at + place * of_a_sync
                 self.accounts[key] = self._sync(self.accounts[key], at)
 
     def _sync(self, one: KnownAccount, at: datetime) -> KnownAccount:
@@ -241,3 +248,7 @@ class World:
             if key not in self._broken
         )
         self.counts.oldest.append(max(ages))
+
+
+def _cover(one: PartitionRange, keys: Sequence[str]) -> Sequence[str]:
+    return keys[keys.index(one.first) : keys.index(one.last) + 1]
