@@ -6,6 +6,7 @@ Dagster does not import it, because that alone takes two seconds.
     commands         what can be typed: commands, options, help
     sync_command     refresh accounts now
     status_command   every known account
+    probe_command    whether a process could work
     plan_command     what the coming day costs, and what other settings would alter
     accept_command   accept drift and held-back syncs
     diagnose_command  one account's answer beside what we make of it

@@ -207,7 +207,7 @@ def status(*, is_json: bool, is_watched: bool, is_probe: bool, **wanted: Sequenc
         raise click.UsageError("--ready stands alone.")
     _take_variables()
     if is_probe:
-        from truto_groups.cli.status_command import run_probe
+        from truto_groups.cli.probe_command import run_probe
 
         return run_probe()
     from truto_groups.cli.status_command import run_status, watch_status

@@ -23,7 +23,6 @@ from truto_groups.cli.terminal import (
     show_blocks,
 )
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.runner.readiness import find_readiness
 from truto_groups.runner.reading import StatusReport, read_status
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_age, say_count
@@ -65,16 +64,6 @@ def watch_status(wanted: AccountFilter) -> int:
     except KeyboardInterrupt:
         complain("Interrupted. `truto-groups status --watch` goes on with it.")
         return 130
-
-
-def run_probe() -> int:
-    """Say in a line whether this process could work; 0 when it could, else 1."""
-    found = find_readiness(cwd=Path.cwd())
-    if found.is_ready:
-        show_blocks([Paragraph(f"Ready. {found.told}")])
-        return 0
-    complain(f"truto-groups: not ready: {show(found.told)}")
-    return 1
 
 
 def _look(wanted: AccountFilter) -> list[Block]:

@@ -11,6 +11,7 @@ What is printed of it is cli/'s.
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
     sandbox_week  its week, replayed day by day
+    opening      what a command works with that reads only
     reading      how accounts stand and what waits, without Dagster
     copying      all tables into another database
     readiness    whether a process could work now, for probes

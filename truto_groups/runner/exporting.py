@@ -13,7 +13,7 @@ from pathlib import Path
 from truto_groups.accounts.coverage import Coverage, find_coverage
 from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
 from truto_groups.errors import ExportError
-from truto_groups.runner.reading import open_reading
+from truto_groups.runner.opening import open_reading
 from truto_groups.warehouse.accounts_table import read_accounts_as_of, read_known_accounts
 from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.exports import Form, write_file, written_aside

@@ -3,6 +3,7 @@
 Nothing is requested of Truto. How accounts stand is reading.py's.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +11,11 @@ from pathlib import Path
 
 from truto_groups.accounts.listing import OLDEST_LISTING
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.runner.reading import open_reading
+from truto_groups.runner.opening import open_reading
 from truto_groups.settings.environment import check_temporary_folder, read_token
 from truto_groups.text.words import say_age
 from truto_groups.warehouse.accounts_table import read_last_listing
+from truto_groups.warehouse.database import connect
 
 # A probe is ended by whoever asked, as a rule after ten seconds, and then says nothing.
 _WAIT_SECONDS = 3.0
@@ -45,7 +47,10 @@ def find_readiness(*, cwd: Path) -> Readiness:
         session = open_reading(cwd)
         read_token(os.environ, variable=session.knobs.token_variable)
         check_temporary_folder(os.environ)
-        with session.database.reading(within_seconds=_WAIT_SECONDS) as connection:
+        with (
+            contextlib.closing(connect(knows_json=False)) as own,
+            session.database.reading(own, within_seconds=_WAIT_SECONDS) as connection,
+        ):
             listed_at = read_last_listing(connection)
     except TrutoGroupsError as error:
         return Readiness(False, " ".join(str(error).split()))

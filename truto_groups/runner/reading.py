@@ -3,12 +3,10 @@
 All of it is read from a copy of the database, which waits for nobody.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
 
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
@@ -21,15 +19,12 @@ from truto_groups.accounts.selection import (
     select_accounts,
 )
 from truto_groups.accounts.statuses import AccountStatus, find_statuses
-from truto_groups.errors import SettingsError
 from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.report.pending import PendingAcceptance, advise
-from truto_groups.session import Session, read_clock
-from truto_groups.settings import Environment, read_environment, read_settings, resolve_knobs
+from truto_groups.runner.opening import open_reading
 from truto_groups.sync.access_review import choose_unreviewed
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
-from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.privileged_table import read_unreviewed
 from truto_groups.warehouse.snapshot import open_snapshot
 
@@ -153,28 +148,3 @@ def read_review(wanted: AccountFilter, *, until: datetime | None, cwd: Path) -> 
         all_count = len(read_unreviewed(connection))
     private = {one.id for one in known if session.settings_for(one).private_values}
     return ReviewReport(chosen, frozenset(private), all_count - len(chosen))
-
-
-def open_reading(cwd: Path) -> Session:
-    """Open what a command works with that reads the database only.
-
-    Raises:
-        SettingsError: A variable or the settings file is wrong.
-    """
-    environment = read_environment(os.environ, cwd=cwd)
-    return open_reading_session(environment, environment.settings_path)
-
-
-def open_reading_session(environment: Environment, settings_path: Path | None) -> Session:
-    """The same with a settings file of one's own.
-
-    Raises:
-        SettingsError: The settings file is wrong.
-    """
-    settings = read_settings(settings_path)
-    knobs = resolve_knobs({}, section=settings.truto, base_url=environment.base_url)
-    return Session(settings, knobs, Database.of(environment), _refuse_client, read_clock)
-
-
-def _refuse_client() -> NoReturn:
-    raise SettingsError("This command reads the database only.")

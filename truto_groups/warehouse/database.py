@@ -689,11 +689,17 @@ def _detach(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         logger.warning("%s. See that the disk has room.", first_line(error))
 
 
-def connect() -> duckdb.DuckDBPyConnection:
-    """Open a private connection in memory, in UTC, that may spill to a folder of its own."""
+def connect(*, knows_json: bool = True) -> duckdb.DuckDBPyConnection:
+    """Open a private connection in memory, in UTC, that may spill to a folder of its own.
+
+    Args:
+        knows_json: Whether its statements may ask for ``same_json``. For that DuckDB imports numpy,
+            for which a probe has no time.
+    """
     connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
     _configure(connection)
-    register_sameness(connection)
+    if knows_json:
+        register_sameness(connection)
     return connection
 
 

@@ -120,6 +120,7 @@ class World:
         self._broken: dict[str, str] = {}
         self._numbers = itertools.count()
         self._runs: deque[_Run] = deque()
+        self._keys: Sequence[str] = ()
         self._connect(count, now=START)
 
     def live(self, days: float) -> None:
@@ -142,10 +143,12 @@ class World:
             if self._chance.random() < self._luck.broken:
                 self._broken[key] = self._chance.choice((_NO_RETRY_HEALS, _MAY_HEAL))
         self._instance.add_dynamic_partitions(str(integrated_accounts.name), keys)
+        # Kept until they change: of a week's time half would be reading them twice in ten minutes.
+        self._keys = read_partition_keys(self._instance)
 
     def _replace_some(self, now: datetime) -> None:
         """Remove some accounts whose grace period is over, and connect as many others."""
-        in_flight = find_in_flight(self._instance, read_partition_keys(self._instance))
+        in_flight = find_in_flight(self._instance, self._keys)
         idle = sorted(self.accounts.keys() - in_flight)
         count = round(self._luck.connected_a_day * len(self.accounts))
         for key in self._chance.sample(idle, count):
@@ -157,7 +160,7 @@ class World:
     def _discover(self, now: datetime) -> None:
         if not any(is_wanted(one) for one in self.accounts.values()):
             return
-        keys = read_partition_keys(self._instance)
+        keys = self._keys
         ranges = plan_wanted_ranges(
             self.accounts.values(),
             partition_keys=keys,
@@ -168,7 +171,7 @@ class World:
             self._request(_cover(one, keys), range_tags(one.first, one.last), now)
 
     def _refresh(self, now: datetime, tick: int) -> None:
-        keys = read_partition_keys(self._instance)
+        keys = self._keys
         in_flight = find_in_flight(self._instance, keys)
         began = time.process_time()
         plan = plan_due(
