@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from truto_groups_tests.benchmark import ceilings, felt, graph, idle, peers, start
+from truto_groups_tests.benchmark import ceilings, felt, graph, idle, peers, scale, start
 
 SECTIONS = {
     "peers": peers,
@@ -12,6 +12,7 @@ SECTIONS = {
     "ceilings": ceilings,
     "start": start,
     "idle": idle,
+    "scale": scale,
 }
 
 
