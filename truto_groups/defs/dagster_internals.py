@@ -21,6 +21,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 )
 from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
     extract_data_version_from_entry,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
@@ -404,21 +405,23 @@ def find_keys(backfill: "PartitionBackfill", assets: set[dg.AssetKey]) -> set[st
     return keys
 
 
-def tag_input(instance: dg.DagsterInstance, key: dg.AssetKey, *, run_id: str) -> Mapping[str, str]:
-    """The tags that say of a materialization which one of an asset it was made from.
+def tag_inputs(
+    instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey], *, run_id: str
+) -> Mapping[str, str]:
+    """The tags that say of a materialization which ones of other assets it was made from.
 
     Dagster adds them to outputs by itself, but not to events that a step yields. Goes when
     AssetMaterialization takes its inputs' versions.
     """
-    record = instance.get_latest_data_version_record(key)
-    version = extract_data_version_from_entry(record.event_log_entry) if record else None
-    if record is None or version is None:
-        return {}
-    return {
-        CODE_VERSION_TAG: run_id,  # what Dagster takes where an asset declares none
-        get_input_data_version_tag(key): version.value,
-        get_input_event_pointer_tag(key): str(record.storage_id),
-    }
+    tags = {CODE_VERSION_TAG: run_id}  # what Dagster takes where an asset declares none
+    for key in keys:
+        record = instance.get_latest_data_version_record(key)
+        if record is None:
+            return {}  # Dagster then compares instants
+        version = extract_data_version_from_entry(record.event_log_entry) or DEFAULT_DATA_VERSION
+        tags[get_input_data_version_tag(key)] = version.value
+        tags[get_input_event_pointer_tag(key)] = str(record.storage_id)
+    return tags
 
 
 def has_one_writer(instance: dg.DagsterInstance) -> bool:

@@ -13,7 +13,7 @@ import dagster as dg
 
 from truto_groups import schema
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, tag_input
+from truto_groups.defs.dagster_internals import DATA_VERSION_TAG, tag_inputs
 from truto_groups.defs.metadata import describe_listing
 from truto_groups.session import Session
 from truto_groups.sync.waiting import read_needs
@@ -53,4 +53,4 @@ def listing_event(session: Session, accounts: Sequence[KnownAccount]) -> dg.Asse
 
 def provenance_tags(instance: dg.DagsterInstance, *, run_id: str) -> Mapping[str, str]:
     """Which listing ``raw_groups`` are made from now: tags of their materializations."""
-    return tag_input(instance, ACCOUNTS, run_id=run_id)
+    return tag_inputs(instance, [ACCOUNTS], run_id=run_id)

@@ -21,6 +21,7 @@ from truto_groups.defs.dagster_internals import (
     address_run,
     find_location,
     read_latest_check,
+    tag_inputs,
 )
 from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.failures import keep_secrets, make_failure
@@ -84,6 +85,9 @@ def group_overview(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[dg.AssetMaterialization]:
     """Draw the picture."""
+    inputs = tag_inputs(
+        context.instance, [ACCOUNTS, BREAKDOWN, CHANGES], run_id=context.run.run_id
+    )
     try:
         session = open_session(truto, duckdb)
         overview = _read_overview(session, _read_checks(context.instance))
@@ -107,6 +111,9 @@ def group_overview(
             "overview": dg.MetadataValue.md(picture),
             **_describe(overview),
         },
+        # Else the UI would call it out of sync from the next listing on, which comes every few
+        # minutes.
+        tags=inputs,
     )
 
 

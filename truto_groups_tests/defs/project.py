@@ -74,6 +74,11 @@ class Project:
             )
         return list(self.instance.get_dynamic_partitions(str(integrated_accounts.name)))
 
+    def list_again(self) -> None:
+        """A tick of discovery, whose event the daemon reports."""
+        (event,) = self.tick("discover_integrated_accounts").asset_events
+        self.instance.report_runless_asset_event(event)
+
     def key_of(self, account_id: str) -> str:
         """The key of a known account."""
         ((key,),) = read_rows(

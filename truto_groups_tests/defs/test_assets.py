@@ -432,19 +432,13 @@ def stale_causes(project: Project, *keys: str) -> dict[str, list[str]]:
     return {name: causes for name, causes in found.items() if causes}
 
 
-def list_again(project: Project) -> None:
-    """A tick of discovery, whose event the daemon reports."""
-    (event,) = project.tick("discover_integrated_accounts").asset_events
-    project.instance.report_runless_asset_event(event)
-
-
 def test_a_listing_that_found_nothing_new_leaves_every_partition_in_sync(project: Project) -> None:
     connect(project, A, B)
-    list_again(project)
+    project.list_again()
     assert project.refresh().success
     assert stale_causes(project, A, B) == {}
 
-    list_again(project)
+    project.list_again()
     assert stale_causes(project, A, B) == {}
     project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
@@ -452,7 +446,7 @@ def test_a_listing_that_found_nothing_new_leaves_every_partition_in_sync(project
     assert stale_causes(project, A, B) == {}
 
     put(project, B, groups_of(3), tenant_id="globex")
-    list_again(project)
+    project.list_again()
     assert set(stale_causes(project, A, B)) == {f"raw_groups {A}", f"raw_groups {B}"}
     project.refresh()
     assert stale_causes(project, A, B) == {}

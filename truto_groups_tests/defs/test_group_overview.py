@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from truto_groups.sandbox import make_account
 from truto_groups.warehouse.overview_queries import read_day_totals
@@ -44,6 +46,15 @@ def draw(project: Project) -> dg.AssetMaterialization:
 
 def text_of(event: dg.AssetMaterialization) -> str:
     return str(event.metadata["overview"].value)
+
+
+def find_stale_causes(project: Project) -> list[str]:
+    resolver = CachingStaleStatusResolver(
+        project.instance,
+        project.definitions.resolve_asset_graph(),
+        LoadingContextForTest(project.instance),
+    )
+    return [cause.reason for cause in resolver.get_stale_causes(dg.AssetKey("group_overview"))]
 
 
 def section(text: str, title: str) -> str:
@@ -171,6 +182,20 @@ def test_a_drift_is_accepted_by_a_link_and_one_of_unmapped_types_is_not(project:
     assert "[accept](/locations/" in needs[link_to(project, A)][4]
     assert "unmapped" in needs[link_to(project, B)][3]
     assert "[accept]" not in needs[link_to(project, B)][4]
+
+
+def test_the_picture_is_in_sync_until_a_listing_differs(project: Project) -> None:
+    """Listings come every few minutes, and each made the UI call the picture out of sync."""
+    project.list_again()
+    project.refresh()
+    draw(project)
+
+    project.list_again()
+    assert find_stale_causes(project) == []
+
+    project.server.remove_account(C)
+    project.list_again()
+    assert find_stale_causes(project) == ["has a new dependency materialization"]
 
 
 def test_a_check_that_is_red_or_yellow_is_named_and_linked(project: Project) -> None:
