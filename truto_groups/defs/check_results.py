@@ -26,7 +26,7 @@ from truto_groups.report.markdown import Cell, Link, draw_table, say_instant
 from truto_groups.report.pending import PendingAcceptance, is_acceptable
 from truto_groups.sync.waiting import digest_of
 from truto_groups.text.visible import read_out_markdown, show, show_in_markdown
-from truto_groups.text.words import cut_at_word, name_some, say_count, shorten_words
+from truto_groups.text.words import cut_at_word, cut_in_middle, name_some, say_count, shorten_words
 
 _NAMED_IN_A_SENTENCE: Final = 5
 _TOLD_AT_ONCE: Final = 3
@@ -202,8 +202,8 @@ def _row(
     first, others = problems[0], len(problems) - 1
     what = shorten_words(cut_at_word(first.what, _MAX_WHAT), room)
     if others:
-        what += f" And {say_count(others, 'more change')}: see details."
-    do: list[str | Link] = [shorten_words(cut_at_word(first.advice, _MAX_ADVICE), room)]
+        what += f" And {others:,} more: see details."
+    do: list[str | Link] = [shorten_words(cut_in_middle(first.advice, _MAX_ADVICE), room)]
     if acceptable is not None:
         address = address_acceptance([acceptable], location=location)
         do += ["If it is right:", Link("accept it", address)]

@@ -17,7 +17,7 @@ from truto_groups.report.charts import Bar, draw_bars, draw_line, to_data_uri
 from truto_groups.report.markdown import Cell, Link, draw_cell, draw_list, draw_table, say_instant
 from truto_groups.report.needs import STATES, Need
 from truto_groups.text.visible import show, show_in_markdown
-from truto_groups.text.words import cut_at_word, say_age, say_count, say_duration, shorten_words
+from truto_groups.text.words import cut_in_middle, say_age, say_count, say_duration, shorten_words
 
 TODAY: Final = timedelta(days=1)
 """How far back changes are told."""
@@ -216,15 +216,14 @@ def _render_needs(overview: Overview, routes: Routes) -> str:
     if not overview.needs:
         return "Nobody needs you. Every account is as it should be."
     return draw_table(
-        ("account", "what", "since", "what to do", "open"),
+        ("account", "what", "since", "what to do"),
         (
             (
                 _link(need.account, routes),
                 f"{need.state.capitalize()}: {_narrow(need.what)}"
                 + (f" Also {' and '.join(need.also)}." if need.also else ""),
                 need.since,
-                _narrow(need.what_to_do),
-                _link_ways(need, routes),
+                [_narrow(need.what_to_do), *_link_ways(need, routes)],
             )
             for need in overview.needs
         ),
@@ -235,11 +234,11 @@ def _render_needs(overview: Overview, routes: Routes) -> str:
 
 
 def _link_ways(need: Need, routes: Routes) -> Sequence[str | Link]:
-    ways: list[str | Link] = [Link("partition", routes.to_account(need.account.partition_key))]
-    if need.run_id is not None:
-        ways.append(Link("run", routes.to_run(need.run_id)))
+    ways: list[str | Link] = []
     if need.acceptable is not None:
-        ways.append(Link("accept", routes.to_accept(need)))
+        ways += ["If it is right:", Link("accept", routes.to_accept(need))]
+    if need.run_id is not None:
+        ways += ["See its", Link("run", routes.to_run(need.run_id))]
     return ways
 
 
@@ -373,4 +372,4 @@ def _link(account: KnownAccount, routes: Routes) -> Sequence[str | Link]:
 
 
 def _narrow(text: str) -> str:
-    return shorten_words(cut_at_word(text, 400), _LONGEST_WORD)
+    return shorten_words(cut_in_middle(text, 400), _LONGEST_WORD)

@@ -59,6 +59,15 @@ def cut_at_word(text: str, most: int) -> str:
     return f"{kept.rstrip(' ,;:')}…"
 
 
+def cut_in_middle(text: str, most: int) -> str:
+    """Shorten a text to at most so many letters, so that its end stays: there an error helps."""
+    if len(text) <= most:
+        return text
+    tail = text[len(text) - most * 3 // 5 :]
+    tail = tail.partition(" ")[2] or tail
+    return f"{cut_at_word(text, most - len(tail) - 1)} {tail}"
+
+
 def shorten_words(text: str, most: int) -> str:
     """Take the middle out of words of more than so many letters, which no page could break."""
     return " ".join(_shorten_word(word, most) for word in text.split(" "))

@@ -234,7 +234,7 @@ def test_an_account_that_drifts_in_many_places_has_one_row_and_the_rest_in_detai
     stand.sync(run_id="r1")
     result = check(stand, "no_unaccepted_drift")
     _, row = lines_of(result)
-    assert "And 5 more changes: see details." in row[1]
+    assert "And 5 more: see details." in row[1]
     details = str(result.metadata["details"].value)
     assert all(f"remote\\_data.field{n} |" in details for n in range(5))
 
@@ -708,9 +708,9 @@ def test_groups_that_became_privileged_are_told_until_they_are_reviewed(stand: S
     assert sorted(failing(result)) == sorted([A, B])
     told = {id_of(row["account"]): row["what"] for row in rows_of(result)}
     assert told[A] == (
-        "\u201cGroup 1\u201d was renamed to \u201cDomain Admins\u201d (rule: admin, domain admin)"
+        "\u201cGroup 1\u201d was renamed to \u201cDomain Admins\u201d (rule: admin, domain admin)."
     )
-    assert told[B] == "group g0 was renamed (rule: break glass)"
+    assert told[B] == "group g0 was renamed (rule: break glass)."
     (address,) = re.findall(r"\[mark [^]]*\]\((/locations/[^)]+)\)", str(result.description))
     assert "/jobs/mark_privileged_changes_reviewed/playground/setup?" in address
     (text,) = parse_qs(urlsplit(address).query)["config"]

@@ -138,10 +138,9 @@ def test_who_needs_a_person_comes_first_the_worst_first_with_what_to_do_and_link
         link_to(project, one) for one in (A, C, B)
     ]
     assert failed[1] == "Failed: Its sync fails (forbidden). Also stale."
-    assert failed[3] == "Truto answered 403 to List Groups: no. Reconnect it."
     (run_id,) = {row["run_id"] for row in project.table("account_syncs")}
-    partition = failed[0].partition("](")[2].partition(")")[0]
-    assert failed[4] == f"[partition]({partition}) [run](/runs/{run_id})"
+    told = "Truto answered 403 to List Groups: no. Reconnect it."
+    assert failed[3] == f"{told} See its [run](/runs/{run_id})"
     assert "have the tenant reconnect the app" in reconnect[3]
     assert stale[1].startswith("Stale: Not confirmed for ")
     numbers = {name: value.value for name, value in event.metadata.items()}
@@ -179,9 +178,24 @@ def test_a_drift_is_accepted_by_a_link_and_one_of_unmapped_types_is_not(project:
 
     needs = {row[0]: row for row in rows_of(text_of(draw(project)), "Needs you")}
 
-    assert "[accept](/locations/" in needs[link_to(project, A)][4]
+    assert "[accept](/locations/" in needs[link_to(project, A)][3]
     assert "unmapped" in needs[link_to(project, B)][3]
-    assert "[accept]" not in needs[link_to(project, B)][4]
+    assert "[accept]" not in needs[link_to(project, B)][3]
+
+
+def test_a_long_answer_of_an_app_hides_no_advice(project: Project) -> None:
+    project.refresh()
+    project.write(
+        "UPDATE account_syncs SET outcome = 'failed', error_kind = 'forbidden', "
+        "error = $error WHERE integrated_account_id = $key",
+        error=f"The app behind Truto answered 403: {'so long a story ' * 40}. Reconnect it.",
+        key=A,
+    )
+
+    (failed, *_) = rows_of(text_of(draw(project)), "Needs you")
+
+    assert failed[3].startswith("The app behind Truto answered 403: so long a story")
+    assert ". Reconnect it. See its [run]" in failed[3]
 
 
 def test_the_picture_is_in_sync_until_a_listing_differs(project: Project) -> None:

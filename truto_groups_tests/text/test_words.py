@@ -6,6 +6,7 @@ import pytest
 
 from truto_groups.text.words import (
     cut_at_word,
+    cut_in_middle,
     say_age,
     say_count,
     say_duration,
@@ -68,6 +69,19 @@ def test_what_never_was_has_no_age() -> None:
 )
 def test_a_long_text_ends_at_a_word(text: str, most: int, cut: str) -> None:
     assert cut_at_word(text, most) == cut
+    assert len(cut) <= most
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "cut"),
+    [
+        ("as it is", 8, "as it is"),
+        ("it went wrong in some way. Do this.", 24, "it went… way. Do this."),
+        ("unbroken", 6, "u… ken"),
+    ],
+)
+def test_a_long_text_keeps_its_end_where_its_middle_is_cut(text: str, most: int, cut: str) -> None:
+    assert cut_in_middle(text, most) == cut
     assert len(cut) <= most
 
 
