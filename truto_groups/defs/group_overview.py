@@ -65,8 +65,8 @@ _CHECKS = [spec.key for spec in (*CHECK_SPECS, *CONTRACT_CHECK_SPECS)]
             OVERVIEW,
             deps=[ACCOUNTS, BREAKDOWN, CHANGES],
             description=(
-                "The picture over all accounts: who needs a person and what to do, what is "
-                "complete and fresh, what changed since yesterday.\n\n"
+                "Start here: who needs you and what to do, what is complete and fresh, what "
+                "changed since yesterday, over all accounts.\n\n"
                 f"**[Open the picture]({address_events(OVERVIEW)})**, or see below who needs you. "
                 "The sensor refresh_overview draws it anew after each refresh, from the database "
                 "alone; it has no table."

@@ -137,20 +137,26 @@ def describe_groups(
         "groups_added": replacement.added,
         "groups_removed": replacement.removed,
         "groups_changed": replacement.changed,
-        "groups_changed_in_remote_data_only": replacement.touched,
+        "changed_in_remote_data_only": replacement.touched,
         "seconds": round(result.seconds or 0.0, 3),
     }
     if replacement.remote_changes:
         rows = [{"path": path, "groups": n} for path, n in replacement.remote_changes.items()]
         metadata["changed_in_remote_data"] = table_of(rows)
     if unmet:
-        metadata["remote_data_paths_that_met_nothing"] = show(", ".join(unmet))
+        metadata["unmet_remote_data_paths"] = show(", ".join(unmet))
     if result.preview:
-        columns = ("id", "name", "group_type")
-        rows = [{name: _shown(row[name]) for name in columns} for row in result.preview]
+        # An id is one long word as a rule, and the asset's page grows as wide as its longest.
+        rows = [
+            {
+                "group": shorten_words(show(row["name"] or row["id"]), _LONGEST_WORD),
+                "group_type": _shown(row["group_type"]),
+            }
+            for row in result.preview
+        ]
         left_out = (result.attempt.group_count or 0) - len(rows)
         if left_out > 0:
-            rows.append({"id": f"and {left_out:,} more: the table `groups`"})
+            rows.append({"group": f"and {left_out:,} more: the table `groups`"})
         metadata["preview"] = table_of(rows)
     return metadata
 

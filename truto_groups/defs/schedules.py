@@ -27,8 +27,8 @@ from truto_groups.warehouse.accounts_table import read_known_accounts
     job=refresh_groups,
     cron_schedule=f"*/{REFRESH_TICK // timedelta(minutes=1)} * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Requests refresh_groups for the accounts that are due, in as few runs as hold no "
-    "healthy account that is not synced.",
+    description="Requests refresh_groups for the accounts that are due, in at most four runs; "
+    "accounts between them are synced early.",
 )
 @keep_secrets
 def refresh_groups_schedule(

@@ -159,7 +159,7 @@ def test_a_run_over_many_accounts_records_each_as_a_partition_with_its_own_metad
         for event in result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey("groups") and event.partition == KEYS[A]
     )
-    assert [row["name"] for row in shown_rows(preview)] == ["Group 0", "Group 1", "Group 2"]
+    assert [row["group"] for row in shown_rows(preview)] == ["Group 0", "Group 1", "Group 2"]
 
 
 def test_no_value_that_a_private_account_sent_is_in_any_event(
@@ -831,7 +831,7 @@ def test_a_path_of_remote_data_that_meets_nothing_is_told(
         for event in events
         if event.asset_key == dg.AssetKey("groups")
     ]
-    assert told["remote_data_paths_that_met_nothing"].value == "profile.nmae"
+    assert told["unmet_remote_data_paths"].value == "profile.nmae"
     assert "no group has profile.nmae" in capfd.readouterr().err
 
 
