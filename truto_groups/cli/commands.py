@@ -117,9 +117,9 @@ def _name_accounts(command: Command) -> Command:
     return click.option(
         "--account",
         "names",
-        metavar="ID",
+        metavar="KEY",
         multiple=True,
-        help="Only these integrated accounts; the first 8 characters of an id do.",
+        help="Only these integrated accounts, by key or id; a beginning of either does.",
     )(command)
 
 

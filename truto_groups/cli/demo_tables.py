@@ -22,7 +22,6 @@ _EXCERPT = """
         strftime(changed_at, '%Y-%m-%d %H:%M')
     WHERE n = 1
     ORDER BY integration
-    LIMIT 12
 """
 _BREAKDOWN = """
     FROM group_type_breakdown
@@ -114,8 +113,9 @@ def show_tables(connection: Connection, report: SyncReport) -> None:
     changes = connection.execute(_CHANGES, {"run_ids": run_ids}).fetchall()
     if changes:
         made = sum(one.added + one.removed + one.changed for one in report.outcomes)
+        some = ", some of them" if len(changes) < made else ""
         _show(
-            f"group_changes: {say_count(made, 'change')} today, some of them",
+            f"group_changes: {say_count(made, 'change')} today{some}",
             [(*row[:3], describe_change(row[1], row[4], hint=row[3])) for row in changes],
             header=("integration", "change", "name", "what"),
         )

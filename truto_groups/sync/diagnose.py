@@ -18,7 +18,12 @@ from truto_groups.errors import TokenRejectedError
 from truto_groups.report.diagnosis import Diagnosis, FieldMade, GroupMade, as_types
 from truto_groups.schema import GROUP_TYPES
 from truto_groups.session import Session
-from truto_groups.settings import AccountSettings, VolumeLimits, format_duration
+from truto_groups.settings import (
+    AccountSettings,
+    PrivilegedSettings,
+    VolumeLimits,
+    format_duration,
+)
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.refresh import plan_sync
 from truto_groups.text.credentials import hide_credentials
@@ -222,7 +227,14 @@ def _show_settings(settings: AccountSettings) -> dict[str, object]:
             value = format_duration(value)
         elif one.name == "query":
             value = json.dumps(hide_credentials(value)) if value else "none"
-        elif isinstance(value, VolumeLimits):
-            value = ", ".join(f"{name}: {limit}" for name, limit in asdict(value).items())
+        elif isinstance(value, VolumeLimits | PrivilegedSettings):
+            value = ", ".join(f"{name}: {_say(part)}" for name, part in asdict(value).items())
+        elif isinstance(value, bool):
+            value = _say(value)
         found[one.name] = value
     return found
+
+
+def _say(part: object) -> str:
+    """As the settings file has it."""
+    return "auto" if part is None else json.dumps(part)

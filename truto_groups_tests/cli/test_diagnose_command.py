@@ -197,6 +197,9 @@ def test_the_last_attempts_drift_and_settings_stand_on_the_page(
     assert attempts.index("held\\_back") < attempts.index("published")
     assert "JSON type changed of" in out[out.index("## Drift") :]
     assert "| refresh\\_every | 6h |" in out
+    assert "| skip | false |" in out
+    assert "| volume | max\\_fall: auto, max\\_rise: auto, hold\\_back: true |" in out
+    assert "| privileged | words: \\[\\], patterns: \\[\\], ignore: \\[\\], use\\_default\\_words: true |" in out
     stand.write_settings(f"accounts:\n  {B}: {{refresh_every: 90m, skip: true}}")
     out = diagnose(capsys, B)
     assert "A sync passes over this account. The settings file skips it." in out
