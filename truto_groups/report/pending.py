@@ -91,7 +91,8 @@ def advise(one: PendingAcceptance) -> str:
         return f"In the shell: {command}."
     reasons = find_reasons(one)
     more = f" And {say_count(len(reasons) - 1, 'more change')}." if reasons[1:] else ""
-    return f"{reasons[0]}{more} If it is right: {command}."
+    lost = next((finding for finding in told if finding.is_permission_lost), None)
+    return f"{reasons[0]}{more} {lost.advice if lost else f'If it is right: {command}.'}"
 
 
 def accept_command(pending: Sequence[PendingAcceptance]) -> str:

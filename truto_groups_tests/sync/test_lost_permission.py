@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
+from truto_groups.report.pending import advise
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync import settle
 from truto_groups.sync.judge import judge_ahead
@@ -341,3 +342,14 @@ def test_an_odd_refusal_costs_only_what_is_odd_about_it(
         assert row["forbidden_at"] == row["forbidden_since"] == (began if call else None)
         stand.pass_time(hours=1)
     assert stand.outcomes(A) == {A: "published"}
+
+
+def test_the_shell_says_to_have_it_granted_again_and_not_to_accept_it(stand: Stand) -> None:
+    sync(stand, records(), run_id="good")
+    sync(stand, records(email=None), run_id="lost", forbidden=refusal(stand))
+
+    with stand.database.reading() as connection:
+        (waiting,) = read_pending(connection)
+
+    assert "Have the tenant grant the permission again" in advise(waiting)
+    assert "truto-groups accept" not in advise(waiting)
