@@ -109,7 +109,8 @@ def read_token(environ: Mapping[str, str], *, variable: str) -> str:
     if not token:
         raise SettingsError(
             f"{variable} is not set, and without the API token Truto answers nothing.",
-            advice=f"Set {variable} to a token from Truto's dashboard, or try the sandbox.",
+            advice=f"Set {variable} to a token from Truto's dashboard, or try the sandbox: "
+            "`truto-groups sandbox -- truto-groups sync`.",
         )
     hide(token, name="token")
     if not is_token(token):

@@ -62,9 +62,15 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """No answer, or not a whole one; the next may be."""
+    """No answer, or not a whole one; the next may be.
+
+    Attributes:
+        reason: In words.
+        is_unreached: Whether no connection came about.
+    """
 
     reason: str
+    is_unreached: bool = False
 
 
 class Connection:
@@ -158,6 +164,10 @@ class Connection:
             )
         except TooLargeError:
             return _build_too_large(subject, most=most)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            asked = httpx.URL(url)
+            told = f"no connection to {asked.host} ({type(error).__name__}: {error})"
+            return Lost(shorten(self._redact(told)), is_unreached=True)
         except httpx.TimeoutException as error:
             return Lost(f"no answer in time ({type(error).__name__})")
         except TimeoutError:

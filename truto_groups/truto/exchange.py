@@ -256,7 +256,7 @@ class Exchange:
         if isinstance(received, TrutoError):
             return received
         if isinstance(received, Lost):
-            return Setback(received.reason)
+            return Setback(received.reason, is_unreached=received.is_unreached)
         if received.status != SUCCESS:
             return self._refuse(received, received.status, subject=subject, account=account)
         try:

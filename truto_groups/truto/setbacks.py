@@ -14,6 +14,9 @@ from truto_groups.truto.retry import RetryPolicy, Wish
 SHARED_KEY: Final = "token"
 
 _BLOCKED: Final = "Ask Truto's support why the account is blocked; until then no sync succeeds."
+_UNREACHED: Final = (
+    "Check TRUTO_BASE_URL, this machine's network and its proxy; the next sync tries again."
+)
 _USUAL: Final = "The next sync tries again; if it stays like this, look at Truto's status page."
 
 
@@ -26,12 +29,14 @@ class Setback:
         wish: How long the server wants us to wait.
         limit: Which ceiling is to be slowed down for that.
         is_blocked: Whether Truto blocks the account.
+        is_unreached: Whether no connection came about.
     """
 
     reason: str
     wish: Wish | None = None
     limit: Ceiling | None = None
     is_blocked: bool = False
+    is_unreached: bool = False
 
 
 def build_give_up(
@@ -70,6 +75,8 @@ def build_give_up(
 def _advise(setback: Setback, remembered_in: str | None) -> str:
     if setback.is_blocked:
         return _BLOCKED
+    if setback.is_unreached:
+        return _UNREACHED
     advice = [_USUAL]
     if setback.wish is not None and setback.wish.header:
         advice.insert(0, f"The header `{setback.wish.header}` of an answer asked for the wait.")
