@@ -358,7 +358,8 @@ def _judge_privileged(session: Session, tables: _Tables) -> Verdict:
         [
             tables.problem(
                 one.integrated_account_id,
-                f"{say_privileged_change(one, is_private=one.integrated_account_id in tables.private)}.",
+                say_privileged_change(one, is_private=one.integrated_account_id in tables.private)
+                + ".",
                 _REVIEW,
                 since=one.changed_at,
                 details={"group": one.id, "rule": one.matched_rules},

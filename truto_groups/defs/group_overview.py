@@ -85,9 +85,7 @@ def group_overview(
     context: dg.AssetExecutionContext, truto: TrutoResource, duckdb: GroupsDatabase
 ) -> Iterator[dg.AssetMaterialization]:
     """Draw the picture."""
-    inputs = tag_inputs(
-        context.instance, [ACCOUNTS, BREAKDOWN, CHANGES], run_id=context.run.run_id
-    )
+    inputs = tag_inputs(context.instance, [ACCOUNTS, BREAKDOWN, CHANGES], run_id=context.run.run_id)
     try:
         session = open_session(truto, duckdb)
         overview = _read_overview(session, _read_checks(context.instance))

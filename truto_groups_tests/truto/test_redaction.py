@@ -98,7 +98,7 @@ def test_an_echoed_token_is_in_no_error_and_no_log(
 
 def test_a_refused_connection_tells_where_to_and_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with pytest.raises(TrutoError, match="no connection to 127.0.0.1") as caught:
+    with pytest.raises(TrutoError, match=r"no connection to 127\.0\.0\.1") as caught:
         asyncio.run(walk("http://127.0.0.1:1"))
     assert "Check TRUTO_BASE_URL" in caught.value.advice
     assert_hidden(str(caught.value), caplog.text)
