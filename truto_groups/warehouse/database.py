@@ -50,7 +50,7 @@ from truto_groups.warehouse.duckdb_errors import (
     redact_errors,
 )
 from truto_groups.warehouse.json_equality import register_sameness
-from truto_groups.warehouse.lake import Lake
+from truto_groups.warehouse.lake import Lake, NoLakeError
 from truto_groups.warehouse.lake_statistics import narrow_statistics
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.properties_table import refuse_half_a_copy
@@ -179,7 +179,12 @@ class Database:
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to read; a remote database counts as existing."""
+        """Whether there is anything to read; a remote database that is no lake counts as existing.
+
+        What cannot be told exists, so that whoever opens it says what hinders.
+        """
+        if self._stays_open and not self._is_prepared:
+            return self._is_lake_there()
         if not self.is_file:
             return True
         try:
@@ -187,7 +192,7 @@ class Database:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
-            return True  # what hinders is told by whoever opens it
+            return True
         return True
 
     @contextlib.contextmanager
@@ -527,9 +532,23 @@ class Database:
             with transaction(connection):
                 bring_forward(connection, layout, shown=self.shown, compression=_FILE_COMPRESSION)
 
+    def _is_lake_there(self) -> bool:
+        try:
+            with (
+                self._explaining(),
+                contextlib.closing(self._connect()) as connection,
+                self._attached(connection, may_create=False),
+            ):
+                return True
+        except NoLakeError:
+            return False
+        except DatabaseError:
+            return True
+
     def _require_existing(self) -> None:
         self._refuse_fault()
-        if not self.exists:
+        # Whoever opens a lake is told by the lake.
+        if not self._stays_open and not self.exists:
             raise DatabaseError(
                 f"There is no database at {self.shown} yet.",
                 advice="Run `truto-groups sync` or start Dagster once; "

@@ -85,8 +85,18 @@ def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Dat
     for read_it in (names, Database.open_remote):
         with pytest.raises(DatabaseError, match="There is no database at"):
             read_it(lake)
+    assert not lake.exists
     put(lake, "one")
+    assert lake.exists
+    assert Database(lake.location).exists
     assert names(lake) == ["one"]
+
+
+def test_a_lake_of_which_nobody_can_tell_is_there_so_that_who_opens_it_says_why() -> None:
+    away = Database("ducklake:postgres:host=127.0.0.1 port=1 dbname=none", data_path="/nowhere/")
+    assert away.exists
+    with pytest.raises(DatabaseError, match="cannot be used"):
+        names(away)
 
 
 def test_once_it_is_made_it_is_found_without_the_place_of_its_files(lake: Database) -> None:
