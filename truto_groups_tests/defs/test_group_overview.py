@@ -272,17 +272,21 @@ def test_the_time_to_notice_counts_from_the_vendors_instant_where_that_makes_sen
     project.refresh()
     project.write(
         "INSERT INTO group_changes BY NAME SELECT $key AS integrated_account_id, "
-        "'g' || n AS id, 'changed' AS change, json_object('updated_at', json_array(NULL, "
-        "strftime(now() AT TIME ZONE 'UTC' - to_seconds(n), '%Y-%m-%dT%H:%M:%S.%fZ'))) "
-        "AS changed_fields, now() AS changed_at, 'r' AS run_id "
-        "FROM (SELECT unnest([-60, 60, 120, 180, 99999999]) AS n)",
+        "'g' || row_number() OVER () AS id, change, json_object(field, json_array(NULL, "
+        "strftime(seen AT TIME ZONE 'UTC' - to_seconds(n), '%Y-%m-%dT%H:%M:%S.%fZ'))) "
+        "AS changed_fields, seen AS changed_at, 'r' AS run_id "
+        "FROM (SELECT unnest([-60, 60, 120, 180, 99999999]) AS n, 'changed' AS change, "
+        "'updated_at' AS field, now() AS seen "
+        "UNION ALL VALUES (120, 'added', 'created_at', now()), "
+        "(60, 'changed', 'created_at', now()), "
+        "(60, 'changed', 'updated_at', now() - INTERVAL 40 DAYS))",
         key=A,
     )
 
     event = draw(project)
 
     rows = rows_of(text_of(event), "Time to notice")
-    assert rows == [["all", "3", "2 min", "2 min"], ["okta", "3", "2 min", "2 min"]]
+    assert rows == [["all", "4", "2 min", "2 min"], ["okta", "4", "2 min", "2 min"]]
     assert event.metadata["notice_minutes_p50"].value == pytest.approx(2, abs=0.1)
     assert event.metadata["notice_minutes_p95"].value == pytest.approx(2.9, abs=0.1)
 
