@@ -236,6 +236,21 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
         ]
 
 
+def test_of_very_many_failed_accounts_some_are_told_and_how_many_more_there_are(
+    project: Project,
+) -> None:
+    for number in range(22):
+        put(project, f"{number:08x}-0000-4000-8000-000000000001", groups_of(1))
+    project.discover()
+    project.server.intercept = lambda request: (
+        Response.of_json({"message": "gone"}, status=404) if request.path == GROUPS_PATH else None
+    )
+    lines = failure_text(project.refresh()).split("\n")
+    assert lines[0].startswith("Not published: 22 integrated accounts (")
+    assert lines[0].endswith(" and 17 more).")
+    assert [len(lines), lines[-1]] == [22, "- and 2 more; see account_syncs."]
+
+
 def test_the_checks_are_evaluated_in_the_same_run_also_when_accounts_failed(
     project: Project,
 ) -> None:

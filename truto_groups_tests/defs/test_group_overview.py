@@ -146,6 +146,9 @@ def test_who_needs_a_person_comes_first_the_worst_first_with_what_to_do_and_link
     numbers = {name: value.value for name, value in event.metadata.items()}
     assert numbers["accounts_that_need_you"] == 3
     assert (numbers["accounts_failed"], numbers["accounts_stale"]) == (1, 1)
+    assert (numbers["accounts"], numbers["accounts_active"]) == (3, 2)
+    assert (numbers["accounts_complete"], numbers["accounts_drifted"]) == (0, 0)
+    assert (numbers["groups"], numbers["checks_red_or_yellow"]) == (4, 0)
     assert (numbers["accounts_not_connected"], numbers["accounts_held_back"]) == (1, 0)
     assert "0 of 2 active accounts are complete and fresh" in str(numbers["coverage"])
 

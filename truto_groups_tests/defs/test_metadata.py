@@ -2,8 +2,11 @@
 
 import pytest
 
-from truto_groups.defs.metadata import describe_changes
+from truto_groups.defs.metadata import describe_changes, describe_groups, table_of
+from truto_groups.sync.settle import AccountResult
+from truto_groups.warehouse.ledger_table import Attempt
 from truto_groups.warehouse.overview_queries import read_newest_changes
+from truto_groups_tests.defs.project import shown_rows
 from truto_groups_tests.stand import A, Stand, group
 
 pytestmark = pytest.mark.long
@@ -34,3 +37,15 @@ def test_the_newest_changes_come_first_and_it_is_said_where_there_are_more(stand
         "",
         "These are the newest 2; the table `group_changes` has all.",
     ]
+
+
+def test_no_table_is_cut_without_saying_so() -> None:
+    rows = shown_rows(table_of({"account": f"a{number}"} for number in range(103)))
+    assert [len(rows), rows[-1]["account"]] == [101, "and 3 more: `truto-groups status`"]
+
+    preview = [{"id": f"g{number}", "name": "x", "group_type": None} for number in range(10)]
+    result = AccountResult(Attempt(A, "published", group_count=12), preview=preview)
+    rows = shown_rows(describe_groups(result, is_private=False)["preview"])
+    assert [len(rows), rows[-1]["id"]] == [11, "and 2 more: the table `groups`"]
+    whole = AccountResult(Attempt(A, "published", group_count=10), preview=preview)
+    assert len(shown_rows(describe_groups(whole, is_private=False)["preview"])) == 10

@@ -14,7 +14,8 @@ from truto_groups.report.pending import advise
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync import settle
 from truto_groups.sync.judge import judge_ahead
-from truto_groups.sync.waiting import read_pending
+from truto_groups.sync.waiting import read_needs, read_pending
+from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, group
 
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
@@ -176,11 +177,16 @@ def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(
     assert kind == ("null_share_jumped" if email is None else "field_gone")
     assert (path, severity, whose) == ("remote_data.email", "warning", "permission_lost")
     assert words in now
-    (row,) = rows_of(check(stand, "no_unaccepted_drift"))
+    result = check(stand, "no_unaccepted_drift")
+    (row,) = rows_of(result)
     assert SCOPE in row["what"]
     assert row["do"].startswith("Have the tenant grant the permission again")
+    assert "accept it" not in str(result.description)
+    session = stand.session()
     with stand.database.reading() as connection:
         (pending,) = read_pending(connection)
+        needs = read_needs(session, connection, read_known_accounts(connection))
+    assert [(need.state, need.acceptable) for need in needs] == [("drifted", None)]
     assert pending.findings[0].message.startswith("A lost permission hides `remote_data.email`")
     assert sync(stand, records(), run_id="back") == "published"
     assert drift(stand) == []
