@@ -86,6 +86,9 @@ def draw(figures: list[Figures]) -> str:
     """Draw a table in Markdown, a column for each world."""
     rows = {
         "accounts": [f"{one.accounts:,}" for one in figures],
+        "ticks of the schedule and runs, a day": [
+            f"{_TICKS_A_DAY}; {one.runs_a_tick[0] * _TICKS_A_DAY:,.0f}" for one in figures
+        ],
         "runs a tick, mean and most": [_pair(one.runs_a_tick) for one in figures],
         "accounts a run, mean and most": [_pair(one.accounts_a_run) for one in figures],
         "syncs a day": [f"{one.syncs_a_day:,.0f}" for one in figures],
