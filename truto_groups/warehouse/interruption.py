@@ -67,6 +67,7 @@ def holding_signals() -> Generator[None]:
         yield
     finally:
         for one, handler in handlers.items():
-            signal.signal(one, handler)
+            # None: not of Python's making, so that it cannot be had back.
+            signal.signal(one, signal.SIG_DFL if handler is None else handler)
         for one in came[:1]:
             signal.raise_signal(one)
