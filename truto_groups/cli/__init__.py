@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(f"{_NAME}: {_describe(error)}")
         return _NOTHING_DONE
     except KeyboardInterrupt:
-        complain("Interrupted. What was published stays; the rest is tried the next time.")
+        complain("Interrupted. What was done stays; the same command goes on with the rest.")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; Python would complain once more at its exit.

@@ -496,7 +496,7 @@ def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.
 
     assert seconds < 10
     assert process.returncode == 130
-    assert err == "Interrupted. What was published stays; the rest is tried the next time.\n"
+    assert err == "Interrupted. What was done stays; the same command goes on with the rest.\n"
     assert [run.is_finished for run in three.runs()] == [True]
 
 
