@@ -6,7 +6,7 @@ red; so a range holds only accounts that are synced in it or that cannot be sync
 ranges are made of them is ranges.py's.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -137,7 +137,7 @@ class Plan:
 
     Attributes:
         ranges: Ranges of partitions that hold no healthy account that is not synced.
-        again: Keys, by run, of what failed and may heal. They lie apart, and are named one by one.
+        again: Keys, by run, of what failed and may heal and lies too far apart for ranges.
     """
 
     ranges: Sequence[PartitionRange]
@@ -165,13 +165,14 @@ def plan_due(
         now: Aware UTC instant to judge by.
         next_tick: Until the plan is made again.
         is_spreading: Whether accounts whose slot has come are synced before they are due, and those
-            that failed apart from the others.
+            that failed by name, where ranges do not hold them.
         limits: How much is planned at once.
 
     Returns:
         Where not all that is due fits into the ranges, those that wait the longest come first, then
-        whose slot has come. Nobody is synced early for what failed: it has runs of its own, one at
-        least and as many as the ranges leave, and there comes first what was not tried for longest.
+        whose slot has come. Nobody is synced early for what failed: where ranges do not hold it, it
+        has runs of its own, one at least and as many as they leave, and there comes first what was
+        not tried for longest.
     """
     turns: dict[str, Turn] = {}
     waiting: list[tuple[bool, datetime, str]] = []
@@ -204,20 +205,62 @@ def plan_due(
     order = [key for *_, key in sorted(waiting)]
     turns |= dict.fromkeys(order[: limits.in_all], Turn.DUE)
     turns |= dict.fromkeys(order[limits.in_all :], Turn.EARLY)
-    left = replace(limits, ranges=limits.ranges - 1) if tried else limits
-    ranges = plan_ranges(partition_keys, turns=turns, waiting=order, limits=left)
-    if not tried:
-        return Plan(ranges)
-    covered = {
-        key
-        for one in ranges
-        for key in partition_keys[positions[one.first] : positions[one.last] + 1]
-    }
-    again = [key for _, key in sorted(tried) if key not in covered]
-    runs = limits.ranges - len(ranges)
-    # One at least, whatever is due: a tick that has no room for them would be followed by others.
-    most = min(runs * limits.in_a_range, max(limits.in_all - len(covered), limits.in_a_range))
-    return Plan(ranges, _share_out(again[:most], in_a_run=limits.in_a_range))
+    planner = _Planner(partition_keys, positions, turns, order, limits)
+    again = [key for _, key in sorted(tried)]
+    return planner.plan(again) if again else Plan(planner.find_ranges(limits))
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    """What is due, and its turns, where some of what failed is to be tried again with it."""
+
+    partition_keys: Sequence[str]
+    positions: Mapping[str, int]
+    turns: Mapping[str, Turn]
+    order: Sequence[str]
+    limits: Limits
+
+    def plan(self, again: Sequence[str]) -> Plan:
+        """Plan both: in ranges where these hold as many of the latter as runs that name them."""
+        joined = self._join(again)
+        ranges = self.find_ranges(replace(self.limits, ranges=self.limits.ranges - 1))
+        covered = self._cover(ranges)
+        apart = [key for key in again if key not in covered]
+        runs = self.limits.ranges - len(ranges)
+        # One at least, whatever is due: a tick that has no room for them would be followed by
+        # others.
+        most = min(
+            runs * self.limits.in_a_range,
+            max(self.limits.in_all - len(covered), self.limits.in_a_range),
+        )
+        named = apart[:most]
+        if len(self._cover(joined).intersection(again)) >= len(again) - len(apart) + len(named):
+            return Plan(joined)
+        return Plan(ranges, _share_out(named, in_a_run=self.limits.in_a_range))
+
+    def find_ranges(self, limits: Limits) -> list[PartitionRange]:
+        """Cover what is due."""
+        return plan_ranges(self.partition_keys, turns=self.turns, waiting=self.order, limits=limits)
+
+    def _join(self, again: Sequence[str]) -> list[PartitionRange]:
+        """Cover both, with nobody pulled in for what failed; nothing where what is due loses."""
+        covered = self._cover(self.find_ranges(self.limits))
+        together = dict.fromkeys((*covered, *again), Turn.DUE)
+        passed_over = {key: turn for key, turn in self.turns.items() if turn is Turn.PASSED_OVER}
+        joined = plan_ranges(
+            self.partition_keys,
+            turns=together | passed_over,
+            waiting=[*self.order, *again],
+            limits=self.limits,
+        )
+        return joined if covered <= self._cover(joined) else []
+
+    def _cover(self, ranges: Iterable[PartitionRange]) -> set[str]:
+        return {
+            key
+            for one in ranges
+            for key in self.partition_keys[self.positions[one.first] : self.positions[one.last] + 1]
+        }
 
 
 def _share_out(keys: Sequence[str], *, in_a_run: int) -> list[Sequence[str]]:

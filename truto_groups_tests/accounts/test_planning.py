@@ -421,13 +421,24 @@ def test_what_failed_and_may_heal_is_named_in_a_run_of_its_own_and_nobody_synced
 def test_of_what_failed_the_runs_are_of_similar_size_and_what_was_not_tried_for_longest_first() -> (
     None
 ):
-    """As after an outage of Truto, when all have failed."""
-    accounts = [failed_at(n, minutes=10 + n / 100) for n in range(2_000)]
+    accounts = [
+        failed_at(n, minutes=10 + n / 100) if n % 2 else account(f"{n:05}", hours=0.2)
+        for n in range(3_000)
+    ]
     found = make_plan(accounts)
     assert found.ranges == []
     assert [len(keys) for keys in found.again] == [500, 500]
-    assert found.again[0][:2] == ["01999", "01998"]
-    assert [len(keys) for keys in make_plan(accounts[:700]).again] == [350, 350]
+    assert found.again[0][:2] == ["02999", "02997"]
+    assert [len(keys) for keys in make_plan(accounts[:1400]).again] == [350, 350]
+
+
+def test_what_failed_side_by_side_is_tried_again_in_ranges() -> None:
+    """As after an outage of Truto, when all have failed, and where few have."""
+    accounts = [failed_at(n, minutes=10 + n / 100) for n in range(2_000)]
+    assert plan(accounts, is_spreading=True) == [("01000", "01499"), ("01500", "01999")]
+    assert plan(accounts[:700], is_spreading=True) == [("00000", "00349"), ("00350", "00699")]
+    apart = [(one, one) for one in ("00045", "00135", "00225", "00315")]
+    assert plan(some_failed(360), is_spreading=True) == apart
 
 
 def test_what_failed_has_one_of_the_four_runs_whatever_is_due() -> None:
@@ -447,15 +458,14 @@ def test_what_failed_has_one_of_the_four_runs_whatever_is_due() -> None:
 def test_what_failed_in_its_slot_is_tried_again_at_the_next_tick() -> None:
     accounts = crowd(hours=0.3)
     accounts[0] = replace(failed_at(0, minutes=10), last_confirmed_at=NOW - timedelta(hours=1.3))
-    assert make_plan(accounts).again == [["00000"]]
+    assert plan(accounts, is_spreading=True) == [("00000", "00000")]
 
 
 def test_what_failed_is_tried_again_with_what_is_due_around_it() -> None:
     accounts = [account(f"{n:05}", hours=7) for n in range(6)]
     accounts[3:5] = [failed_at(3, minutes=10), failed_at(4, minutes=10)]
-    assert make_plan(accounts) == Plan([PartitionRange("00000", "00005")], [])
-    assert make_plan(accounts[:4]) == Plan([PartitionRange("00000", "00002")], [["00003"]])
-    assert plan(accounts[:4]) == [("00000", "00003")]  # outside of the schedule, in the order
+    assert make_plan(accounts) == Plan([PartitionRange("00000", "00005")])
+    assert make_plan(accounts[:4]) == Plan([PartitionRange("00000", "00003")])
 
 
 def failed_at(number: int, *, minutes: float) -> KnownAccount:
