@@ -171,19 +171,13 @@ def counting_together(progress: RunProgress) -> Generator[None]:
 class HumanPace:
     """Says how far a run has come, but not more often than a person wants to read it."""
 
-    def __init__(self, say: Callable[[str], None], *, seconds: float = SECONDS_BETWEEN_LINES):
-        """Prepare.
-
-        Args:
-            say: Takes the lines.
-            seconds: Between two lines, and before the first.
-        """
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Prepare; ``say`` takes the lines."""
         self._say = say
-        self._seconds = seconds
         self._said_at = 0.0
 
     def __call__(self, progress: RunProgress) -> None:
         """Say it, if it is time."""
-        if progress.to_go and progress.seconds - self._said_at >= self._seconds:
+        if progress.to_go and progress.seconds - self._said_at >= SECONDS_BETWEEN_LINES:
             self._said_at = progress.seconds
             self._say(progress.describe())

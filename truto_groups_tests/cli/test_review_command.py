@@ -4,7 +4,6 @@ The sandbox, the database and the Dagster instance are real.
 """
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,15 @@ from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
 from truto_groups.runner.local_runs import FinishedRun, open_instance, review_here
 from truto_groups_tests.quick_history import quick_history
-from truto_groups_tests.stand import A, B, Stand, enter_project, group
+from truto_groups_tests.stand import (
+    A,
+    B,
+    Stand,
+    enter_project,
+    go_on_in_project,
+    group,
+    open_stand,
+)
 
 pytestmark = pytest.mark.long
 
@@ -27,20 +34,29 @@ def named(number: int, name: str) -> dict[str, Any]:
     return {**group(number), "name": name}
 
 
-@pytest.fixture(name="waiting")
-def provide_waiting(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Stand]:
+@pytest.fixture(name="origin", scope="module")
+def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
     """Two accounts of two tenants, of each of which a group became privileged."""
-    enter_project(stand, tmp_path, monkeypatch)
-    with quick_history():
+    folder = tmp_path_factory.mktemp("origin")
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        project = enter_project(stand, folder, patch)
         for key, slug, tenant in ((A, "okta", "acme"), (B, "jira", "globex")):
             groups = [named(1, "Ops"), named(2, "Cooks")]
             stand.put(
                 key, groups, [named(1, "Root"), groups[1]], integration=slug, tenant_id=tenant
             )
         assert [main(["sync"]), main(["sync", "--all"])] == [0, 0]
-        yield stand
+    return stand, project
+
+
+@pytest.fixture(name="waiting")
+def provide_waiting(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: tuple[Stand, Path]
+) -> Stand:
+    """The same tables and history, which the test may change."""
+    project = enter_project(stand, tmp_path, monkeypatch)
+    go_on_in_project(stand, project, other=origin[0], other_project=origin[1])
+    return stand
 
 
 def unreviewed(stand: Stand) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -70,10 +70,12 @@ class Command:
         assert "Traceback" not in self.err
         return code
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, program: Sequence[str] = ("-m", "truto_groups.cli")
+    ) -> subprocess.Popen[str]:
         """Start it in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "truto_groups.cli", "sync", *arguments],
+            [sys.executable, *program, "sync", *arguments],
             cwd=self.project,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -440,22 +442,10 @@ def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(synced: Comm
     assert not [key for key in shown if "truto_groups" in key]
 
 
-def test_a_sync_that_died_is_not_run_again_by_a_daemon(three: Command) -> None:
+def test_a_sync_that_was_killed_keeps_no_account_in_flight_and_is_not_run_again_by_a_daemon(
+    three: Command,
+) -> None:
     """The daemon may live on another machine, with another database."""
-    with groups_withheld(three) as asked:
-        process = three.start()
-        assert asked.wait(SECONDS)
-        process.kill()
-        process.communicate()
-    three.sync()
-
-    with open_instance(cwd=three.project) as instance:
-        assert instance.run_retries_enabled
-        (dead,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-        assert not auto_reexecution_should_retry_run(instance, dead, None)
-
-
-def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Command) -> None:
     with groups_withheld(three) as asked:
         process = three.start()
         assert asked.wait(SECONDS)
@@ -468,6 +458,10 @@ def test_a_sync_that_was_killed_does_not_keep_its_accounts_in_flight(three: Comm
     assert three.sync() == 0
     assert "3 accounts: 3 published." in three.out
     assert [run.status.value for run in three.runs()] == ["FAILURE", "SUCCESS"]
+    with open_instance(cwd=three.project) as instance:
+        assert instance.run_retries_enabled
+        (dead,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        assert not auto_reexecution_should_retry_run(instance, dead, None)
 
 
 def test_a_sync_that_is_alive_is_not_taken_for_a_killed_one(three: Command) -> None:
@@ -500,16 +494,27 @@ def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.
     assert [run.is_finished for run in three.runs()] == [True]
 
 
+# A person's pace, which report/test_run_progress.py holds, is too slow for a test.
+HASTY = """
+import sys
+from truto_groups.cli import main
+from truto_groups.report import run_progress
+run_progress.SECONDS_BETWEEN_LINES = 1.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
-def test_in_a_pipe_lines_come_at_a_human_pace_and_in_a_terminal_a_bar_that_goes_away(
+def test_in_a_pipe_lines_come_and_in_a_terminal_a_bar_that_goes_away_and_no_log_of_dagsters(
     three: Command,
 ) -> None:
-    with groups_withheld(three) as asked:
-        process = three.start()
-        assert asked.wait(SECONDS)
-        time.sleep(17)
-    out, _ = process.communicate(timeout=SECONDS)
-    (line,) = [line for line in out.splitlines() if " to go; " in line]
+    with groups_withheld(three):
+        process = three.start(program=("-c", HASTY))
+        assert process.stdout is not None
+        line = next(line for line in process.stdout if " to go; " in line)
+    out, err = process.communicate(timeout=SECONDS)
+    assert err == ""
+    assert "DEBUG" not in out
     assert line.startswith("0 of 3 accounts done, 0 failed, 3 to go; 0 groups, 0 a second, ")
     assert re.search(r"^3 accounts: 3 published\. 5 groups in \d+ s, 0 a second\.$", out, re.M)
 
@@ -525,13 +530,8 @@ def test_in_a_pipe_lines_come_at_a_human_pace_and_in_a_terminal_a_bar_that_goes_
     )
 
 
-def test_dagsters_log_stays_away_unless_it_is_asked_for(three: Command) -> None:
-    quiet = three.start("--all").communicate(timeout=SECONDS)
-    loud = three.start("--all", "--verbose").communicate(timeout=SECONDS)
-
-    assert quiet[1] == ""
-    assert "DEBUG" not in quiet[0]
-    assert "RUN_START" in "".join(loud)
+def test_dagsters_log_is_printed_where_it_is_asked_for(three: Command) -> None:
+    assert "RUN_START" in "".join(three.start("--all", "--verbose").communicate(timeout=SECONDS))
 
 
 def test_a_missing_token_is_named_and_nothing_is_begun(

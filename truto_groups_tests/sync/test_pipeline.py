@@ -335,6 +335,10 @@ def older_run(stand: Stand, key: str, *others: str) -> Any:
     return _OlderRun(stand, key, *others)
 
 
+# A busy machine takes long for a sync meanwhile.
+_SECONDS = 60
+
+
 class _OlderRun:
     def __init__(self, stand: Stand, key: str, *others: str) -> None:
         self.stand, self.key, self.others = stand, key, others
@@ -348,17 +352,17 @@ class _OlderRun:
                 return None
             answer = self.stand.server.answer(request)
             self.asked.set()
-            self.goes_on.wait(10)
+            self.goes_on.wait(_SECONDS)
             return answer
 
         self.stand.server.intercept = intercept
         self.thread.start()
-        assert self.asked.wait(10)
+        assert self.asked.wait(_SECONDS)
         return self.finish
 
     def finish(self) -> dict[str, str]:
         self.goes_on.set()
-        self.thread.join(10)
+        self.thread.join(_SECONDS)
         return self.outcomes
 
     def __exit__(self, *_: object) -> None:
