@@ -65,7 +65,10 @@ class _Told(msgspec.Struct, rename={"status_code": "statusCode"}):
     errors: Raw = Raw()
 
 
-class _Body(_Told):
+class _Body(_Told, rename={"status_in_snake_case": "status_code"}):
+    status: Raw = Raw()
+    status_in_snake_case: Raw = Raw()
+    success: Raw = Raw()
     result: Raw = Raw()
     results: Raw = Raw()
     next_cursor: Raw = Raw()
@@ -125,6 +128,8 @@ def read_envelope(body: bytes) -> Envelope:
     if raw == _ABSENT:
         raise MalformedError("it has no `result`")
     _refuse_doubles(body, raw)
+    if not raw[1:-1].strip():
+        _refuse_doubt(page)
     if raw[:1] == b"{":
         raw = b"[" + b",".join(_iter_keyed(raw)) + b"]"
     elif raw[:1] != b"[":
@@ -232,6 +237,13 @@ def _refuse_errors(told: _Told) -> None:
         raise ToldError(int(status) if _LEAST_ERROR <= status <= _MOST_ERROR else None)
 
 
+def _refuse_doubt(page: _Body) -> None:
+    """Refuse an empty page that hints at an error, in words that mean nothing beside groups."""
+    status = max(_read_status(bytes(one)) for one in (page.status, page.status_in_snake_case))
+    if status >= _LEAST_ERROR or bytes(page.success) in (b"false", b'"false"'):
+        raise ToldError(int(status) if _LEAST_ERROR <= status <= _MOST_ERROR else None)
+
+
 def _read_status(raw: bytes) -> float:
     """The number that is meant, also as a text or in front of one; 0 for none."""
     found = _STATUS.match(raw)
@@ -252,7 +264,8 @@ def _holds_something(raw: Raw) -> bool:
 
 def _is_something(value: object) -> bool:
     if isinstance(value, list):
-        return any(_is_something(one) for one in cast("list[object]", value))
+        # An exception of JavaScript, written as JSON, is an empty object.
+        return any(one == {} or _is_something(one) for one in cast("list[object]", value))
     if isinstance(value, dict):
         return any(_is_something(one) for one in cast("dict[str, object]", value).values())
     return bool(value.strip() if isinstance(value, str) else value)

@@ -120,6 +120,26 @@ def test_an_error_that_holds_nothing_is_none(
     ask(refuse(200, {**good, **odd}), call)
 
 
+@pytest.mark.parametrize(
+    "hint",
+    [
+        {"errors": [{}]},
+        {"status_code": 500},
+        {"status": "503 Service Unavailable"},
+        {"success": False},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("call", [call for call, good in CALLS.values() if "result" in good])
+def test_an_empty_answer_that_hints_at_an_error_is_not_taken_for_empty(
+    call: Call, hint: dict[str, Any]
+) -> None:
+    for empty in ([], {}):
+        with pytest.raises(TrutoError, match="200"):
+            ask(refuse(200, {"result": empty, **hint}), call)
+    ask(refuse(200, {"result": [], "status": "success", **HARMLESS}), call)
+
+
 @pytest.mark.parametrize("status", [201, 202, 203, 204, 205, 206, 207, 226, 300, 304, 999])
 @pytest.mark.parametrize(("call", "good"), CALLS.values(), ids=CALLS.keys())
 def test_any_status_but_200_is_no_answer(call: Call, good: dict[str, Any], status: int) -> None:
