@@ -61,7 +61,7 @@ def test_a_group_that_becomes_privileged_is_noted_with_what_it_was(stand: Stand)
     publish(stand, later, run_id="later")
     assert noted(stand) == [
         ("g1", "renamed", "\u0430dmins  of prod", "Ops", "admin"),
-        ("g3", "retyped", "Cooks", "Cooks", "type admin"),
+        ("g3", "retyped", "Cooks", "Cooks", "type admin, type superadmin"),
         ("g5", "created", "break-glass", None, "break glass"),
     ]
     rows = stand.table(TABLE, account=A)
