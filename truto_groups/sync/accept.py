@@ -33,7 +33,6 @@ from truto_groups.warehouse.database import (
     Database,
     first_line,
     set_variables,
-    transaction,
 )
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import read_confirmations
@@ -134,7 +133,7 @@ def _accept(
 
         def write(parts: Sequence[Sequence[PendingAcceptance]]) -> list[AcceptedAccount]:
             replaced: dict[str, Replacement] = {}
-            with transaction(connection):
+            with database.committing(connection, turn):
                 now = take_instant(connection, clock)
                 for part in parts:
                     under_way[:] = part
@@ -148,7 +147,6 @@ def _accept(
                     for one in pending
                 ]
                 commits.note(connection, accounts)
-                turn.require()
             return accounts
 
         with _blaming(under_way):

@@ -16,7 +16,7 @@ from truto_groups.sync.land_stored import land_raw_records
 from truto_groups.sync.publish import ReplacedAccount, rebuild_breakdown, replace_rows
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.commits import Commits
-from truto_groups.warehouse.database import Connection, Database, transaction
+from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.ledger_table import Attempt, read_confirmations
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.statements import statement
@@ -61,7 +61,7 @@ def _rebuild(
         def write(
             turn: Turn, group_count: int, preview: Sequence[Mapping[str, Any]]
         ) -> AccountResult:
-            with transaction(connection):
+            with database.committing(connection, turn):
                 now = take_instant(connection, clock)
                 replaced = replace_rows(
                     connection,
@@ -81,7 +81,6 @@ def _rebuild(
                     preview=preview,
                 )
                 commits.note(connection, result)
-                turn.require()
             return result
 
         try:

@@ -6,6 +6,7 @@ sync/'s; what a table's columns are, schema.py's.
     database          where it lies, who may open it, and its tables
     location          which places are taken, told without secrets
     lake              a DuckLake: its extensions, its object store, its open connections
+    lake_files        files of a lake that a lost answer to a COMMIT would cost
     lake_search       what a lake's files and catalogue hold, value by value
     lake_statistics   what a lake's planner knows of columns, narrowed to what is there
     commits           whether a transaction was committed that nobody answered for

@@ -218,9 +218,8 @@ class Database:
             if connection is None:
                 connection = stack.enter_context(contextlib.closing(self._connect()))
             turn = stack.enter_context(self.owning(connection, within_seconds=within_seconds))
-            stack.enter_context(transaction(connection))
+            stack.enter_context(self.committing(connection, turn))
             yield connection
-            turn.require()
 
     def retried(self, work: Callable[[], T]) -> T:
         """Do work that has its transactions for itself; again where a lake has lost one of them.
@@ -278,6 +277,21 @@ class Database:
         ):
             self._prepare(connection)
             yield turn
+
+    @contextlib.contextmanager
+    def committing(self, connection: duckdb.DuckDBPyConnection, turn: Turn) -> Generator[None]:
+        """Have a transaction in a block that owns the database; committed when it ends.
+
+        Raises:
+            TurnLostError: The turn was lost meanwhile, so that nothing is committed.
+        """
+        lake = self._lake if self._stays_open else None
+        files = None if lake is None else lake.watch_files(connection)
+        with transaction(connection) as committing:
+            yield
+            if files is not None:
+                committing.enter_context(files.kept())
+            turn.require()
 
     @contextlib.contextmanager
     def reading(
@@ -385,7 +399,7 @@ class Database:
         with (
             contextlib.closing(self._connect()) as connection,
             self._explaining(),
-            self._turn(is_alone=True),
+            self._turn(is_alone=True) as turn,
         ):
             if self.is_file:
                 self._rewrite_file(connection)
@@ -394,7 +408,8 @@ class Database:
                 return False
             with self._attached(connection, may_create=False):
                 for text in statements("forget/drop_snapshots"):
-                    connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
+                    with self.committing(connection, turn):
+                        connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
                 with transaction(connection):
                     narrow_statistics(connection, self._lake.catalog)
             return True
@@ -768,12 +783,17 @@ def reset_variables(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
 
 
 @contextlib.contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[None]:
-    """Commit what the block wrote when it ends; roll it back when it raises."""
+def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[contextlib.ExitStack]:
+    """Commit what the block wrote when it ends; roll it back when it raises.
+
+    Yields:
+        What it enters ends when the COMMIT is answered, and learns of its failure.
+    """
     try:
         connection.execute("BEGIN").fetchall()
-        yield
-        connection.execute("COMMIT").fetchall()
+        with contextlib.ExitStack() as committing:
+            yield committing
+            connection.execute("COMMIT").fetchall()
     except BaseException:
         # A failed COMMIT or a full disk has ended the transaction already.
         with contextlib.suppress(duckdb.Error):

@@ -18,6 +18,7 @@ import duckdb
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import ObjectStore
 from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
+from truto_groups.warehouse.lake_files import WrittenFiles
 from truto_groups.warehouse.lake_search import CATALOGUE
 from truto_groups.warehouse.location import Location
 
@@ -83,6 +84,11 @@ class Lake:
     def open_cursor(self) -> duckdb.DuckDBPyConnection:
         """Open one more way through the connection of this process that stays open."""
         return _open_kept(os.getpid(), self).cursor()
+
+    def watch_files(self, connection: duckdb.DuckDBPyConnection) -> WrittenFiles:
+        """Watch what is written to its files from now on, through a connection that has it."""
+        told = connection.execute(f"FROM ducklake_settings('{self.catalog}')").fetchall()
+        return WrittenFiles(connection, told[0][2])
 
     def open_look(self) -> duckdb.DuckDBPyConnection:
         """Open a connection that reads the lake as it is now, whatever is written later.

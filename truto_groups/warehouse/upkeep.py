@@ -50,7 +50,7 @@ def maintain_lake(database: Database, *, before: datetime) -> tuple[LakeSize, La
     with contextlib.closing(connect()) as connection:
 
         def call(text: str) -> None:
-            with database.owning(connection):
+            with database.owning(connection) as turn, database.committing(connection, turn):
                 connection.execute(text).fetchall()
 
         with database.owning(connection):

@@ -1,0 +1,191 @@
+"""A COMMIT whose answer is lost on its way: no file that the catalogue names is gone.
+
+Real: Postgres, DuckLake, an object store where there is one; the way to Postgres loses answers.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from psycopg2.extensions import make_dsn
+
+from truto_groups.errors import LostTransactionError
+from truto_groups.settings import read_object_store
+from truto_groups.warehouse import lake_files
+from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.upkeep import maintain_lake
+from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.stand import read_rows
+
+pytestmark = pytest.mark.long
+
+_MANY = "INSERT INTO database_properties SELECT 'row ' || range, 'x' FROM range($count)"
+# More than are kept in the catalogue.
+_DELETE = "DELETE FROM database_properties WHERE right(name, 1) IN ('0', '2', '4', '6', '8')"
+
+
+class Way:
+    """A way to a Postgres that loses the answer to a lake's next COMMIT when it is told to.
+
+    Attributes:
+        port: Where it begins.
+        lost_count: How many answers were lost.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._there = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._is_losing = False
+        self._open = [self._listener]
+        self.port = self._listener.getsockname()[1]
+        self.lost_count = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def lose_the_next(self) -> None:
+        """Let the next COMMIT arrive and its answer not."""
+        self._is_losing = True
+
+    def close(self) -> None:
+        _end(*self._open)
+        for one in self._open:
+            one.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.create_connection(self._there)
+                self._open += [here, there]
+                muted = threading.Event()
+                for work in (self._ask, self._answer):
+                    threading.Thread(target=work, args=(here, there, muted), daemon=True).start()
+
+    def _ask(self, here: socket.socket, there: socket.socket, muted: threading.Event) -> None:
+        has_written = False
+        with suppress(OSError):
+            while data := here.recv(1 << 16):
+                # Others commit as well, such as whoever has the turn.
+                has_written |= b"INSERT INTO" in data and b"ducklake_snapshot" in data
+                if self._is_losing and has_written and b"COMMIT\0" in data:
+                    self._is_losing = False
+                    self.lost_count += 1
+                    muted.set()
+                    there.sendall(data)
+                    time.sleep(0.5)  # Postgres commits; what it answers finds nobody
+                    break
+                there.sendall(data)
+        _end(here, there)
+
+    def _answer(self, here: socket.socket, there: socket.socket, muted: threading.Event) -> None:
+        with suppress(OSError):
+            while data := there.recv(1 << 16):
+                if not muted.is_set():
+                    here.sendall(data)
+        _end(here, there)
+
+
+def _end(*sockets: socket.socket) -> None:
+    for one in sockets:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(name="way")
+def provide_way(postgres_cluster: PostgresCluster) -> Iterator[Way]:
+    way = Way(postgres_cluster.port)
+    yield way
+    way.close()
+
+
+@pytest.fixture(name="lake", params=["folder", "object store"])
+def provide_lake(
+    request: pytest.FixtureRequest, way: Way, postgres_database: str, tmp_path: Path
+) -> Iterator[Database]:
+    location = f"ducklake:postgres:{make_dsn(postgres_database, port=way.port)}"
+    if request.param == "folder":
+        yield Database(location, data_path=f"{tmp_path / 'lake'}/")
+        return
+    with run_object_store(tmp_path) as store:
+        yield find_lake(location, store)
+
+
+def find_lake(location: str, store: ObjectStoreServer) -> Database:
+    variables = read_object_store(store.variables)
+    return Database(location, data_path=store.data_path, object_store=variables)
+
+
+def insert(connection: Connection, count: int) -> None:
+    connection.execute(_MANY, {"count": count}).fetchall()
+
+
+def count_rows(lake: Database) -> int:
+    ((count,),) = read_rows(
+        lake, "SELECT count(DISTINCT name) FROM database_properties WHERE value = 'x'"
+    )
+    return count
+
+
+def write_and_lose(lake: Database, way: Way, sql: str, **values: object) -> None:
+    """Write what is committed, and hear nothing of it."""
+    with lake.writing() as connection:
+        connection.execute(sql, values or None).fetchall()
+        way.lose_the_next()
+
+
+def test_files_of_a_commit_whose_answer_was_lost_are_there(lake: Database, way: Way) -> None:
+    with lake.writing() as connection:
+        insert(connection, 10)
+    with pytest.raises(LostTransactionError):
+        write_and_lose(lake, way, _MANY, count=5000)
+    assert way.lost_count == 1
+
+    assert count_rows(lake) == 5000
+
+
+def test_marks_of_deleted_rows_are_there_too(lake: Database, way: Way) -> None:
+    with lake.writing() as connection:
+        insert(connection, 5000)
+    with pytest.raises(LostTransactionError):
+        write_and_lose(lake, way, _DELETE)
+    assert way.lost_count == 1
+
+    assert count_rows(lake) == 2500
+
+
+def test_upkeep_goes_on_where_the_answer_to_a_flush_was_lost(
+    lake: Database, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lake.writing() as connection:
+        insert(connection, 500)
+    committing = lake_files.WrittenFiles.kept
+
+    def kept(files: lake_files.WrittenFiles) -> AbstractContextManager[None]:
+        if way.lost_count == 0:
+            way.lose_the_next()
+        return committing(files)
+
+    monkeypatch.setattr(lake_files.WrittenFiles, "kept", kept)
+    maintain_lake(lake, before=datetime.now(UTC))
+    assert way.lost_count == 1
+
+    assert count_rows(lake) == 500
+
+
+def test_what_needs_no_file_is_written_while_the_object_store_is_away(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    with run_object_store(tmp_path) as store:
+        lake = find_lake(f"ducklake:postgres:{postgres_database}", store)
+        with lake.writing() as connection:
+            insert(connection, 10)
+        store.stop()
+        with lake.writing() as connection:
+            insert(connection, 20)
+
+        assert count_rows(lake) == 20
