@@ -7,7 +7,7 @@ because what is typed into a launchpad is stored in clear.
 import math
 import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from truto_groups.coordination.seam import PATIENCE_SECONDS, StartLog
+from truto_groups.errors import TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.settings import (
     DATA_PATH_VARIABLE,
@@ -140,6 +141,19 @@ class GroupsDatabase(DuckDBResource):
         named = {variable: value for variable, value in fields.items() if value}
         environment = read_environment({**os.environ, **named}, cwd=Path.cwd())
         return Database.of(environment, patience_seconds=patience_seconds)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["GroupsDatabase"]:
+        """Let whoever executes a run be present as the run, so that others see when it is killed.
+
+        Launchers do not, as a rule, where the machine died; and what waits for the run's end, such
+        as the next run of the checks, would wait for hours.
+        """
+        with ExitStack() as present:
+            if context.run is not None:
+                with suppress(TrutoGroupsError):  # what hinders is told by the step
+                    present.enter_context(self.open().coordination.mark_alive(context.run.run_id))
+            yield self
 
     @contextmanager
     def get_connection(self) -> Generator[Connection]:

@@ -126,14 +126,14 @@ def evaluate_sensor(
     cursor: str | None = None,
 ) -> Any:
     """Evaluate a tick of a sensor, as the daemon has it done."""
-    context = dg.build_sensor_context(
+    with dg.build_sensor_context(
         instance=instance,
         instance_ref=instance.get_ref(),
         cursor=cursor,
         resources=dict(definitions.resources or {}),
         definitions=definitions,
-    )
-    return definitions.resolve_sensor_def(name).evaluate_tick(context)
+    ) as context:
+        return definitions.resolve_sensor_def(name).evaluate_tick(context)
 
 
 def make_resources() -> dict[str, Any]:

@@ -28,7 +28,7 @@ from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
-from truto_groups.defs import discovery_sensor, killed_runs, schedules
+from truto_groups.defs import check_jobs, discovery_sensor, killed_runs, schedules
 from truto_groups.defs.in_flight import (
     find_in_flight,
     range_tags,
@@ -350,6 +350,26 @@ def test_a_killed_run_is_ended_by_a_tick_of_its_own_that_asks_truto_nothing(
     assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
     assert in_flight(project) == set()
     assert len(project.server.requests) == asked
+
+
+def test_a_run_of_any_job_is_present_so_that_it_is_missed_when_it_was_killed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(project, A)
+    seen: list[bool] = []
+
+    def look(context: dg.OpExecutionContext, *_: object) -> None:
+        seen.append(project.database.coordination.is_alive(context.run_id))
+
+    monkeypatch.setattr(check_jobs, "_evaluate", look)
+
+    ended = project.run("check_freshness")
+
+    assert seen == [True]
+    assert not project.database.coordination.is_alive(ended.run_id)
+    # Whatever has the database is present.
+    for job in project.definitions.resolve_all_job_defs():
+        assert {"duckdb"} <= job.get_required_resource_defs().keys(), job.name
 
 
 def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trace_is_not(
@@ -699,14 +719,14 @@ def schedule(project: Project) -> Any:
 
 def evaluate(project: Project, number: int = 0) -> Any:
     definition = project.definitions.resolve_schedule_def("refresh_groups_schedule")
-    context = dg.build_schedule_context(
+    with dg.build_schedule_context(
         instance=project.instance,
         instance_ref=project.instance.get_ref(),
         scheduled_execution_time=datetime.now(UTC) + number * timedelta(minutes=10),
         resources=project.resources,
         repository_def=project.definitions.get_repository_def(),
-    )
-    return definition.evaluate_tick(context)
+    ) as context:
+        return definition.evaluate_tick(context)
 
 
 def test_the_schedule_waits_for_the_first_discovery(project: Project) -> None:
