@@ -4,13 +4,16 @@ Real: Postgres, the code server, the daemon, and where they can be had Redis and
 the sandbox, DuckDB. All of them are on this machine.
 """
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import dagster as dg
@@ -26,6 +29,7 @@ from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, groups_of
 FILES = ROOT / "deploy" / "cluster"
 BIN = Path(sys.executable).parent
 CODE_SERVER = "code server"
+SENT_TO_CELERY = "dagster-celery/task_id"
 LAUNCHERS = {
     "launcher-celery.yaml": ("dagster_celery", "CeleryRunLauncher"),
     "launcher-docker.yaml": ("dagster_docker", "DockerRunLauncher"),
@@ -218,29 +222,29 @@ def provide_workers(
         write_home(tmp_path)
         yield CODE_SERVER
         return
-    with running_redis(tmp_path, variables) as broker:
+    with running_redis(tmp_path, variables):
         write_home(tmp_path, "launcher-celery.yaml")
-        with running(*worker_of(broker), folder=tmp_path):
+        with running(*worker_of(variables), folder=tmp_path):
             yield "celery"
 
 
 @contextmanager
-def running_redis(folder: Path, variables: dict[str, str]) -> Iterator[str]:
-    """A broker for Celery, at its address; skip where either cannot be had."""
+def running_redis(folder: Path, variables: dict[str, str]) -> Iterator[None]:
+    """A broker for Celery; skip where either cannot be had."""
     pytest.importorskip("dagster_celery")
     if shutil.which("redis-server") is None:
         pytest.skip("There is no Redis: install it (Debian: apt-get install redis-server).")
-    broker = variables["DAGSTER_CELERY_BROKER"]
-    port = broker.rpartition(":")[2].partition("/")[0]
+    port = variables["DAGSTER_CELERY_BROKER"].rpartition(":")[2].partition("/")[0]
     command = ["redis-server", "--port", port, "--save", "", "--bind", "127.0.0.1"]
     with running(*command, folder=folder):
-        yield broker
+        yield
 
 
-def worker_of(broker: str) -> list[str]:
+def worker_of(variables: Mapping[str, str]) -> list[str]:
     """The command of a worker, as docs/operate.md has it."""
-    app = [str(BIN / "celery"), "-A", "dagster_celery.app", "-b", broker]
-    return [*app, "worker", "-Q", "dagster", "-c", "1"]
+    document = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    (told,) = re.findall("`celery (-A dagster_celery.app .+?)`", document)
+    return [str(BIN / "celery"), *shlex.split(Template(told).substitute(variables))]
 
 
 @pytest.mark.slow
@@ -265,7 +269,7 @@ def test_accounts_are_refreshed_through_a_code_server_and_verdicts_are_told(
             key.name for key, one in told.items() if one is None or one.status.name != "SUCCEEDED"
         } <= {"declared_contracts_are_stable"}
         (run,) = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
-        assert ("dagster-celery/task_id" in run.tags) == (workers != CODE_SERVER)
+        assert (SENT_TO_CELERY in run.tags) == (workers != CODE_SERVER)
     assert_kept_nothing(Path(variables["DAGSTER_HOME"]))
 
 
@@ -273,8 +277,8 @@ def test_accounts_are_refreshed_through_a_code_server_and_verdicts_are_told(
 def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
     tmp_path: Path, variables: dict[str, str], sandbox: SandboxServer
 ) -> None:
-    """Celery goes on saying that the task has started."""
-    with running_redis(tmp_path, variables) as broker:
+    """Celery goes on saying that the task has started. A run that waited is not lost with it."""
+    with running_redis(tmp_path, variables):
         write_home(tmp_path, "launcher-celery.yaml")
         hanging: list[str] = []
 
@@ -289,25 +293,40 @@ def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
             dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance,
             running_dagster(tmp_path, variables) as programs,
         ):
-            refreshes = dg.RunsFilter(job_name="refresh_groups")
-            with running(*worker_of(broker), folder=tmp_path):
+
+            def is_there(job: str, status: dg.DagsterRunStatus) -> bool:
+                runs = instance.get_runs(dg.RunsFilter(job_name=job, statuses=[status]))
+                return any(SENT_TO_CELERY in run.tags for run in runs)
+
+            with running(*worker_of(variables), folder=tmp_path):
                 wait_for("groups are asked for", lambda: len(hanging) == 2, *programs)
+                launch = ["job", "launch", "-j", "evaluate_checks"]
+                launch += ["-w", str(FILES / "workspace.yaml")]
+                subprocess.run([str(BIN / "dagster"), *launch], check=True)
+                starting = dg.DagsterRunStatus.STARTING
+                wait_for("another waits", lambda: is_there("evaluate_checks", starting), *programs)
+                (killed,) = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
+                health = instance.run_launcher.check_run_worker_health(killed)
+                assert health.status.name == "RUNNING"
             killed_at = time.monotonic()
-            (killed,) = instance.get_runs(refreshes)
 
             def is_ended() -> bool:
-                (run, *_) = instance.get_runs(dg.RunsFilter(run_ids=[killed.run_id]))
+                (run,) = instance.get_runs(dg.RunsFilter(run_ids=[killed.run_id]))
                 return run.status is dg.DagsterRunStatus.FAILURE
 
             wait_for("the killed run is ended", is_ended, *programs)
             assert time.monotonic() - killed_at < 120
-            with running(*worker_of(broker), folder=tmp_path):
+            (ending,) = instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+            assert "The process of the run was killed." in ending.get_dagster_event().message
+            with running(*worker_of(variables), folder=tmp_path):
                 groups = dg.AssetKey("groups")
 
                 def is_refreshed() -> bool:
                     return len(instance.get_materialized_partitions(groups)) == 2
 
                 wait_for("it is run again", is_refreshed, *programs)
+                done = dg.DagsterRunStatus.SUCCESS
+                wait_for("the other, too", lambda: is_there("evaluate_checks", done), *programs)
 
 
 @contextmanager
