@@ -81,7 +81,7 @@ screenshots: $(STAMP) ## Draw the pictures of the UI and of the command in docs/
 soak: $(STAMP) ## A daemon over a flapping sandbox for 20 minutes: does anything grow? SOAK_ARGS="--minutes 5"
 	@$(BIN)/python -m truto_groups_tests.faults.soak $(SOAK_ARGS)
 
-cluster-test: $(STAMP) ## Eight hosts without a shared disk sync while parts crash and links are cut; needs root. CLUSTER_ARGS=--help
+cluster-test: $(STAMP) ## Dagster on hosts without a shared disk, while parts crash and links are cut; needs root. CLUSTER_ARGS=--help
 	@$(BIN)/python -m truto_groups_tests.cluster $(CLUSTER_ARGS)
 
 check: $(STAMP) ## Lint, format, types, and which folder may import which.

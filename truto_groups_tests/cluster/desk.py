@@ -1,6 +1,6 @@
-"""Workers: hosts on which `truto-groups sync` runs again and again on some of the accounts.
+"""The desk: a host on which a person runs `truto-groups sync` again and again, beside Dagster.
 
-Shares are drawn anew for each sync, so that hosts also work on the same accounts at once.
+So that two programs also work on the same accounts at once, which Dagster's plans avoid.
 """
 
 import random
@@ -10,31 +10,31 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from truto_groups_tests.cluster.hosts import Host, kill, stop
+from truto_groups_tests.cluster.hosts import Disk, Host, kill, stop
 
 _PROGRAM = str(Path(sys.executable).parent / "truto-groups")
 
 
-class Worker:
-    """One host that syncs.
+class Desk:
+    """One host that syncs by the command.
 
     Args:
         host: Where.
         variables: Its environment.
-        log: Where what it prints is kept.
-        disk: A folder over which each of its processes gets an empty disk.
+        disk: The disk of its own that each of its processes gets.
+        logs: Where what it prints is kept.
 
     Attributes:
         exits: The exit codes of its syncs, of those that were not killed.
         kill_count: How many were.
     """
 
-    def __init__(self, host: Host, *, variables: Mapping[str, str], log: Path, disk: Path) -> None:
+    def __init__(self, host: Host, variables: Mapping[str, str], *, disk: Disk, logs: Path) -> None:
         self.host = host
         self.exits: list[int] = []
         self.kill_count = 0
         self._variables = variables
-        self._log = log
+        self._log = logs / f"{host.name}.log"
         self._disk = disk
         # Whoever kills is another thread than whoever starts.
         self._lock = threading.RLock()
@@ -56,7 +56,7 @@ class Worker:
                 log=self._log, variables=self._variables, disk=self._disk,
             )  # fmt: skip
 
-    def kill(self) -> None:
+    def crash(self) -> None:
         """Let its process be gone, as if its power had failed."""
         with self._lock:
             if not self.is_idle() and self._process is not None:
@@ -64,14 +64,15 @@ class Worker:
                 self._process = None
                 self.kill_count += 1
 
-    def close(self) -> None:
-        """End what runs."""
+    def stop(self) -> None:
+        """End what runs as an operator would."""
         with self._lock:
             if self._process is not None:
                 stop(self._process)
                 self._process = None
 
 
-def draw_share(chance: random.Random, account_ids: Sequence[str], *, size: int) -> list[str]:
-    """Draw accounts for one sync."""
-    return chance.sample(account_ids, min(size, len(account_ids)))
+def draw_share(chance: random.Random, account_ids: Sequence[str], *, size: int) -> Sequence[str]:
+    """Draw neighbours, which the command syncs in one run."""
+    first = chance.randrange(max(1, len(account_ids) - size + 1))
+    return account_ids[first : first + size]

@@ -13,17 +13,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# A disk that this process alone sees lies over the trial's folder; what a program needs of a home
-# is made on it.
+# A disk that this process alone sees lies over a folder of the trial's.
 _ON_A_DISK_OF_ITS_OWN = """
-hostname "$1" && mount -t tmpfs tmpfs "$2" && cd "$2" && mkdir home tmp dagster
-cp "$3" dagster
-export HOME="$2/home" TMPDIR="$2/tmp" DAGSTER_HOME="$2/dagster"
+hostname "$1" && mount -t tmpfs tmpfs "$2" && cp -r "$3/." "$2" && cd "$2" && mkdir home tmp
+export HOME="$2/home" TMPDIR="$2/tmp"
 shift 3
 exec "$@"
 """
-_INSTANCE = Path(__file__).parents[2] / "dagster.yaml"
 _STOP_SECONDS = 20.0
+_MOST_NETWORKS = 100
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk that each process has for itself, and that is lost when it ends.
+
+    Attributes:
+        path: Where each sees its own.
+        content: A folder whose files are on it at first.
+    """
+
+    path: Path
+    content: Path
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Host:
         *command: str,
         log: Path,
         variables: Mapping[str, str] | None = None,
-        disk: Path | None = None,
+        disk: Disk | None = None,
         user: str | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a process on it, the first of a group of its own.
@@ -56,13 +67,13 @@ class Host:
             command: The program and its arguments.
             log: What it writes is added there.
             variables: Its environment; that of this process without.
-            disk: A folder over which it gets an empty disk of its own, lost when it ends.
+            disk: The disk of its own that it gets.
             user: Who runs it; root without.
         """
         entered = ["ip", "netns", "exec", self.namespace]
         if disk is not None:
-            script = ["sh", "-c", _ON_A_DISK_OF_ITS_OWN, "sh", self.name, str(disk), str(_INSTANCE)]
-            entered += ["unshare", "--mount", "--uts", *script]
+            script = ["sh", "-c", _ON_A_DISK_OF_ITS_OWN, "sh", self.name]
+            entered += ["unshare", "--mount", "--uts", *script, str(disk.path), str(disk.content)]
         if user is not None:
             entered += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         with log.open("ab") as output:
@@ -117,9 +128,7 @@ def find_obstacle() -> str | None:
 @contextmanager
 def open_network() -> Iterator[Network]:
     """Let a network be there for the length of the block."""
-    # Two trials on one machine have different ones.
-    network = Network(f"tg{os.getpid()}", f"10.{100 + os.getpid() % 100}.0")
-    _ip("link", "add", network.name, "type", "bridge")
+    network = _make_bridge()
     try:
         _ip("addr", "add", f"{network.address}/24", "dev", network.name)
         _ip("link", "set", network.name, "up")
@@ -160,6 +169,20 @@ def open_host(network: Network, name: str, *, number: int) -> Iterator[Host]:
             _ip("link", "delete", host.link)
 
 
+def _make_bridge() -> Network:
+    """Make the first bridge that nobody else on this machine has made."""
+    for number in range(_MOST_NETWORKS):
+        network = Network(f"tg{number}", f"10.{100 + number}.0")
+        try:
+            _ip("link", "add", network.name, "type", "bridge")
+        except RuntimeError:
+            if not Path("/sys/class/net", network.name).exists():
+                raise
+        else:
+            return network
+    raise RuntimeError(f"This machine has {_MOST_NETWORKS} trials' networks already.")
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process as an operator would, and kill its whole group if it does not end."""
     if process.poll() is None:
@@ -170,10 +193,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
             kill(process)
 
 
-def kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes], *, by: int = signal.SIGKILL) -> None:
     """Let a process and all that it has started be gone at once."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, by)
     process.wait()
 
 

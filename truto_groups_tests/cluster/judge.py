@@ -1,11 +1,17 @@
-"""What must hold in the tables after a trial, beside what integrity.py asks of any database.
+"""What must hold after a trial, in the tables beside what integrity.py asks of any, and of runs.
 
-Here it is known what Truto has answered, and that every answer was another one.
+Here it is known what Truto has answered, that every answer was another one, and what was killed.
 """
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
 
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.cluster.mischief import Done
 from truto_groups_tests.cluster.truto import count_groups
 from truto_groups_tests.integrity import find_faults, find_running
 from truto_groups_tests.stand import read_rows
@@ -35,7 +41,19 @@ _MIXED_CHANGES = f"""
     GROUP BY ALL HAVING count(DISTINCT {_VERSION}) > 1
 """  # noqa: S608 - of our own making
 
+# Within which a killed run is ended, where nothing else happens to those who have to notice it.
+_NOTICED_WITHIN_SECONDS = 120.0
+_WHO_NOTICE = ("database", "code", "daemon")
+
 Versions = dict[str, tuple[int, int, int]]
+
+
+@dataclass
+class Found:
+    """What somebody found: what is wrong, a sentence each, and what a person is told."""
+
+    wrong: list[str] = field(default_factory=list[str])
+    told: str = ""
 
 
 def read_versions(database: Database) -> Versions:
@@ -76,3 +94,44 @@ def judge(database: Database, *, last_whole: Mapping[str, int]) -> list[str]:
 def sum_up(database: Database) -> str:
     """How the attempts ended, for a person."""
     return ", ".join(f"{count} {outcome}" for outcome, count in read_rows(database, _OUTCOMES))
+
+
+def find_unnoticed(instance: dg.DagsterInstance, done: Sequence[Done]) -> Found:
+    """Find runs that were killed and not ended soon after."""
+    outages = [(one.began_at, one.ended_at) for one in done if one.host in _WHO_NOTICE]
+    seconds: list[float] = []
+    found = Found()
+    for kill in done:
+        if not kill.killed_runs:
+            continue
+        for record in instance.get_run_records(dg.RunsFilter(run_ids=[*kill.killed_runs])):
+            end = record.end_time or math.inf
+            if end <= kill.ended_at:
+                continue  # it had just ended of its own
+            seconds.append(end - kill.began_at)
+            if end > find_deadline(kill.ended_at, outages):
+                found.wrong.append(
+                    f"a run whose worker was killed was ended after {seconds[-1]:.0f} s: "
+                    f"{record.dagster_run.run_id}"
+                )
+    statuses = Counter(one.status.value.lower() for one in instance.get_runs())
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    found.told = (
+        f"Runs: {counts}; {len(seconds)} killed ones were ended after "
+        f"{', '.join(f'{one:.0f} s' for one in seconds) or 'no time'}."
+    )
+    return found
+
+
+def find_deadline(killed_at: float, outages: Iterable[tuple[float, float]]) -> float:
+    """Until when a run that was killed must be ended.
+
+    Args:
+        killed_at: When.
+        outages: Of those who have to notice it, from when to when; each lets the time begin anew.
+    """
+    since = killed_at
+    for began_at, ended_at in sorted(outages):
+        if began_at <= since + _NOTICED_WITHIN_SECONDS:
+            since = max(since, ended_at)
+    return since + _NOTICED_WITHIN_SECONDS

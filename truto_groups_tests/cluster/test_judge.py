@@ -1,15 +1,19 @@
 """The judge of trials: that it is content with what is well, and notices what is not.
 
-Real: syncs from the Truto of trials into a DuckDB file, which is then tampered with.
+Real: syncs from the Truto of trials into a DuckDB file, which is then tampered with; Dagster's
+history, networks of Linux.
 """
 
 import random
+import time
 
+import dagster as dg
 import pytest
 
 from truto_groups.sandbox import make_account
-from truto_groups_tests.cluster.judge import judge
-from truto_groups_tests.cluster.mischief import KINDS, plan_events
+from truto_groups_tests.cluster.hosts import find_obstacle, open_network
+from truto_groups_tests.cluster.judge import find_unnoticed, judge
+from truto_groups_tests.cluster.mischief import KINDS, Done, plan_events
 from truto_groups_tests.cluster.truto import ChangingTruto
 from truto_groups_tests.stand import Stand
 
@@ -80,3 +84,44 @@ def test_a_seed_is_a_plan_in_which_each_kind_of_mischief_has_its_turn() -> None:
     assert events != plan_events(random.Random(8), count=8, seconds=60)
     assert sorted(one.kind for one in events) == sorted([*KINDS, *KINDS])
     assert all(0 <= one.at < 60 for one in events)
+
+
+def kill_of(run: dg.DagsterRun, *, seconds_ago: float) -> Done:
+    at = time.time() - seconds_ago
+    return Done("a worker killed", "worker1", at, at, [run.run_id, "process-of-a-command"])
+
+
+def test_a_killed_run_that_is_ended_too_late_or_never_is_noticed() -> None:
+    with dg.instance_for_test() as instance:
+        job = dg.GraphDefinition("nothing").to_job()
+        runs = [instance.create_run_for_job(job) for _ in range(4)]
+        soon, late, after_an_outage, never = runs
+        for run in runs:
+            instance.report_engine_event("begun", run)
+        for run in (soon, late, after_an_outage):
+            instance.report_run_failed(run)
+        by_itself = instance.create_run_for_job(job)
+        instance.report_run_failed(by_itself)
+        outage = Done("database crashed", "database", time.time() - 310, time.time() - 100)
+        done = [
+            kill_of(soon, seconds_ago=110),
+            kill_of(by_itself, seconds_ago=0),
+            Done("an idle one killed", "worker2", time.time(), time.time()),
+        ]
+        assert find_unnoticed(instance, done).wrong == []
+        assert (
+            find_unnoticed(instance, [kill_of(after_an_outage, seconds_ago=400), outage]).wrong
+            == []
+        )
+
+        (told,) = find_unnoticed(instance, [*done, kill_of(late, seconds_ago=400)]).wrong
+        assert late.run_id in told
+        (told,) = find_unnoticed(instance, [*done, kill_of(never, seconds_ago=10)]).wrong
+        assert never.run_id in told
+
+
+@pytest.mark.skipif(find_obstacle() is not None, reason="there can be no networks here")
+def test_trials_at_once_have_networks_of_their_own() -> None:
+    with open_network() as one, open_network() as other:
+        assert one.name != other.name
+        assert one.prefix != other.prefix
