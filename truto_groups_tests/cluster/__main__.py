@@ -12,7 +12,7 @@ from truto_groups_tests.cluster.trial import Scale, find_obstacle, run_trial
 def main() -> int:
     """Run one trial, print what happens, and return 1 when something is wrong at the end."""
     parser = argparse.ArgumentParser(prog="make cluster-test", description=__doc__)
-    parser.add_argument("--workers", type=int, default=Scale.workers, help="hosts that execute runs")
+    parser.add_argument("--workers", type=int, default=Scale.workers, help="that execute runs")
     parser.add_argument("--accounts", type=int, default=Scale.accounts)
     parser.add_argument("--minutes", type=float, default=Scale.minutes)
     parser.add_argument("--kills", type=int, default=Scale.kills, help="how often something fails")
