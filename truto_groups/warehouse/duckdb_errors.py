@@ -113,6 +113,9 @@ def is_lost(error: BaseException) -> bool:
     # What Postgres' errors become is told by no class of its own.
     if type(error) is duckdb.Error:
         return any(sign in text for sign in _PASSING_SIGNS)
+    # The newest state of a lake is asked for when the first statement is bound, if it is USE.
+    if isinstance(error, duckdb.BinderException):
+        return any(sign in text for sign in _AWAY_SIGNS)
     return isinstance(error, duckdb.IOException | duckdb.TransactionException)
 
 

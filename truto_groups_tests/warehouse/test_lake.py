@@ -594,9 +594,12 @@ def test_what_postgres_refuses_is_told_at_once(
 @pytest.mark.parametrize(
     "text", ["Failed to execute query: ERROR:  relation does not exist", "Something of DuckDB's"]
 )
-def test_an_error_of_no_class_is_lost_only_where_it_says_so(text: str) -> None:
-    assert not is_lost(duckdb.Error(text))
-    assert is_lost(duckdb.Error("Failed to prepare COPY: server closed the connection"))
+@pytest.mark.parametrize("kind", [duckdb.Error, duckdb.BinderException])
+def test_an_error_of_no_class_is_lost_only_where_it_says_so(
+    kind: type[duckdb.Error], text: str
+) -> None:
+    assert not is_lost(kind(text))
+    assert is_lost(kind("Failed to prepare COPY: server closed the connection"))
 
 
 @pytest.mark.slow
