@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,20 +116,23 @@ def _let_go_wrong(scale: Scale, cluster: Cluster, say: Callable[[str], None]) ->
 
 @contextmanager
 def _again_and_again(what: Callable[[], None], *, pause: float) -> Iterator[None]:
-    """Let something be done again and again, in a thread, for the length of the block."""
+    """Let something be done again and again, in a thread, for the length of the block.
+
+    What it raises is raised when the block ends.
+    """
     ended = threading.Event()
 
     def go_on() -> None:
         while not ended.wait(pause):
             what()
 
-    thread = threading.Thread(target=go_on, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        going = pool.submit(go_on)
+        try:
+            yield
+        finally:
+            ended.set()
+        going.result()
 
 
 @contextmanager
