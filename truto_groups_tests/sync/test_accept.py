@@ -12,12 +12,12 @@ from typing import Any
 import duckdb
 import pytest
 
+from truto_groups.coordination.seam import Turn
 from truto_groups.errors import AcceptanceRefusedError, LostTransactionError
-from truto_groups.sync import accept as accept_module
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import json_equality
-from truto_groups.warehouse.database import transaction
+from truto_groups.warehouse.database import Database
 from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Stand, group, groups_of
 
 pytestmark = pytest.mark.long
@@ -68,9 +68,13 @@ def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
     hold_back(stand, groups_of(30), groups_of(3))
     losses: list[str] = []
 
+    own = Database.committing
+
     @contextmanager
-    def lose_answer(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-        with transaction(connection):
+    def lose_answer(
+        database: Database, connection: duckdb.DuckDBPyConnection, turn: Turn
+    ) -> Iterator[None]:
+        with own(database, connection, turn):
             yield
             if not losses and not is_committed:
                 losses.append("lost")
@@ -79,7 +83,7 @@ def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
             losses.append("lost")
             raise LostTransactionError("The answer is lost.")
 
-    monkeypatch.setattr(accept_module, "transaction", lose_answer)
+    monkeypatch.setattr(Database, "committing", lose_answer)
     monkeypatch.setattr(database_module, "_RETRY_SECONDS", (0.01,))
     (accepted,) = accept_all(stand)
     assert losses
