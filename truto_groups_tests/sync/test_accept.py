@@ -18,7 +18,17 @@ from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import json_equality
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Stand, group, groups_of
+from truto_groups_tests.stand import (
+    KEYS,
+    ON_BOTH_STORES,
+    START,
+    A,
+    B,
+    Stand,
+    group,
+    groups_of,
+    use_ducklake,
+)
 
 pytestmark = pytest.mark.long
 
@@ -63,11 +73,11 @@ def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stan
 
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
+    stand: Stand, postgres_database: str, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
 ) -> None:
+    use_ducklake(stand, postgres_database)  # of a file it cannot be lost
     hold_back(stand, groups_of(30), groups_of(3))
     losses: list[str] = []
-
     own = Database.committing
 
     @contextmanager
