@@ -1,13 +1,11 @@
 """What every test relies on: no test meets the person's own token, database or Dagster home."""
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from truto_groups.text import secrecy
-from truto_groups_tests.lent_connections import lent_connections
 from truto_groups_tests.places import Place
 from truto_groups_tests.postgres import PostgresCluster, run_postgres
 from truto_groups_tests.stand import Stand, clear_variables, open_stand, use_ducklake
@@ -31,14 +29,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     clear_variables(monkeypatch)
     # What one test took for a secret must not be taken out of another's texts.
     monkeypatch.setattr(secrecy, "_hidden", {})
-
-
-@pytest.fixture(autouse=True)
-def spare_duckdb_its_openings(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Lend connections to DuckDB from one test to the next, where they are not what is tried."""
-    is_tried = request.node.get_closest_marker("own_connections") is not None
-    with contextlib.nullcontext() if is_tried else lent_connections():
-        yield
 
 
 @pytest.fixture(name="stand")

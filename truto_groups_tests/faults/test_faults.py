@@ -28,7 +28,7 @@ from truto_groups.warehouse.database import Database
 from truto_groups_tests.integrity import find_faults, find_running
 from truto_groups_tests.stand import GROUPS_PATH, A, Stand, group, groups_of
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 HOLD = """
 import duckdb, sys, time

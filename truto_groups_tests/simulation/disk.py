@@ -18,17 +18,22 @@ import duckdb
 
 from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse.statements import statement
-from truto_groups_tests.lent_connections import LentConnection
+from truto_groups.warehouse.statements import statement, statements
 
 Kind = Literal["statement", "write", "landing", "commit"]
 Harm = Literal["full", "full for good", "no memory", "unforeseen", "killed", "cancelled"]
 
 _LAND = statement("land")
+_MAKING_ROOM = (
+    "ATTACH ':memory:' AS staging",
+    *statements("instants"),
+    *statements("staging"),
+)
 _FILE_OPTIONS = "ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0'"
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE")
 # These undo: DuckDB reports no failure of theirs, and a signal that hits them is as good as later.
 _NEVER_HARMED = ("ROLLBACK", "DETACH", "USE", "SET")
+_CLEANING = ("ROLLBACK", "USE memory", "DETACH warehouse")
 
 
 class Killed(BaseException):
@@ -84,7 +89,7 @@ class Sabotage:
 class SimulatedConnection:
     """A connection that fails when its program's sabotage says so."""
 
-    def __init__(self, lent: LentConnection, sabotage: Sabotage, give_back: "GiveBack") -> None:
+    def __init__(self, lent: "Lent", sabotage: Sabotage, give_back: "GiveBack") -> None:
         self._lent = lent
         self._connection = lent.connection
         self._sabotage = sabotage
@@ -106,7 +111,7 @@ class SimulatedConnection:
         raise self._harm(text)
 
     def cursor(self) -> "SimulatedConnection":
-        cursor = LentConnection(self._connection.cursor())
+        cursor = Lent(self._connection.cursor())
         return SimulatedConnection(cursor, self._sabotage, lambda one: one.connection.close())
 
     def close(self) -> None:
@@ -138,7 +143,50 @@ class SimulatedConnection:
         raise AssertionError
 
 
-GiveBack = Callable[[LentConnection], None]
+class Lent:
+    """A connection that outlives who uses it, and knows what it need not do again.
+
+    To make the tables of a staging, and to set what is set, takes longer than most of a history.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._settings: dict[str, Any] = {}
+        self._made = 0
+
+    def execute(self, text: str, *arguments: Any) -> Any:
+        if text.startswith("SET ") and not text.startswith("SET VARIABLE"):
+            if self._settings.get(text) == arguments:
+                return _NOTHING_TO_FETCH
+            self.connection.execute(text, *arguments)
+            self._settings[text] = arguments
+            return _NOTHING_TO_FETCH
+        if text in _MAKING_ROOM:
+            position = _MAKING_ROOM.index(text)
+            if position < self._made:
+                return _NOTHING_TO_FETCH
+            self._made = position + 1
+        return self.connection.execute(text, *arguments)
+
+    def clean(self) -> None:
+        """Undo what its last user left open, so that the next one finds it as new."""
+        for text in _CLEANING:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute(text)
+        if self._made == len(_MAKING_ROOM):
+            self.connection.execute("DELETE FROM staging.landed")
+        elif self._made:
+            self.connection.execute("DETACH staging")
+            self._made = 0
+
+
+class _Nothing:
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return []
+
+
+_NOTHING_TO_FETCH = _Nothing()
+GiveBack = Callable[[Lent], None]
 
 
 class Disk:
@@ -157,8 +205,8 @@ class Disk:
         finally:
             database_module.connect = staging_module.connect = _CONNECT
 
-    def _connect_from(self, pool: list[LentConnection]) -> Callable[..., Any]:
-        def give_back(lent: LentConnection) -> None:
+    def _connect_from(self, pool: list[Lent]) -> Callable[..., Any]:
+        def give_back(lent: Lent) -> None:
             lent.clean()
             pool.append(lent)
 
@@ -172,15 +220,15 @@ class Disk:
 
 
 _CONNECT = database_module.connect
-_PRIVATE: list[LentConnection] = []
-_STAGING: list[LentConnection] = []
+_PRIVATE: list[Lent] = []
+_STAGING: list[Lent] = []
 
 
-def _open() -> LentConnection:
+def _open() -> Lent:
     connection = _CONNECT()
     # Every statement works on a dozen rows: to find the best way takes longer than any way.
     connection.execute("PRAGMA disable_optimizer")
-    return LentConnection(connection)
+    return Lent(connection)
 
 
 @lru_cache(1000)

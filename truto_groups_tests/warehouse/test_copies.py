@@ -24,7 +24,7 @@ from truto_groups.warehouse.database import Database
 from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import read_rows
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 PUT = "INSERT INTO account_syncs BY NAME SELECT 'a' AS integrated_account_id, $run AS run_id, "
 PUT += "now() AS started_at, 'published' AS outcome"

@@ -24,7 +24,7 @@ from truto_groups.warehouse.properties_table import claim_base_url
 from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows, use_ducklake
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(name="database")

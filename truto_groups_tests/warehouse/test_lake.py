@@ -47,7 +47,7 @@ from truto_groups_tests.stand import (
     use_ducklake,
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(name="lake")

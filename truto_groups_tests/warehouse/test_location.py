@@ -22,7 +22,7 @@ from truto_groups.warehouse.location import read_location
 from truto_groups_tests.processes import other_process
 from truto_groups_tests.stand import Stand, use_ducklake
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 KILLED = """
 import os, sys

@@ -18,8 +18,6 @@ from truto_groups_tests.stand import A, B, Stand, group, use_ducklake
 
 SECRET = "ganymede-payroll"
 
-pytestmark = pytest.mark.own_connections
-
 
 def fill(stand: Stand) -> None:
     for key, name in ((A, SECRET), (B, "callisto-board")):

@@ -28,7 +28,7 @@ from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups_tests.processes import python
 from truto_groups_tests.stand import START, A, B, Stand, group, read_rows
 
-pytestmark = [pytest.mark.long, pytest.mark.own_connections]
+pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 OLDER = sorted(HERE.glob("schema_*.sql"))
