@@ -46,6 +46,6 @@ def test_no_table_is_cut_without_saying_so() -> None:
     preview = [{"id": f"g{number}", "name": "x", "group_type": None} for number in range(10)]
     result = AccountResult(Attempt(A, "published", group_count=12), preview=preview)
     rows = shown_rows(describe_groups(result, is_private=False)["preview"])
-    assert [len(rows), rows[-1]["id"]] == [11, "and 2 more: the table `groups`"]
+    assert [len(rows), rows[-1]["group"]] == [11, "and 2 more: the table `groups`"]
     whole = AccountResult(Attempt(A, "published", group_count=10), preview=preview)
     assert len(shown_rows(describe_groups(whole, is_private=False)["preview"])) == 10

@@ -93,7 +93,11 @@ def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Dat
 
 
 def test_a_lake_of_which_nobody_can_tell_is_there_so_that_who_opens_it_says_why() -> None:
-    away = Database("ducklake:postgres:host=127.0.0.1 port=1 dbname=none", data_path="/nowhere/")
+    away = Database(
+        "ducklake:postgres:host=127.0.0.1 port=1 dbname=none",
+        data_path="/nowhere/",
+        patience_seconds=0,
+    )
     assert away.exists
     with pytest.raises(DatabaseError, match="cannot be used"):
         names(away)

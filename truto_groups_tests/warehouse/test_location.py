@@ -245,6 +245,7 @@ def test_a_secret_in_the_location_is_told_by_nothing(
     location: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(Database.__init__.__kwdefaults__, "patience_seconds", 0)
     database = Database(location)
     texts = [repr(database), str(database), database.shown]
     for use in (database.writing, database.reading, lambda: read.connect(location)):
