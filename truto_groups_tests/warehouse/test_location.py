@@ -245,7 +245,8 @@ def test_a_secret_in_the_location_is_told_by_nothing(
     location: str, caplog: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(Database.__init__.__kwdefaults__, "patience_seconds", 0)
+    by_default = {"data_path": None, "object_store": None, "patience_seconds": 0}
+    monkeypatch.setattr(Database.__init__, "__kwdefaults__", by_default)
     database = Database(location)
     texts = [repr(database), str(database), database.shown]
     for use in (database.writing, database.reading, lambda: read.connect(location)):
