@@ -7,7 +7,6 @@ installed for the other tests, because it is large.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from truto_groups_tests.processes import find_free_port
 
 _START_SECONDS = 60.0
 _KEY, _SECRET = "lake-key", "lake-hunter22"
@@ -80,8 +81,8 @@ def run_object_store(folder: Path) -> Iterator[ObjectStoreServer]:
             "There is no object store: install the group cluster-test (see CONTRIBUTING.md)."
         )
     config = write_credentials(folder)
-    ports = [_find_free_port() for _ in range(4)]
-    grpc = [_find_free_port() for _ in range(4)]
+    ports = [find_free_port() for _ in range(4)]
+    grpc = [find_free_port() for _ in range(4)]
     options = [
         f"-{name}.port{suffix}={port}"
         for suffix, group in (("", ports), (".grpc", grpc))
@@ -147,9 +148,3 @@ def _wait_for(address: str) -> None:
             return
         time.sleep(0.2)
     pytest.fail("The object store did not start.")
-
-
-def _find_free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

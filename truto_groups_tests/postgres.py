@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from truto_groups_tests.processes import find_free_port
 
 _DEBIAN = Path("/usr/lib/postgresql")
 USER = "truto_groups"
@@ -147,7 +148,7 @@ def run_postgres() -> Iterator[PostgresCluster]:
         pytest.skip("There is no Postgres: install it (Debian: apt-get install postgresql).")
     # Not below pytest's folders: root, who may run the tests, does not let the server in there.
     with tempfile.TemporaryDirectory(prefix="truto-groups-postgres-") as name:
-        cluster = PostgresCluster(Path(name), _find_free_port())
+        cluster = PostgresCluster(Path(name), find_free_port())
         make_cluster(cluster.folder)
         cluster.start()
         try:
@@ -186,9 +187,3 @@ def _run(name: str, *arguments: str) -> None:
         )
         output.seek(0)
         assert done.returncode == 0, output.read().decode()
-
-
-def _find_free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -1,10 +1,12 @@
 """Other processes and other users, as tests need them. Real ones."""
 
 import os
+import random
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # DuckDB would import it to bind a parameter, which takes longer than all that these processes do.
 _WITHOUT_PANDAS = "import sys; sys.modules['pandas'] = None\n"
@@ -13,6 +15,18 @@ _WITHOUT_PANDAS = "import sys; sys.modules['pandas'] = None\n"
 def python(code: str, *arguments: object) -> list[str]:
     """The command that runs code in a process of its own."""
     return [sys.executable, "-c", _WITHOUT_PANDAS + code, *map(str, arguments)]
+
+
+def find_free_port() -> int:
+    """A port that nobody listens on.
+
+    Below those that systems give to whoever connects, which could take it before it is listened on.
+    """
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

@@ -23,7 +23,8 @@ import yaml
 from truto_groups.defs.history import CHECKS
 from truto_groups.defs.home import ProjectInstance
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
-from truto_groups_tests.defs.served import ROOT, find_free_port, running, wait_for
+from truto_groups_tests.defs.served import ROOT, running, wait_for
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, groups_of
 
 FILES = ROOT / "deploy" / "cluster"

@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from truto_groups.sandbox import Request, Response
 from truto_groups.telemetry import is_wanted
-from truto_groups_tests.defs.served import find_free_port
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import (
     GROUPS_PATH,
     KEYS,

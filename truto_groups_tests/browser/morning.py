@@ -23,11 +23,11 @@ from truto_groups.sandbox import SETTINGS_PATH, Account, Request, Response, Sand
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.defs.served import (
     ROOT,
-    find_free_port,
     running,
     wait_for_webserver,
     write_home,
 )
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, clear_variables
 
 STALE = timedelta(days=3)

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from truto_groups.cli.demo_tables import describe_change
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import read_rows
 
 pytestmark = pytest.mark.long
@@ -39,9 +39,7 @@ def test_the_demo_replays_a_week_publishes_every_active_account_and_then_lets_a_
         shutil.copy(ROOT / name, tmp_path)
     # What is the person's own must not leak into the sandbox.
     (tmp_path / ".env").write_text("TRUTO_API_TOKEN=\nTRUTO_GROUPS_DATABASE=data/mine.duckdb\n")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = find_free_port()
 
     first = run_demo(tmp_path, port=port)
     check_the_week(first.stdout, Database(str(tmp_path / "data" / f"sandbox-{port}.duckdb")))

@@ -5,7 +5,6 @@ import http.client
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -21,17 +20,12 @@ from truto_groups.errors import SettingsError
 from truto_groups.runner.sandbox_place import prepare_place
 from truto_groups.sandbox import SETTINGS_PATH
 from truto_groups.sandbox.server import DEFAULT_PORT
+from truto_groups_tests.processes import find_free_port
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 20
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(name="port")

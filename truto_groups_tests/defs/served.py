@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -49,13 +48,6 @@ def running(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         log.close()
-
-
-def find_free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def ask(port: int, query: str, **variables: object) -> Any:

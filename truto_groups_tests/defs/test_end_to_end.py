@@ -23,12 +23,12 @@ from truto_groups.warehouse.database import Database
 from truto_groups_tests.defs.served import (
     ROOT,
     ask,
-    find_free_port,
     running,
     wait_for,
     wait_for_webserver,
     write_home,
 )
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import read_rows, read_table
 
 pytestmark = pytest.mark.slow

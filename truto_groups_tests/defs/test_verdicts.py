@@ -30,12 +30,12 @@ from truto_groups_tests.defs.project import (
 from truto_groups_tests.defs.served import (
     ROOT,
     ask,
-    find_free_port,
     running,
     wait_for,
     wait_for_webserver,
     write_home,
 )
+from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C
 
 pytestmark = pytest.mark.long
