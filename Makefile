@@ -100,7 +100,7 @@ bench: $(BENCH_STAMP) ## The figures on speed in docs/, measured here; PYTHON=py
 drift-score: $(STAMP) ## The figures on drift in docs/, measured here.
 	@$(BIN)/python -m truto_groups_tests.drift_corpus.score
 
-simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; hours (SEEDS=500: minutes). SEEDS=10000 FIRST=0
+simulate: $(STAMP) ## Play the pipeline's histories out of seeds, with every fault; an hour (SEEDS=500: minutes). SEEDS=10000 FIRST=0
 	@$(BIN)/python -m truto_groups_tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
 simulate-scale: $(STAMP) ## Plan a week of 250, 2,500 and 25,000 accounts on a fake clock: runs, requests, CPU. SCALE_ARGS=--help
