@@ -15,8 +15,8 @@ from truto_groups_tests.stand import A, known_account
         ),
         (
             {"status": "connecting"},
-            "Its status is connecting; it is still being set up: if it stays like this for an hour, "
-            "have the tenant reconnect the app.",
+            "Its status is connecting; it is still being set up: if it stays like this for an "
+            "hour, have the tenant reconnect the app.",
         ),
     ],
 )
