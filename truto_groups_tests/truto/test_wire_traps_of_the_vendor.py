@@ -40,7 +40,7 @@ LOSES_GROUPS = {
     "226",
 }
 NEVER_ENDS = {"cursor repeated at once", "cursor cycle"}
-READS = {"pages overlap", "partial by its flag"}
+READS = {"pages overlap", "partial by its flag", "result and results"}
 
 
 @pytest.fixture(scope="module", name="server")
