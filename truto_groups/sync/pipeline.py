@@ -174,15 +174,14 @@ class _Run:
         event = self.fetches.next_event(timeout=seconds)
         if event is None and self.counted is not None:
             self.counted.wait()
-        byte_count = 0
-        for _ in range(16 * _PAGES_LANDED_TOGETHER):
-            if event is None:
-                return
+        count = byte_count = 0
+        while event is not None:
             yield event
-            if isinstance(event, Arrived):
-                byte_count += event.page.byte_count
-                if byte_count > _BYTES_LANDED_TOGETHER:
-                    return
+            count += 1
+            byte_count += event.page.byte_count if isinstance(event, Arrived) else 0
+            # Before another is taken out, which nobody would have then.
+            if count >= 16 * _PAGES_LANDED_TOGETHER or byte_count > _BYTES_LANDED_TOGETHER:
+                return
             event = self.fetches.next_event(timeout=0)
 
     def _take(self, event: Event) -> None:
