@@ -27,6 +27,7 @@ from truto_groups.settings import read_environment
 from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse import database as database_module
+from truto_groups.warehouse import lake as lake_module
 from truto_groups.warehouse.database import Database, connect
 from truto_groups.warehouse.duckdb_errors import is_lost
 from truto_groups.warehouse.lake import Lake
@@ -480,6 +481,8 @@ def test_a_file_that_is_gone_from_an_object_store_is_told_once(
         "SELECT data_file FROM ducklake_list_files(current_database(), 'database_properties')",
     )
     store.delete(file)
+    # As another process does: what this one has written, its DuckDB still has in its cache.
+    lake_module._open_kept.cache_clear()  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(DatabaseError, match=r"is gone: http:.*\.parquet. Restore it there"):
         database.retried(lambda: names(database))
     assert caplog.text.count("It is done again") == 1
