@@ -23,6 +23,14 @@ def provide_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
+@pytest.fixture(name="served")
+def provide_served(tmp_path: Path, postgres_database: str) -> Iterator[dg.DagsterInstance]:
+    """An instance whose history lies on a server."""
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(history_in_postgres(postgres_database)))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
 def end_runs(instance: dg.DagsterInstance, *, kind: dg.DagsterEventType, count: int) -> list[str]:
     """Let so many runs end in one way; their ids in that order."""
     ended: list[str] = []
@@ -55,26 +63,23 @@ def test_ends_of_one_kind_beyond_what_is_read_at_once_are_not_passed_by_for_thos
 
 @pytest.mark.long
 def test_on_a_server_an_end_is_told_once_no_smaller_id_can_come_any_more(
-    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    served: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two runs that end together commit in any order; who went by the larger id passed one by."""
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(history_in_postgres(postgres_database)))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        context = dg.build_sensor_context(instance=instance)
-        expected = end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=2)
-        ended = find_ended_runs(context, after=0)
-        assert (ended.runs, ended.last_event) == ([], 0)
-        monkeypatch.setattr(ended_module, "_SETTLING_SECONDS", 0)
-        assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
+    context = dg.build_sensor_context(instance=served)
+    expected = end_runs(served, kind=dg.DagsterEventType.RUN_SUCCESS, count=2)
+    ended = find_ended_runs(context, after=0)
+    assert (ended.runs, ended.last_event) == ([], 0)
+    monkeypatch.setattr(ended_module, "_SETTLING_SECONDS", 0)
+    assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
 
 
+@pytest.mark.long
 def test_on_a_server_an_end_by_a_clock_that_is_ahead_is_told_at_once(
-    tmp_path: Path, postgres_database: str, monkeypatch: pytest.MonkeyPatch
+    served: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(history_in_postgres(postgres_database)))
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        context = dg.build_sensor_context(instance=instance)
-        expected = end_runs(instance, kind=dg.DagsterEventType.RUN_SUCCESS, count=1)
-        here = time.time() - 3 * 3600
-        monkeypatch.setattr(time, "time", lambda: here)
-        assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
+    context = dg.build_sensor_context(instance=served)
+    expected = end_runs(served, kind=dg.DagsterEventType.RUN_SUCCESS, count=1)
+    here = time.time() - 3 * 3600
+    monkeypatch.setattr(time, "time", lambda: here)
+    assert [run.run_id for run in find_ended_runs(context, after=0).runs] == expected
