@@ -339,7 +339,7 @@ class CompletionError(TrutoError):
     kind = "completion"
 
 
-def tell_unforeseen(integrated_account_id: str, error: Exception) -> UnforeseenError:
+def tell_unforeseen(integrated_account_id: str, error: BaseException) -> UnforeseenError:
     """Tell an exception that is none of ours, for the account whose data brought it about."""
     told = redact(" ".join(str(error).split()))[:_SHOWN_OF_A_FOREIGN_ERROR]
     return UnforeseenError(

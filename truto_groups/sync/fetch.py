@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 from truto_groups.errors import DatabaseError, TokenRejectedError, TrutoGroupsError, tell_unforeseen
 from truto_groups.truto import GroupsRequest, TrutoClient
@@ -214,12 +214,19 @@ class AccountFetcher:
             self._tell(Throttled(account_id, seconds))
 
         stats = SyncStats(on_first_request=begin, on_throttled=tell_throttled)
+        worker = cast("asyncio.Task[None]", asyncio.current_task())
+        cancel_count = worker.cancelling()
         try:
             walk = await client.walk_groups(request, land=land, stats=stats, restart=restart)
         except _GaveUpError:
             return
         except _OF_ALL:
             raise
+        except asyncio.CancelledError as error:
+            if worker.cancelling() > cancel_count:
+                raise
+            # Nobody asked for it, a library let it out: the worker would end without a word.
+            self._tell(Failed(account_id, tell_unforeseen(account_id, error), stats))
         except TrutoGroupsError as error:
             self._tell(Failed(account_id, error, stats))
         except Exception as error:  # noqa: BLE001 - it becomes this account's failure

@@ -51,7 +51,7 @@ def test_no_promise_is_broken_in_any_history(first: int) -> None:
             raise
 
 
-@pytest.mark.parametrize("seed", [943, 1015, 1370, 1488, 1702, 50203])
+@pytest.mark.parametrize("seed", [943, 1015, 1370, 1488, 1702, 50203, 50983])
 def test_a_history_that_once_broke_a_promise_breaks_none(seed: int) -> None:
     play(seed)
 

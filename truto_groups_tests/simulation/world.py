@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -47,6 +48,9 @@ from truto_groups_tests.simulation.truto import (
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BASE_URL = "http://127.0.0.1:9"
 MOST_ACCOUNTS = 6
+
+# Whose step it is: a coroutine of one program may be run by the thread of another.
+_owner: ContextVar[str] = ContextVar("owner")
 
 # What an account may become from one version to the next is not what is tried here.
 _SETTINGS = """
@@ -161,6 +165,7 @@ class World:
         session = self.session(run)
 
         def work() -> None:
+            _owner.set(run.id)
             self.note(f"begins with {len(run.keys)} accounts")
             results = refresh_accounts(
                 session,
@@ -184,7 +189,12 @@ class World:
         run = Run(name, ())
         self.runs[name] = run
         session = self.session(run)
-        run.program = self.scheduler.start(name, lambda: work(session))
+
+        def own_work() -> None:
+            _owner.set(name)
+            work(session)
+
+        run.program = self.scheduler.start(name, own_work)
         return run.program
 
     def session(self, run: Run) -> Session:
@@ -237,7 +247,7 @@ class World:
             self.note(_tell(result))
 
     def _find_sabotage(self) -> Sabotage:
-        run = self.runs.get(self.scheduler.current.name)
+        run = self.runs.get(_owner.get(""))
         return self._nobody if run is None else run.sabotage
 
     @contextlib.contextmanager

@@ -156,6 +156,40 @@ def test_what_goes_wrong_in_the_walk_of_one_account_is_its_failure_alone() -> No
     asyncio.run(run())
 
 
+def test_a_cancellation_that_nobody_asked_for_is_the_failure_of_its_account() -> None:
+    """Its worker goes on: a group of tasks would take it for an end and say nothing."""
+    keys = [f"account {number}" for number in range(20)]
+
+    async def run() -> None:
+        stage = Play({key: [1, asyncio.CancelledError("odd")] for key in keys} | {C: [1]})
+        serving = asyncio.create_task(stage.fetcher.serve())
+        await stage.settle_down()
+        serving.cancel()
+        for key in keys:
+            failed = stage.of(key)[-1]
+            assert isinstance(failed, Failed)
+            assert isinstance(failed.error, UnforeseenError)
+            assert "CancelledError: odd" in str(failed.error)
+            assert failed.stats.request_count == 2
+        assert isinstance(stage.of(C)[-1], Walked)
+
+    asyncio.run(run())
+
+
+def test_fetching_that_is_ended_tells_no_failure_of_what_was_under_way() -> None:
+    async def run() -> None:
+        stage = Play({A: [1] * 40, B: [1] * 40})
+        serving = asyncio.create_task(stage.fetcher.serve())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert {type(event) for event in stage.events} == {Began, Arrived}
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "error", [TokenRejectedError("no"), DatabaseError("full"), MemoryError()], ids=repr
 )
