@@ -11,7 +11,11 @@ from truto_groups.defs.data_versions import listing_event
 from truto_groups.defs.failures import keep_secrets
 from truto_groups.defs.in_flight import end_abandoned_runs, range_tags
 from truto_groups.defs.jobs import refresh_groups
-from truto_groups.defs.partitions import discover_partitions, integrated_accounts
+from truto_groups.defs.partitions import (
+    add_partitions,
+    discover_partitions,
+    integrated_accounts,
+)
 from truto_groups.defs.resources import (
     TICK_PATIENCE_SECONDS,
     GroupsDatabase,
@@ -22,6 +26,9 @@ from truto_groups.text.words import say_count
 
 # Of the 60 s after which Dagster ends a tick; the database and Dagster's storage need some of them.
 TRUTO_SECONDS = 40.0
+# The daemon asks its storage for each key that is requested whether it is there already: of the
+# thousands of a first listing that takes minutes, where to add all at once takes a second.
+_MOST_REQUESTED = 1000
 
 
 @dg.sensor(
@@ -53,7 +60,9 @@ def discover_integrated_accounts(
         pace_of=session.pace_of,
     )
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
-    if found.added_keys:
+    if len(found.added_keys) > _MOST_REQUESTED:
+        add_partitions(context.instance, found.added_keys)
+    elif found.added_keys:
         requests.append(integrated_accounts.build_add_request(list(found.added_keys)))
     if found.removed_keys:
         requests.append(integrated_accounts.build_delete_request(list(found.removed_keys)))

@@ -83,8 +83,13 @@ def discover_partitions(
 def apply_partitions(instance: dg.DagsterInstance, found: Discovery) -> None:
     """Add and remove partitions at once; a sensor requests it from its daemon instead."""
     if found.added_keys:
-        instance.add_dynamic_partitions(_NAME, list(found.added_keys))
+        add_partitions(instance, found.added_keys)
     remove_partitions(instance, found.removed_keys)
+
+
+def add_partitions(instance: dg.DagsterInstance, keys: Sequence[str]) -> None:
+    """Add partitions at once; those that are there already stay."""
+    instance.add_dynamic_partitions(_NAME, list(keys))
 
 
 def remove_partitions(instance: dg.DagsterInstance, keys: Sequence[str]) -> None:

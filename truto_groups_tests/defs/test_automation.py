@@ -141,6 +141,20 @@ def test_a_first_tick_gives_each_account_that_can_be_synced_a_partition_and_a_ru
     assert {row["integrated_account_id"] for row in project.table("groups")} == {A, D}
 
 
+def test_more_new_accounts_than_the_daemon_adds_in_a_while_are_added_by_the_tick_itself(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery_sensor, "_MOST_REQUESTED", 2)
+    for account_id in (A, B, C):
+        put(project, account_id)
+    found = project.tick(DISCOVER)
+    assert not found.dynamic_partitions_requests
+    assert (keys_of(project), ranges_of(found)) == ([A, B, C], [(A, C)])
+    put(project, D)
+    (request,) = project.tick(DISCOVER).dynamic_partitions_requests
+    assert [id_of(key) for key in request.partition_keys] == [D]
+
+
 def test_a_tick_records_the_listing_as_a_materialization(project: Project) -> None:
     put(project, A)
     found = project.tick(DISCOVER)
