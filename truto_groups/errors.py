@@ -53,12 +53,14 @@ class TrutoGroupsError(Exception):
 
     Attributes:
         kind: Stable snake_case word for the ledger's ``error_kind``.
+        summary: The kind in a few words, a sentence but for its beginning and end.
         is_permanent: Whether another attempt is pointless until the settings or the listing change.
         message: What was wrong, and where.
         advice: What a person can do about it.
     """
 
     kind: ClassVar[str] = "error"
+    summary: ClassVar[str] = "something went wrong"
     is_permanent: ClassVar[bool] = False
 
     def __init__(self, message: str, *, advice: str = "") -> None:
@@ -82,6 +84,7 @@ class SettingsError(TrutoGroupsError):
     """
 
     kind = "settings"
+    summary = "a setting of it is wrong"
     is_permanent = True
     mistakes: Sequence[str] = ()
 
@@ -93,6 +96,7 @@ class DatabaseError(TrutoGroupsError):
     """
 
     kind = "database"
+    summary = "the database refused what it sent"
 
 
 class LostTransactionError(DatabaseError):
@@ -102,6 +106,7 @@ class LostTransactionError(DatabaseError):
     """
 
     kind = "lost_transaction"
+    summary = "what was written of it was lost with the database's server"
 
 
 class TurnLostError(LostTransactionError):
@@ -120,6 +125,7 @@ class RawRecordsError(DatabaseError):
     """
 
     kind = "raw_records"
+    summary = "what is kept of its raw records is not whole"
 
 
 class TooLargeError(DatabaseError):
@@ -129,6 +135,7 @@ class TooLargeError(DatabaseError):
     """
 
     kind = "too_large"
+    summary = "its rows need more memory than there is"
 
 
 class AcceptanceRefusedError(TrutoGroupsError):
@@ -168,6 +175,7 @@ class UnforeseenError(TrutoGroupsError):
     """
 
     kind = "unforeseen"
+    summary = "something unforeseen came"
 
 
 class TrutoError(TrutoGroupsError):
@@ -178,6 +186,7 @@ class TrutoError(TrutoGroupsError):
     """
 
     kind = "truto"
+    summary = "Truto gave no usable answer"
 
     def __init__(
         self, message: str, *, advice: str = "", integrated_account_id: str | None = None
@@ -203,12 +212,14 @@ class TokenRejectedError(TrutoError):
     """
 
     kind = "token_rejected"
+    summary = "Truto rejects the token"
 
 
 class AccountNeedsReauthError(TrutoError):
     """The app answered 401 through Truto. Only reconnecting the account helps."""
 
     kind = "account_needs_reauth"
+    summary = "the app wants it to be connected again"
     is_permanent = True
 
 
@@ -216,6 +227,7 @@ class BadRequestError(TrutoError):
     """400: as a rule, a query parameter that the integration requires is missing."""
 
     kind = "bad_request"
+    summary = "Truto refuses what is asked"
     is_permanent = True
 
 
@@ -223,6 +235,7 @@ class ForbiddenError(TrutoError):
     """403: the connection lacks a scope or a right."""
 
     kind = "forbidden"
+    summary = "the app forbids reading its groups"
     is_permanent = True
 
 
@@ -230,6 +243,7 @@ class NotFoundError(TrutoError):
     """404: the account, or the resource of its integration, does not exist."""
 
     kind = "not_found"
+    summary = "the app knows no groups where it was asked for them"
     is_permanent = True
 
 
@@ -237,6 +251,7 @@ class MethodNotAllowedError(TrutoError):
     """405: the integration does not offer this call."""
 
     kind = "method_not_allowed"
+    summary = "its integration does not offer groups"
     is_permanent = True
 
 
@@ -244,6 +259,7 @@ class ConflictError(TrutoError):
     """409: the account is in a state that forbids the call."""
 
     kind = "conflict"
+    summary = "its state at Truto forbids reading"
     is_permanent = True
 
 
@@ -251,6 +267,7 @@ class UnprocessableError(TrutoError):
     """422: a query parameter has a value that cannot be used."""
 
     kind = "unprocessable"
+    summary = "Truto cannot use a query parameter"
     is_permanent = True
 
 
@@ -258,6 +275,7 @@ class RequestRefusedError(TrutoError):
     """Any other 4xx, which refuses the request for good."""
 
     kind = "request_refused"
+    summary = "Truto refuses what is asked"
     is_permanent = True
 
 
@@ -265,6 +283,7 @@ class RedirectRefusedError(TrutoError):
     """Truto's answer pointed to another server, which must not see the token."""
 
     kind = "redirect_refused"
+    summary = "an answer points to another server"
     is_permanent = True
 
 
@@ -275,6 +294,7 @@ class AnswerTooLargeError(TrutoError):
     """
 
     kind = "answer_too_large"
+    summary = "an answer is too large"
     is_permanent = True
 
 
@@ -282,6 +302,7 @@ class UnexpectedAnswerError(TrutoError):
     """A status that Truto does not document; the next sync may find it gone."""
 
     kind = "unexpected_answer"
+    summary = "Truto answers with a status that it does not document"
 
 
 class ErrorAnswerError(TrutoError):
@@ -291,6 +312,7 @@ class ErrorAnswerError(TrutoError):
     """
 
     kind = "error_answer"
+    summary = "an answer is an error"
 
 
 class RetriesExhaustedError(TrutoError):
@@ -300,6 +322,7 @@ class RetriesExhaustedError(TrutoError):
     """
 
     kind = "retries_exhausted"
+    summary = "no attempt brought an answer"
 
 
 class EnvelopeError(TrutoError):
@@ -309,18 +332,21 @@ class EnvelopeError(TrutoError):
     """
 
     kind = "envelope"
+    summary = "an answer cannot be read"
 
 
 class PaginationError(TrutoError):
     """The pages do not end: a cursor came twice. The next sync may find it mended."""
 
     kind = "pagination"
+    summary = "its pages never end"
 
 
 class CursorRefusedError(TrutoError):
     """The cursor of a good page leads nowhere any more, twice. The next sync begins anew."""
 
     kind = "cursor_refused"
+    summary = "its pages break off halfway"
 
 
 class TooManyPagesError(TrutoError):
@@ -330,6 +356,7 @@ class TooManyPagesError(TrutoError):
     """
 
     kind = "too_many_pages"
+    summary = "it has more pages than allowed"
     is_permanent = True
 
 
@@ -337,6 +364,7 @@ class CompletionError(TrutoError):
     """A group of a partial answer could not be read whole through Get Group."""
 
     kind = "completion"
+    summary = "a group could not be read whole"
 
 
 def tell_unforeseen(integrated_account_id: str, error: BaseException) -> UnforeseenError:
@@ -353,13 +381,20 @@ def tell_unforeseen(integrated_account_id: str, error: BaseException) -> Unfores
 @cache
 def find_permanent_kinds() -> frozenset[str]:
     """Return the kinds of failure that wait for other settings or another listing."""
+    return frozenset(found.kind for found in _walk(TrutoGroupsError) if found.is_permanent)
 
-    def walk(kind: type[TrutoGroupsError]) -> Iterator[type[TrutoGroupsError]]:
-        yield kind
-        for below in kind.__subclasses__():
-            yield from walk(below)
 
-    return frozenset(found.kind for found in walk(TrutoGroupsError) if found.is_permanent)
+def summarize_kind(kind: str) -> str:
+    """Say in a short sentence what a kind of failure is, also one that only older ledgers know."""
+    known = {found.kind: found.summary for found in _walk(TrutoGroupsError)}
+    said = known.get(kind, kind.replace("_", " "))
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _walk(error: type[TrutoGroupsError]) -> Iterator[type[TrutoGroupsError]]:
+    yield error
+    for below in error.__subclasses__():
+        yield from _walk(below)
 
 
 def _stop(text: str) -> str:

@@ -9,9 +9,11 @@ from truto_groups import errors
 from truto_groups.errors import (
     AccountNeedsReauthError,
     DatabaseError,
+    NotFoundError,
     SettingsError,
     TrutoError,
     TrutoGroupsError,
+    summarize_kind,
 )
 
 
@@ -47,6 +49,16 @@ def test_no_two_errors_share_a_kind() -> None:
     kinds = [kind.kind for kind in EVERY_KIND]
     assert len(set(kinds)) == len(kinds)
     assert all(kind == kind.lower() and kind.replace("_", "").isalpha() for kind in kinds)
+
+
+def test_every_kind_is_summed_up_in_words_and_one_that_is_unknown_by_its_name() -> None:
+    of_no_account = {"acceptance_refused", "review_refused", "unknown_name", "missing_package"}
+    of_no_account |= {"error", "export", "doubtful_listing"}
+    for kind in {kind.kind for kind in EVERY_KIND} - of_no_account:
+        assert summarize_kind(kind) != summarize_kind(TrutoGroupsError.kind)
+        assert "_" not in summarize_kind(kind)
+    assert summarize_kind(NotFoundError.kind) == f"The {NotFoundError.summary[4:]}."
+    assert summarize_kind("of_old") == "Of old."
 
 
 def test_every_error_is_drawn_in_the_tree() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.freshness import StaleAccount, find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
+from truto_groups.errors import summarize_kind
 from truto_groups.report.pending import PendingAcceptance, find_reasons, find_told, is_acceptable
 from truto_groups.text.words import say_count, say_duration
 
@@ -140,8 +141,8 @@ def _find_states(
         what = f"Truto says {account.status}."
         yield "not connected", what, since, find_obstacle(account, skip=False) or ""
     elif account.outcome == "failed" and trouble is not None:
-        kind = (account.error_kind or "error").replace("_", " ")
-        yield "failed", f"Its sync fails ({kind}).", trouble.since, _say_error(account)
+        what = summarize_kind(account.error_kind or "error")
+        yield "failed", what, trouble.since, _say_error(account)
     elif account.outcome == "held_back" and trouble is not None:
         what = _say_waiting(waiting) if waiting else "Its last sync was held back."
         yield "held back", what, trouble.since, _say_error(account)

@@ -137,7 +137,7 @@ def test_who_needs_a_person_comes_first_the_worst_first_with_what_to_do_and_link
     assert [row[0].partition(" (")[0] for row in (failed, reconnect, stale)] == [
         link_to(project, one) for one in (A, C, B)
     ]
-    assert failed[1] == "Failed: Its sync fails (forbidden). Also stale."
+    assert failed[1] == "Failed: The app forbids reading its groups. Also stale."
     (run_id,) = {row["run_id"] for row in project.table("account_syncs")}
     told = "Truto answered 403 to List Groups: no. Reconnect it."
     assert failed[3] == f"{told} See its [run](/runs/{run_id})"
