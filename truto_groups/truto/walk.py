@@ -263,17 +263,21 @@ async def gather_all(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     cursor, after which all begins anew, loses to what would only fail again.
     """
     coroutines = list(work)
-    if len(coroutines) == 1:
-        return [await coroutines[0]]
-    failures: list[BaseException]
+    if len(coroutines) < 2:
+        return [await one for one in coroutines]
+    # A TaskGroup takes a cancellation that comes while it ends for its own, before Python 3.13.
+    tasks = [asyncio.ensure_future(one) for one in coroutines]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in coroutines]
-    except BaseExceptionGroup as error:
-        failures = list(error.exceptions)
-    else:
-        return [task.result() for task in tasks]
-    raise min(failures, key=_rank)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        ended = [task for task in tasks if not task.cancelled()]
+        failures = [error for error in (task.exception() for task in ended) if error is not None]
+    if failures:
+        raise min(failures, key=_rank)
+    return [task.result() for task in tasks]
 
 
 def _rank(failure: BaseException) -> int:
