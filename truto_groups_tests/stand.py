@@ -299,7 +299,7 @@ def use_ducklake(stand: Stand, conninfo: str = "") -> None:
 
 
 ON_BOTH_STORES = pytest.mark.parametrize(
-    "stand", ["file", pytest.param("lake", marks=pytest.mark.long)], indirect=True
+    "stand", ["file", pytest.param("lake", marks=pytest.mark.slow)], indirect=True
 )
 """On a DuckDB file, and on a lake with its catalogue in Postgres.
 

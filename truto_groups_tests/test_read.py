@@ -422,6 +422,7 @@ def test_a_package_that_is_missing_is_named_with_how_to_get_it(
         getattr(rows, form)()
 
 
+@pytest.mark.slow
 def test_a_lake_is_read_and_filtered_like_a_file(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

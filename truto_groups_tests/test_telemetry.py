@@ -124,7 +124,7 @@ def sync(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
     stand: Stand, collector: Collector
 ) -> None:
@@ -165,7 +165,7 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
     assert [one for one in secrets if one.encode() in sent] == []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["away", "refuses"])
 def test_a_collector_that_takes_nothing_is_no_error_of_a_run(
     stand: Stand, collector: Collector, fault: str
@@ -247,7 +247,7 @@ def test_a_variable_that_makes_no_sense_turns_it_off_and_says_so(stand: Stand) -
     assert "No metrics are sent" in told.stderr
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "path"),
     [

@@ -40,6 +40,7 @@ def read_all(database: Database) -> dict[str, list[dict[str, object]]]:
     return read_tables(database, *NAMES)
 
 
+@pytest.mark.slow
 def test_a_copy_into_a_lake_and_back_is_the_same_in_every_table(
     stand: Stand,
     postgres_database: str,

@@ -40,6 +40,7 @@ def run_demo(project: Path, *arguments: str, port: int) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.slow
 def test_the_demo_replays_a_week_publishes_every_active_account_and_then_lets_a_day_pass(
     tmp_path: Path,
 ) -> None:

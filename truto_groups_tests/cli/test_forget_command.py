@@ -321,6 +321,7 @@ def test_a_history_that_somebody_holds_is_told_and_the_same_command_goes_on(
     assert find(tmp_path) == {}
 
 
+@pytest.mark.slow
 def test_a_history_in_postgres_forgets_them_too(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
 ) -> None:
@@ -420,6 +421,7 @@ def read_lake(database: Database) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_what_a_killed_publication_left_in_a_lake_is_told(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str,
     capsys: pytest.CaptureFixture[str],

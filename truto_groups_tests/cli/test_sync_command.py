@@ -442,6 +442,7 @@ def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(synced: Comm
     assert not [key for key in shown if "truto_groups" in key]
 
 
+@pytest.mark.slow
 def test_a_sync_that_was_killed_keeps_no_account_in_flight_and_is_not_run_again_by_a_daemon(
     three: Command,
 ) -> None:
@@ -464,6 +465,7 @@ def test_a_sync_that_was_killed_keeps_no_account_in_flight_and_is_not_run_again_
         assert not auto_reexecution_should_retry_run(instance, dead, None)
 
 
+@pytest.mark.slow
 def test_a_sync_that_is_alive_is_not_taken_for_a_killed_one(three: Command) -> None:
     with groups_withheld(three) as asked:
         process = three.start()
@@ -478,6 +480,7 @@ def test_a_sync_that_is_alive_is_not_taken_for_a_killed_one(three: Command) -> N
     assert [run.status.value for run in three.runs()] == ["SUCCESS"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
 def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.Signals) -> None:
     with groups_withheld(three) as asked:
@@ -530,6 +533,7 @@ def test_in_a_pipe_lines_come_and_in_a_terminal_a_bar_that_goes_away_and_no_log_
     )
 
 
+@pytest.mark.slow
 def test_dagsters_log_is_printed_where_it_is_asked_for(three: Command) -> None:
     assert "RUN_START" in "".join(three.start("--all", "--verbose").communicate(timeout=SECONDS))
 
@@ -629,6 +633,7 @@ def test_a_postgres_that_stays_away_is_waited_for_and_ends_with_2(
     assert "See that the server of TRUTO_GROUPS_DATABASE runs" in told
 
 
+@pytest.mark.slow
 def test_a_database_that_another_program_holds_is_told_with_the_program(synced: Command) -> None:
     program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); "
     with subprocess.Popen(

@@ -149,6 +149,7 @@ def test_a_reader_that_is_not_there_ends_it_quietly(
     assert (ended.stdout, ended.stderr) == ("", "" if is_closed else "130\n")
 
 
+@pytest.mark.slow
 def test_status_is_watched_in_place_until_ctrl_c(known: Stand) -> None:
     terminal = Terminal("status", "--watch", cwd=known.folder)
     terminal.read_until("As of ")
@@ -171,6 +172,7 @@ def test_what_does_not_fit_while_it_is_watched_is_told(known: Stand) -> None:
     assert terminal.end() == 130
 
 
+@pytest.mark.slow
 def test_into_a_pipe_status_is_watched_block_by_block(known: Stand) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "truto_groups.cli", "status", "--watch"],

@@ -218,6 +218,7 @@ def test_a_recovery_after_a_backend_was_killed_is_nobodys_silence(postgres_datab
     session.close()
 
 
+@pytest.mark.slow
 def test_the_time_in_which_all_were_cut_off_is_nobodys_silence(postgres_database: str) -> None:
     session = Session(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=60, gap_seconds=0.6):

@@ -183,6 +183,7 @@ def test_who_waits_goes_on_waiting_when_postgres_was_away(
         assert process.communicate(timeout=20)[0] == "taken\n"
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_while_waits_no_longer_when_the_way_to_postgres_is_cut(
     postgres_database: str,
 ) -> None:

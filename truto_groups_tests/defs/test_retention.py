@@ -35,7 +35,7 @@ from truto_groups_tests.stand import A, B, Stand, groups_of
 SOON = timedelta(hours=1)
 
 
-@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
+@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:

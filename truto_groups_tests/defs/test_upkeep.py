@@ -31,6 +31,7 @@ def provide_lake(stand: Stand, postgres_database: str) -> Stand:
     return stand
 
 
+@pytest.mark.slow
 def test_old_states_go_and_no_row_is_another_one(lake: Stand) -> None:
     names = [table.name for table in TABLES]
     before = read_tables(lake.database, *names)
@@ -46,6 +47,7 @@ def test_old_states_go_and_no_row_is_another_one(lake: Stand) -> None:
     assert lake.outcomes(run_id="later") == {A: "unchanged", B: "published"}
 
 
+@pytest.mark.slow
 def test_who_reads_a_state_that_is_kept_reads_on(
     lake: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_full_disk_ends_the_run_in_words_and_leaves_the_rows_as_they_were(stan
         assert find_running(stand.database) == []
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_costs_memory_and_no_page(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,7 +133,7 @@ def test_tables_of_a_later_version_are_not_ready(
     assert "Install the truto-groups that wrote it" in probe(capsys)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_database_that_is_held_is_told_before_the_probe_is_ended(
     listed: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,14 +19,12 @@ from truto_groups_tests.simulation.world import digest_trace
 pytestmark = pytest.mark.long
 
 _TOGETHER = 10
-_QUICK = 30
+_QUICK = 10
 _ALL = 200
 # At most a few dozen faults each; the others, which `make simulate` plays, have one for every
 # statement.
 _QUICK_CASES = frozenset(
     {
-        "each request is refused",
-        "each page cannot be landed",
         "each landing fails",
         "each commit finds the disk full",
         "cancelled after each commit",

@@ -71,6 +71,7 @@ def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stan
     assert len(stand.table("group_changes")) == 27
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
     stand: Stand, postgres_database: str, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool

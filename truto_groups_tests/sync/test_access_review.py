@@ -233,7 +233,7 @@ def test_a_later_review_leaves_who_reviewed_earlier_when_and_why(stand: Stand) -
     assert (second["reviewed_by"], second["review_reason"]) == ("bob", "Ticket 8.")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("is_committed", [True, False])
 def test_a_review_of_which_the_answer_was_lost_is_told_as_it_was(
     stand: Stand, postgres_database: str, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool

@@ -273,6 +273,7 @@ def take_all(fetcher: Fetcher) -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 def test_no_more_pages_are_fetched_than_may_wait_until_some_are_released(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -502,6 +502,7 @@ with Staging() as staging:
 """
 
 
+@pytest.mark.slow
 def test_runs_that_spill_at_the_same_time_never_see_the_records_of_each_other(
     tmp_path: Path,
 ) -> None:

@@ -226,6 +226,7 @@ def test_an_answer_that_was_not_audited_is_no_break(three: Stand) -> None:
     assert read_since(three, "note") == first
 
 
+@pytest.mark.slow
 def test_pruning_changes_nothing_of_what_is_told(three: Stand) -> None:
     """The first of a stretch and the audit before it stay, whatever else is pruned."""
     fields: dict[str, Any] = {}

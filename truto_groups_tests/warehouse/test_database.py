@@ -467,6 +467,7 @@ def read_compression(database: Database, table: str, column: str) -> set[str]:
     return {compression for (compression,) in segments}
 
 
+@pytest.mark.slow
 def test_long_texts_are_compressed_as_such_and_read_back_letter_by_letter(stand: Stand) -> None:
     remote_data = [
         "x" * 3_000_000,

@@ -435,6 +435,7 @@ def take_out(conninfo: str, file: str) -> None:
         connection.commit()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_gone_is_told_once_and_what_to_do_about_it_helps(
     stand: Stand, postgres_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -103,7 +103,9 @@ def provide_way(postgres_cluster: PostgresCluster) -> Iterator[Way]:
     way.close()
 
 
-@pytest.fixture(name="lake", params=["folder", "object store"])
+@pytest.fixture(
+    name="lake", params=["folder", pytest.param("object store", marks=pytest.mark.slow)]
+)
 def provide_lake(
     request: pytest.FixtureRequest, way: Way, postgres_database: str, tmp_path: Path
 ) -> Iterator[Database]:

@@ -79,6 +79,7 @@ def test_a_file_that_another_program_holds_stays_as_it_was(
     assert Path(stand.database.location).stat().st_ino == before
 
 
+@pytest.mark.slow
 def test_a_lake_drops_the_files_in_which_it_was(stand: Stand) -> None:
     use_ducklake(stand)
     fill(stand)
@@ -91,7 +92,7 @@ def test_a_lake_drops_the_files_in_which_it_was(stand: Stand) -> None:
             assert SECRET not in str(rows.fetchall())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0, 1], ids=["no row is left", "a row is left"])
 def test_the_least_and_greatest_texts_of_a_lake_are_those_of_its_rows_also_for_who_knew_others(
     stand: Stand, postgres_database: str, kept: int

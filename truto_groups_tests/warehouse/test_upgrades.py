@@ -38,7 +38,9 @@ ROWS = 5
 Rows = dict[str, list[dict[str, Any]]]
 
 
-ON_BOTH_STORES = pytest.mark.parametrize("database", ["file", "lake"], indirect=True)
+ON_BOTH_STORES = pytest.mark.parametrize(
+    "database", ["file", pytest.param("lake", marks=pytest.mark.slow)], indirect=True
+)
 """On a DuckDB file, and on a lake."""
 
 
@@ -498,6 +500,7 @@ def test_processes_that_start_a_database_at_once_all_find_it(tmp_path: Path) -> 
     assert rows == [("0",), ("1",), ("2",)]
 
 
+@pytest.mark.slow
 def test_every_upgrade_has_the_layout_that_it_starts_from_beside_the_tests() -> None:
     upgrades = sorted(
         (HERE.parents[1] / "truto_groups" / "warehouse" / "sql" / "upgrades").glob("*.sql")
