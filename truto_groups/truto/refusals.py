@@ -210,8 +210,10 @@ def build_refusal(
         or status == UNAUTHORIZED
         or verdict in (_TOLD, _CURSOR_REFUSED)
     )
+    # A rejected token is told of every account that was under way, so it names none.
+    asked = subject.what.rstrip(",") if verdict is _REJECTED else subject
     return verdict.error(
-        f"{who} answered {what} to {subject}{reason}",
+        f"{who} answered {what} to {asked}{reason}",
         advice=verdict.advice if is_of_account else _NOT_OF_AN_ACCOUNT,
         integrated_account_id=subject.integrated_account_id,
     )

@@ -1012,6 +1012,23 @@ def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
     assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
 
 
+def test_a_rejected_token_is_told_without_an_account(stand: Stand) -> None:
+    """It is told of each account that was under way, and one is another tenant's than the next."""
+    for key in (A, B, C):
+        stand.put(key, groups_of(3))
+    stand.discover()
+    stand.server.intercept = lambda request: (
+        Response.of_json({"message": "Unauthorized"}, status=401)
+        if request.path == GROUPS_PATH
+        else None
+    )
+    with pytest.raises(TokenRejectedError) as caught:
+        stand.outcomes(A, B, C)
+    told = [str(caught.value), *(row["error"] for row in stand.table("account_syncs"))]
+    assert len(told) > 1
+    assert all(one.startswith("Truto answered 401 to List Groups, page 1: ") for one in told)
+
+
 def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> None:
     for key in (A, B):
         stand.put(key, groups_of(3))
