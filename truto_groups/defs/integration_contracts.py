@@ -44,9 +44,11 @@ _ADVICE: Mapping[Change, str] = {
     "mapping no longer fills it.",
     "retyped": "The next sync may be held back by groups_match_contract. Look at what comes, then "
     "accept it or ask Truto.",
-    "newly_required": "Give it in the settings file, under "
-    "integrations.{integration}.query.{name}; without it Truto answers 400.",
+    "newly_required": "Give it in the settings file, under {setting}; without it Truto answers "
+    "400.",
 }
+# Where a page may break a line: shortened in the middle, a path would name no setting.
+_BREAKABLE = ": "
 
 CONTRACT_CHECK_SPECS = [
     dg.AssetCheckSpec(
@@ -177,7 +179,7 @@ def _lay_out(review: ContractReview) -> str:
                     f"Truto {shorten_words(_in_words(change), _LONGEST_WORD)}; "
                     f"{say_count(len(accounts), 'account')}.",
                     change.seen_at,
-                    shorten_words(_advise(change), _LONGEST_WORD),
+                    shorten_words(_advise(change, joint=_BREAKABLE), _LONGEST_WORD),
                 )
                 for change, accounts in review.changes
             ),
@@ -194,7 +196,7 @@ def _lay_out(review: ContractReview) -> str:
                     link_account(one.account.partition_key, one.account.label),
                     f"Needs the parameter {shorten_words(one.parameter, _LONGEST_WORD)}, which no "
                     "setting gives.",
-                    shorten_words(advise_parameter(one), _LONGEST_WORD),
+                    shorten_words(_advise_on_page(one), _LONGEST_WORD),
                 )
                 for one in review.missing
             ),
@@ -229,8 +231,22 @@ def _in_words(change: ContractChange) -> str:
     return f"now requires the parameter {change.name}"
 
 
-def _advise(change: ContractChange) -> str:
-    return _ADVICE[change.change].format(integration=change.integration, name=change.name)
+def _advise(change: ContractChange, *, joint: str = ".") -> str:
+    setting = _name_setting(change.integration, change.name, joint=joint)
+    return _ADVICE[change.change].format(setting=setting)
+
+
+def _advise_on_page(missing: MissingParameter) -> str:
+    """Say what to write beside the account, whose key the row begins with."""
+    setting = _name_setting(missing.account.integration, missing.parameter, joint=_BREAKABLE)
+    return (
+        f"Give it in the settings file: {setting}, or for this account alone. Until then Truto "
+        "answers 400."
+    )
+
+
+def _name_setting(integration: str, parameter: str, *, joint: str) -> str:
+    return joint.join(("integrations", integration, "query", parameter))
 
 
 def _tell_change(change: ContractChange, accounts: Sequence[KnownAccount]) -> dict[str, Any]:

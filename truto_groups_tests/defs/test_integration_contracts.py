@@ -243,6 +243,18 @@ def test_a_required_parameter_is_told_for_each_account_until_a_setting_gives_it(
     assert evaluation(project.run("evaluate_checks"), CHECK).passed
 
 
+def test_the_page_names_the_setting_that_is_missing_whole(project: Project) -> None:
+    """Its path was shortened in the middle, as any word that no page could break."""
+    optional = {"name": False}
+    refresh(project, okta=meta(FIELDS, optional))
+    required = meta(FIELDS, {**optional, "organization_id": True})
+    found = evaluation(refresh(project, okta=required), CHECK)
+    told = str(found.description).replace("\\", "")
+    setting = "integrations: okta: query: organization_id"
+    assert f"Give it in the settings file, under {setting}; without it Truto answers 400." in told
+    assert f"Give it in the settings file: {setting}, or for this account alone." in told
+
+
 def test_discovery_tells_of_a_missing_parameter_without_asking_meta(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
