@@ -179,11 +179,14 @@ def _compare_field(history: Sequence[KeptRow], since: datetime) -> ContractChang
     if not within or within[0].declared.name not in UNIFIED_GROUP_FIELDS:
         return None
     first, last = within[0], within[-1]
-    name, was = first.declared.name, first.declared.json_type
+    name, now = first.declared.name, last.declared.json_type
     if last.gone_at is not None:
-        return ContractChange(last.integration, "dropped", name, was, None, last.gone_at)
-    now = last.declared.json_type
-    if was == now:
+        return ContractChange(
+            last.integration, "dropped", name, first.declared.json_type, None, last.gone_at
+        )
+    # Without a type a declaration says nothing of it.
+    was = next((row.declared.json_type for row in within if row.declared.json_type), None)
+    if now is None or was == now:
         return None
     return ContractChange(last.integration, "retyped", name, was, now, last.first_seen_at)
 

@@ -158,6 +158,23 @@ def test_a_retyped_field_is_told_for_a_week_with_both_types() -> None:
     assert told(*rows, now=NOW + timedelta(days=6)) == []
 
 
+def test_a_field_that_is_declared_without_a_type_is_no_retyped_one() -> None:
+    """It was told as "declares id as None instead of string"."""
+    untyped = field("id", None, since=days_ago(2))
+    assert told(field("id", until=days_ago(2)), untyped) == []
+
+    typed_now = [field("name", None, until=days_ago(2)), field("name", since=days_ago(2))]
+    assert told(*typed_now) == []
+
+    again = [
+        field("id", None, until=days_ago(4)),
+        field("id", since=days_ago(4), until=days_ago(3)),
+        field("id", None, since=days_ago(3), until=days_ago(2)),
+        field("id", "integer", since=days_ago(2)),
+    ]
+    assert told(*again) == [("okta", "retyped", "id")]
+
+
 def test_a_change_that_is_undone_is_not_told_any_more() -> None:
     back = [field("name", until=days_ago(3)), field("name", since=days_ago(1))]
     retyped_and_back = [
