@@ -86,7 +86,7 @@ def _accept(wanted: Wanted, found: WaitingReport, *, is_verbose: bool) -> int:
     if not run.is_success:
         complain(f"truto-groups: {run.problem}")
         return _REFUSED
-    accounts = say_count(len(found.pending), "account")
+    accounts = say_count(sum(one.obstacle is None for one in found.pending), "account")
     say(f"Accepted {accounts}: what they sent last is their baseline now.")
     _tell_others(found)
     return _ACCEPTED

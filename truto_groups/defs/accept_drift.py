@@ -39,7 +39,8 @@ _CONFIG = {
     "integrations": dg.Field(
         [str],
         default_value=[],
-        description="Accept all waiting accounts of these integrations (slugs).",
+        description="Accept all waiting accounts of these integrations (slugs), but for those of "
+        "which no rows can be made.",
     ),
     "reason": dg.Field(
         REASON, description="Why what they send now is right; kept with the baseline."

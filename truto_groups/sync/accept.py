@@ -24,6 +24,7 @@ from truto_groups.sync.land import Staging
 from truto_groups.sync.land_stored import land_held_back
 from truto_groups.sync.publish import ReplacedAccount, Replacement, release_held_back, replace_rows
 from truto_groups.sync.waiting import digest_of, read_pending
+from truto_groups.text.logs import get_logger
 from truto_groups.text.secrecy import redact
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -39,6 +40,8 @@ from truto_groups.warehouse.ledger_table import read_confirmations
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.statements import statements
 
+logger = get_logger(__name__)
+
 # What an account's own records do; a full disk is nobody's.
 _BLAMABLE = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
 
@@ -49,7 +52,8 @@ class Acceptance:
 
     Attributes:
         account_names: These accounts, as people name them, and
-        integrations: all accounts of these integrations.
+        integrations: all accounts of these integrations, but for those of which no rows can be
+            made.
         reason: Why it is right.
         accepted_by: Who says so.
         digest: Of what was shown; "" accepts whatever waits now.
@@ -92,7 +96,7 @@ def accept(
 
     Raises:
         AcceptanceRefusedError: Nothing is named or waits, the accounts have moved on, or no rows
-            can be made of what one sent. Nothing was written.
+            can be made of what one sent that is named itself. Nothing was written.
         DatabaseError: Nothing was written.
     """
     commits = Commits[list[AcceptedAccount]](database)
@@ -180,21 +184,41 @@ def _choose(connection: Connection, acceptance: Acceptance) -> list[PendingAccep
             advice="See the checks no_unaccepted_drift and group_counts_are_plausible for those "
             "that wait.",
         )
-    shown = digest_of(pending)
+    chosen = _leave_out_hopeless(pending, named=account_ids)
+    shown = digest_of(chosen)
     if acceptance.digest and acceptance.digest != shown:
         raise AcceptanceRefusedError(
             f"The accounts have moved on: what waits now has the digest {shown}, and what was "
             f"shown had {acceptance.digest}.",
             advice="Look again at what acceptance would do, and take the digest from there.",
         )
+    return chosen
+
+
+def _leave_out_hopeless(
+    pending: Sequence[PendingAcceptance], *, named: Sequence[str]
+) -> list[PendingAcceptance]:
+    """Leave out of what no rows can be made of: of its whole integration, one account is no reason.
+
+    Raises:
+        AcceptanceRefusedError: It is named itself, or nothing else is left.
+    """
+    chosen = [one for one in pending if one.obstacle is None]
     for one in pending:
-        if one.obstacle is not None:
+        if one.obstacle is None:
+            continue
+        if one.integrated_account_id in named or not chosen:
             raise AcceptanceRefusedError(
                 f"Integrated account {one.partition_key} cannot be accepted, because no "
                 f"rows can be made of what it sent. {one.obstacle}",
                 advice="Have the mapping mended at Truto, then sync again.",
             )
-    return pending
+        logger.warning(
+            "Integrated account %s is left out, because no rows can be made of what it sent. %s",
+            show(one.partition_key),
+            show(one.obstacle),
+        )
+    return chosen
 
 
 def _land(staging: Staging, one: PendingAcceptance, settings: AccountSettings) -> str:

@@ -269,6 +269,18 @@ def test_records_without_an_id_cannot_be_accepted(
     assert waiting.data() == before
 
 
+def test_of_whole_integrations_is_counted_what_was_accepted(
+    stand: Stand, waiting: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.put(A, [{"name": "no id"}, *groups_of(29)], integration="okta")
+    assert main(["sync", "--account", A]) == 1
+    both = ["--integration", "okta", "--integration", "jira"]
+    assert main(["accept", *both, "--reason", "it left"]) == 0
+    assert "Accepted 1 account:" in capsys.readouterr().out
+    assert waiting.table("groups", account=B) == []
+    assert len(waiting.table("groups", account=A)) == 30
+
+
 def test_the_job_refuses_a_name_that_is_nobodys(waiting: Stand) -> None:
     with open_instance(cwd=Path.cwd()) as instance:
         config = {"integrated_account_ids": ["nobody"], "reason": "r", "accepted_by": "ann"}

@@ -33,11 +33,14 @@ from truto_groups_tests.stand import (
 pytestmark = pytest.mark.long
 
 
-def accept_all(stand: Stand, *keys: str, run_id: str = "accept") -> list[AcceptedAccount]:
+def accept_all(
+    stand: Stand, *keys: str, integrations: Sequence[str] = (), run_id: str = "accept"
+) -> list[AcceptedAccount]:
     session = stand.session()
+    names = keys if keys or integrations else (A,)
     return accept(
         stand.database,
-        Acceptance(keys or (A,), (), reason="It is right.", accepted_by="a person"),
+        Acceptance(names, integrations, reason="It is right.", accepted_by="a person"),
         settings_for=lambda one: session.settings.for_account(
             one.integrated_account_id, one.integration, knobs=session.knobs
         ),
@@ -113,6 +116,25 @@ def test_what_is_left_of_the_records_that_wait_is_not_taken_for_all_of_them(stan
         accept_all(stand)
     assert stand.data() == before
     assert len(stand.table("held_back_groups")) == 4
+
+
+def test_of_an_integration_an_account_without_ids_is_left_out_and_the_others_accepted(
+    stand: Stand,
+) -> None:
+    """One account kept the acceptance of its whole integration from everybody."""
+    hold_back(stand, groups_of(30), [{"name": "no id"}, *groups_of(29)], key=A)
+    with pytest.raises(AcceptanceRefusedError, match="cannot be accepted"):
+        accept_all(stand, integrations=["okta"])
+    hold_back(stand, groups_of(30), groups_of(3), key=B)
+    with pytest.raises(AcceptanceRefusedError, match="cannot be accepted"):
+        accept_all(stand, A, integrations=["okta"])
+
+    (accepted,) = accept_all(stand, integrations=["okta"])
+    assert accepted.pending.integrated_account_id == B
+    assert len(stand.table("groups", account=A)) == 30
+    assert len(stand.table("groups", account=B)) == 3
+    assert [row["integrated_account_id"] for row in stand.table("accepted_baselines")] == [B]
+    assert {row["integrated_account_id"] for row in stand.table("held_back_groups")} == {A}
 
 
 @ON_BOTH_STORES
