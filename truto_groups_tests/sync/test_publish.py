@@ -184,6 +184,16 @@ MEANINGS: Mapping[str, tuple[list[Row], list[Row], Mapping[str, str | None]]] = 
         [group(1, "New", created_at="2024-01-01")],
         {"g1": "id_reused"},
     ),
+    "new name, and created_at mapped since": (
+        [group(1, "Old", created_at=None)],
+        [group(1, "New")],
+        {"g1": "renamed"},
+    ),
+    "new name, and created_at mapped no more": (
+        [group(1, "Old")],
+        [group(1, "New", created_at=None)],
+        {"g1": "renamed"},
+    ),
     "another field": ([group(1, description="a")], [group(1, description="b")], {"g1": None}),
     "only removed": ([group(1), group(2)], [group(1)], {"g2": None}),
     "removed and added under other names": (

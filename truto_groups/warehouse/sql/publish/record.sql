@@ -8,7 +8,11 @@ SELECT
     d.change,
     CASE
         WHEN d.change <> 'changed' THEN if(r.name_then IS NULL, NULL, 'recreated')
-        WHEN list_has_all(d.names, ['name', 'created_at']) THEN 'id_reused'
+        -- Where the instant came or went, the mapping did: that tells of no other group.
+        WHEN list_contains(d.names, 'name') AND len(list_filter(
+            d.fields,
+            lambda f: f.field = 'created_at' AND f.before IS NOT NULL AND f.after IS NOT NULL
+        )) > 0 THEN 'id_reused'
         WHEN list_contains(d.names, 'name') THEN 'renamed'
         WHEN list_contains(d.names, 'group_type_as_received') OR list_contains(d.names, 'group_type')
             THEN 'retyped'
