@@ -87,7 +87,7 @@ def summarize(report: SyncReport) -> str:
 def describe_troubles(report: SyncReport) -> list[str]:
     """One paragraph for each account that failed, and for what no account tells."""
     told = [
-        f"{show(one.name)} cannot be synced. Truto lists {one.what} with this token; {one.hint}"
+        f"{show(one.name)} cannot be synced. With this token Truto lists {one.what}; {one.hint}"
         for one in report.unknown
     ]
     told += [

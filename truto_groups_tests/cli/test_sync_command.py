@@ -301,7 +301,7 @@ def test_no_command_that_names_more_accounts_than_a_person_reads_is_told(command
 @pytest.mark.parametrize(
     ("name", "shown", "reason"),
     [
-        ("11111111-0000", "11111111-0000", "Truto lists no such account"),
+        ("11111111-0000", "11111111-0000", "With this token Truto lists no such account"),
         (D, "acme.slack.dddddddd", "Its status is needs_reauth"),
         ("acme.zendesk", "acme.zendesk.cccccccc", "Its integration, zendesk, has no groups."),
         ("b", "acme.jira.bbbbbbbb", "The settings file skips it."),
@@ -346,7 +346,7 @@ def test_a_mistyped_name_is_answered_with_the_nearest_and_what_is_right_is_synce
 ) -> None:
     assert three.sync("--tenant", "acme", "--integration", "okta", "jiro") == 1
     assert three.err == (
-        "jiro cannot be synced. Truto lists no account of such an integration with this token; "
+        "jiro cannot be synced. With this token Truto lists no account of such an integration; "
         "did you mean jira?\n"
     )
     assert set(three.lines) == {A}
@@ -354,6 +354,10 @@ def test_a_mistyped_name_is_answered_with_the_nearest_and_what_is_right_is_synce
     assert three.sync("--account", "aaaaaaab") == 1
     assert "did you mean acme.okta.aaaaaaaa?" in three.err
     assert three.out.endswith("\nNothing was synced.\n")
+
+    assert three.sync("--account", "acme.") == 1
+    told = "With this token Truto lists no one account alone, 4 begin so; acme."
+    assert told in three.err
 
 
 def test_that_no_account_is_all_of_what_was_named_is_no_failure(three: Command) -> None:
