@@ -338,7 +338,7 @@ class _Forgetting:
         yours: list[Place] = []
         in_bytes = plan.in_bytes
         with closing(open_snapshot(self.database)) as connection:
-            for table, count in find_values(connection, plan.texts).items():
+            for table, count in find_values(connection, in_bytes).items():
                 if is_ours(table):
                     remains.append(Place(f"table {table}", count, "A table of this program."))
                 else:

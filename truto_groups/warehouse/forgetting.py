@@ -4,17 +4,20 @@ Every table of schema.py that names an account is covered, and every other one i
 done beside the tables, and what a person is told, is not known here.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from truto_groups.schema import DATABASE_PROPERTIES, INTEGRATED_ACCOUNTS, TABLES
+from truto_groups.text.markers import SHORTEST, Markers
 from truto_groups.warehouse.database import set_variables
 from truto_groups.warehouse.statements import statement
 
 _ACCOUNT = "integrated_account_id"
 _ROWS_AT_ONCE = 2000
+_BETWEEN_ROWS = b"\x1e"
 _OF_AN_ACCOUNT = "list_contains(getvariable('ids'), {column})"
 _LOOKED_UP = "list_contains(list_transform(getvariable('ids'), lambda x: 'looked_up:' || x), name)"
 
@@ -49,11 +52,12 @@ def read_texts(connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str]
 def iterate_other_texts(
     connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str]
 ) -> Iterator[bytes]:
-    """Go through what is kept of all other accounts, many rows at once."""
+    """Go through all rows that stay when those of accounts are deleted, many at once."""
     set_variables(connection, ids=list(account_ids))
-    cursor = connection.execute(statement("forget/read_other_texts"))
-    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        yield "\n".join(row[0] for row in rows).encode(errors="surrogatepass")
+    conditions = _find_conditions()
+    for table in TABLES:
+        stays = f"NOT ({conditions[table.name]})" if table.name in conditions else "true"
+        yield from _iterate_rows(connection, table.name, table.column_names, where=stays)
 
 
 def count_rows(
@@ -77,24 +81,22 @@ def delete_rows(connection: duckdb.DuckDBPyConnection, account_ids: Sequence[str
         ).fetchall()
 
 
-def find_values(connection: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> Mapping[str, int]:
-    """Count the rows in which one of these texts stands, by table, in all tables that are there."""
+def find_values(connection: duckdb.DuckDBPyConnection, markers: Markers) -> Mapping[str, int]:
+    """Count the rows in which a marker stands, by table, in all tables that are there."""
     columns = connection.execute(
         "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
         "JOIN duckdb_tables() USING (database_name, schema_name, table_name) "
         "WHERE database_name = current_database() GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    found: dict[str, int] = {}
+    found: Counter[str] = Counter()
     for schema, table, names in columns:
-        values = ", ".join(f"{_quote(name)}::VARCHAR" for name in names)
-        ((count,),) = connection.execute(
-            f"SELECT count(*) FROM {_quote(schema)}.{_quote(table)} "  # noqa: S608 - quoted
-            "WHERE len(list_filter($texts::VARCHAR[], lambda x: "
-            f"contains(concat_ws(chr(10), {values}), x))) > 0",
-            {"texts": list(texts)},
-        ).fetchall()
-        if count:
-            found[table] = count
+        name = f"{_quote(schema)}.{_quote(table)}"
+        for rows in _iterate_rows(connection, name, names):
+            # Nearly always there is nothing: one look at all of them is cheaper than one at each.
+            if markers.find(rows, shortest=SHORTEST):
+                found[table] += sum(
+                    bool(markers.find(row, shortest=SHORTEST)) for row in rows.split(_BETWEEN_ROWS)
+                )
     return found
 
 
@@ -110,6 +112,22 @@ def _find_conditions() -> dict[str, str]:
         if _ACCOUNT in table.column_names:
             found[table.name] = _OF_AN_ACCOUNT.format(column=_ACCOUNT)
     return {**found, DATABASE_PROPERTIES.name: _LOOKED_UP}
+
+
+def _iterate_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: Sequence[str],
+    *,
+    where: str = "true",
+) -> Iterator[bytes]:
+    """Go through the rows of a table as text, many at once."""
+    values = ", ".join(f"{_quote(column)}::VARCHAR" for column in columns)
+    cursor = connection.execute(
+        f"SELECT concat_ws(chr(10), {values}) FROM {table} WHERE {where}"  # noqa: S608 - quoted
+    )
+    while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+        yield _BETWEEN_ROWS.join(row[0].encode(errors="surrogatepass") for row in rows)
 
 
 def _quote(name: str) -> str:
