@@ -125,8 +125,13 @@ def _find_runs_of(
             covered = {tags[PARTITION_TAG]} if PARTITION_TAG in tags else {first, last}
             if first in place and last in place:
                 covered |= set(order[place[first] : place[last] + 1])
-            if covered <= set(keys) and record.dagster_run.is_finished:
-                found.append(record.dagster_run.run_id)
+            run = record.dagster_run
+            if (
+                covered <= set(keys)
+                and run.is_finished
+                and not _tells_of_others(instance, run, keys)
+            ):
+                found.append(run.run_id)
     return list(dict.fromkeys(found))
 
 
@@ -136,6 +141,19 @@ def _scrub(part: HistoryPart, keys: frozenset[str], markers: Markers, scrubbed: 
     with part.open() as connection:
         for table in part.tables:
             gone: list[Any] = []
+def _tells_of_others(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Collection[str]
+) -> bool:
+    """Whether a run has events of other partitions.
+
+    What lay in a range is not known any more where its ends are no partitions now, because their
+    accounts were removed, or because an earlier process was killed that forgot them.
+    """
+    events = (entry.dagster_event for entry in instance.all_logs(run.run_id))
+    partitions = {event.partition for event in events if event is not None}
+    return bool(partitions - {None, FORGOTTEN, *keys})
+
+
             for rows in list(_read_marked(connection, table, markers)):
                 is_changed = True
                 for row in rows:

@@ -12,7 +12,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -154,6 +154,7 @@ class _Plan:
     masked_files: list[str] = field(default_factory=list[str])
 
     @property
+    spared: list[str] = field(default_factory=list[str])
     def ids(self) -> list[str]:
         return [account["id"] for account in self.accounts]
 
@@ -164,7 +165,7 @@ class _Plan:
     @property
     def words(self) -> Markers:
         """What is taken out of texts: names, wherever they are words of their own, and texts."""
-        return Markers([*self.names, *self.texts])
+        return Markers([*self.names, *self.texts], spared=self.spared)
 
     @property
     def in_bytes(self) -> Markers:
@@ -262,7 +263,8 @@ class _Forgetting:
             reason=request.reason,
             requested_by=request.requested_by or find_user(),
             begun_at=self.session.clock().isoformat(),
-            names=sorted({*ids, *(one.partition_key for one in chosen), *short}),
+            names=sorted(words),
+            spared=_find_spared(words, everybody, ids),
             texts=sorted(texts - common),
             common_count=len(common),
             rows=rows,
@@ -460,6 +462,20 @@ def _find_common(markers: Markers, others: Iterable[bytes]) -> set[str]:
     for package in (truto_groups, dg):
         for path in Path(str(package.__file__)).parent.rglob("*.py"):
             if "sandbox" not in path.parts:
+def _find_spared(
+    words: Collection[str], everybody: Sequence[KnownAccount], ids: Collection[str]
+) -> list[str]:
+    """The ids and keys of other accounts in which a name stands: they stay as they are."""
+    found = Markers(words)
+    names = {
+        name
+        for account in everybody
+        if account.id not in ids
+        for name in (account.id, account.partition_key)
+    }
+    return sorted(name for name in names - set(words) if found.find_words(name))
+
+
                 found |= markers.find(path.read_bytes(), shortest=SHORTEST).keys()
     return found
 

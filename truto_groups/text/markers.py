@@ -5,7 +5,7 @@ Bytes, texts and JSON in, the same out. Whose texts they are, and where to look,
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -28,13 +28,16 @@ class Markers:
 
     Args:
         texts: The texts; what is shorter than ``SHORTEST`` is not looked for.
+        spared: Names of others, in which a marker is no word of its own: ``okta.62f44730`` is none
+            in ``acme.okta.62f44730``.
 
     Attributes:
         texts: What is looked for, sorted.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], *, spared: Collection[str] = ()) -> None:
         self.texts = tuple(sorted({text for text in texts if len(text.encode()) >= SHORTEST}))
+        self._spared = Markers(spared) if spared else None
         self._text_of = {form: text for text in self.texts for form in _list_forms(text)}
         self._forms: dict[bytes, list[bytes]] = {}
         for form in sorted(self._text_of, key=len, reverse=True):
@@ -123,12 +126,23 @@ class Markers:
         return value
 
     def _iterate_words(self, content: bytes) -> Iterator[tuple[int, bytes]]:
+        others: list[tuple[int, int]] | None = None
         for place, form in self._iterate(content):
             end = place + len(form)
             is_begun = place > 0 and content[place - 1] in _WORD and content[place] in _WORD
             goes_on = end < len(content) and content[end] in _WORD and content[end - 1] in _WORD
-            if not is_begun and not goes_on:
+            if is_begun or goes_on:
+                continue
+            if others is None:
+                others = self._find_spared(content)
+            if not any(first <= place and end <= last for first, last in others):
                 yield place, form
+
+    def _find_spared(self, content: bytes) -> list[tuple[int, int]]:
+        """Where names of others stand, as words of their own: from where to where."""
+        if self._spared is None:
+            return []
+        return [(place, place + len(form)) for place, form in self._spared._iterate_words(content)]
 
     def _iterate(self, content: bytes) -> Iterator[tuple[int, bytes]]:
         """Each place at which a form stands, with all forms that stand there, the longest first."""
