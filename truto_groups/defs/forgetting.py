@@ -80,8 +80,8 @@ def forget_in_history(
     for part in list_history(instance):
         try:
             is_changed = _scrub(part, frozenset(keys), markers, scrubbed)
-            # What was deleted earlier, by whomever, is left in free pages too.
-            if part.is_sqlite and (is_changed or markers.find_in_file(Path(part.name))):
+            # What was deleted earlier, by whomever, is left in free pages and in the journal.
+            if part.is_sqlite and (is_changed or _is_in_bytes(part.name, markers)):
                 vacuum(part.name)
         except (OperationalError, sqlite3.OperationalError) as error:
             raise DatabaseError(
@@ -111,6 +111,12 @@ def vacuum(path: str) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
+def _is_in_bytes(path: str, markers: Markers) -> bool:
+    """Whether a marker stands anywhere in an SQLite file or in its journal."""
+    places = (Path(path), Path(f"{path}-wal"))
+    return any(markers.find_in_file(one) for one in places if one.exists())
+
+
 def _find_runs_of(
     instance: dg.DagsterInstance, keys: Collection[str], order: Sequence[str]
 ) -> list[str]:
@@ -135,12 +141,6 @@ def _find_runs_of(
     return list(dict.fromkeys(found))
 
 
-def _scrub(part: HistoryPart, keys: frozenset[str], markers: Markers, scrubbed: Scrubbed) -> bool:
-    """Take the accounts out of one database; whether there was something of them."""
-    is_changed = False
-    with part.open() as connection:
-        for table in part.tables:
-            gone: list[Any] = []
 def _tells_of_others(
     instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Collection[str]
 ) -> bool:
@@ -154,6 +154,12 @@ def _tells_of_others(
     return bool(partitions - {None, FORGOTTEN, *keys})
 
 
+def _scrub(part: HistoryPart, keys: frozenset[str], markers: Markers, scrubbed: Scrubbed) -> bool:
+    """Take the accounts out of one database; whether there was something of them."""
+    is_changed = False
+    with part.open() as connection:
+        for table in part.tables:
+            gone: list[Any] = []
             for rows in list(_read_marked(connection, table, markers)):
                 is_changed = True
                 for row in rows:

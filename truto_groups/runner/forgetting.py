@@ -31,6 +31,7 @@ from truto_groups.defs.forgetting import forget_in_history, search_history
 from truto_groups.defs.in_flight import find_in_flight
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
+from truto_groups.errors import DatabaseError
 from truto_groups.report.certificate import (
     Certificate,
     ForgottenAccount,
@@ -71,7 +72,8 @@ _UNKNOWN_TO_THE_LAKE = (
     "A file of which the lake knows nothing, as a publication leaves it that was killed. Delete "
     "it, unless another lake has its files there too."
 )
-_SQLITE = b"SQLite format 3\0"
+# The folder of a run in which Dagster keeps it.
+_PRINTED = "compute_logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ class _Plan:
     is_rewritten: bool = True
     removed_folders: list[str] = field(default_factory=list[str])
     masked_files: list[str] = field(default_factory=list[str])
+    spared: list[str] = field(default_factory=list[str])
 
     @property
-    spared: list[str] = field(default_factory=list[str])
     def ids(self) -> list[str]:
         return [account["id"] for account in self.accounts]
 
@@ -226,10 +228,13 @@ class _Forgetting:
             return _Plan(**json.loads(self._journal.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):
-            # Written by one who was killed before it had changed anything.
-            self._journal.unlink(missing_ok=True)
-            return None
+        except (ValueError, TypeError) as error:
+            raise DatabaseError(
+                f"{self._journal} tells what is still to be forgotten, and cannot be understood: "
+                "another version of truto-groups wrote it, or somebody changed it.",
+                advice="Let the version that wrote it finish it. Else look up in it whom it was "
+                "about, delete it, and forget them once more.",
+            ) from error
 
     def make_plan(self, request: ForgetRequest, report: ForgetReport) -> _Plan | None:
         """Say what is to be forgotten and by what it is recognized; None when it is refused."""
@@ -254,6 +259,7 @@ class _Forgetting:
             texts = {*names, *filter(_is_distinctive, read_texts(connection, ids) | labels)}
             # As people shorten ids: what has eight digits stands in many a digest.
             short = {account.id[:_SHORT_ID] for account in chosen}
+            words = {*ids, *(one.partition_key for one in chosen), *short}
             common = _find_common(Markers(texts), iterate_other_texts(connection, ids))
             rows = dict(count_rows(connection, ids))
         return _Plan(
@@ -326,10 +332,13 @@ class _Forgetting:
         new.replace(self._journal)
 
     def _mask_texts(self, plan: _Plan) -> None:
-        """Overwrite the names in what Dagster writes as plain text: what steps and code printed."""
+        """Overwrite the names in what Dagster writes as plain text: what steps and code printed.
+
+        In nothing else that lies in its folder: a database, or its journal, would be damaged.
+        """
         for path in _list_files(self._list_dagster_folders()):
             with suppress(OSError):
-                if plan.in_bytes.find_in_file(path) and not _is_sqlite(path):
+                if path.parent.name == _PRINTED and plan.in_bytes.find_in_file(path):
                     plan.in_bytes.mask_in_file(path)
                     plan.masked_files.append(str(path))
 
@@ -347,15 +356,16 @@ class _Forgetting:
                     note = "A table of yours in the same database."
                     yours.append(Place(f"table {table}", count, note))
         has_foreign = bool(yours)
-        for path in self._list_files(certificate=plan.certificate):
+        unreadable: list[OSError] = []
+        for path in self._list_files(certificate=plan.certificate, unreadable=unreadable):
             try:
                 found = sum(in_bytes.find_in_file(path).values())
                 size += path.stat().st_size
             except FileNotFoundError:
                 continue
             except OSError as error:
-                note = f"It cannot be read: {error.strerror}. Run as a user who may."
-                remains.append(Place(str(path), 0, note))
+                error.filename = str(path)
+                unreadable.append(error)
                 continue
             searched.append(str(path))
             if found and has_foreign and self._is_database(path):
@@ -363,6 +373,9 @@ class _Forgetting:
             elif found:
                 note = "A file of this program or of Dagster, which somebody may have open."
                 remains.append(Place(str(path), found, note))
+        for error in unreadable:
+            note = f"It cannot be read: {error.strerror}. Run as a user who may."
+            remains.append(Place(str(error.filename), 0, note))
         for where, count in search_history(self.instance, plan.words).items():
             remains.append(Place(where, count, "Dagster's history."))
         lake_places = self._search_lake(in_bytes, remains)
@@ -412,7 +425,7 @@ class _Forgetting:
                     remains.append(Place(place.where, found, note))
         return searched
 
-    def _list_files(self, *, certificate: str) -> list[Path]:
+    def _list_files(self, *, certificate: str, unreadable: list[OSError]) -> list[Path]:
         """Every file that is ours: the database's, those of temporary folders, Dagster's."""
         companion = self.database.companion
         temporary = Path(tempfile.gettempdir())
@@ -421,9 +434,11 @@ class _Forgetting:
             *(one for one in temporary.iterdir() if one.name.startswith(FOLDER_PREFIX)),
             *self._list_dagster_folders(),
         ]
-        # The certificate of an attempt before names them too.
-        apart = (str(self._journal), certificate)
-        return [path for path in _list_files(roots) if str(path.absolute()) not in apart]
+        settings = self.session.settings.path
+        # The certificate of an attempt before names them too; the settings are looked at apart.
+        apart = (str(self._journal), certificate, str(settings.absolute()) if settings else "")
+        found = _list_files(roots, unreadable=unreadable)
+        return [path for path in found if str(path.absolute()) not in apart]
 
     def _is_database(self, path: Path) -> bool:
         """Whether a file is the database itself, which was just written anew."""
@@ -447,6 +462,20 @@ def _find_names(chosen: Sequence[KnownAccount], everybody: Sequence[KnownAccount
     }
 
 
+def _find_spared(
+    words: Collection[str], everybody: Sequence[KnownAccount], ids: Collection[str]
+) -> list[str]:
+    """The ids and keys of other accounts in which a name stands: they stay as they are."""
+    found = Markers(words)
+    names = {
+        name
+        for account in everybody
+        if account.id not in ids
+        for name in (account.id, account.partition_key)
+    }
+    return sorted(name for name in names - set(words) if found.find_words(name))
+
+
 def _is_distinctive(text: str) -> bool:
     """Whether a text is long enough to tell whose it is."""
     if len(text) < _SHORTEST_TEXT:
@@ -462,20 +491,6 @@ def _find_common(markers: Markers, others: Iterable[bytes]) -> set[str]:
     for package in (truto_groups, dg):
         for path in Path(str(package.__file__)).parent.rglob("*.py"):
             if "sandbox" not in path.parts:
-def _find_spared(
-    words: Collection[str], everybody: Sequence[KnownAccount], ids: Collection[str]
-) -> list[str]:
-    """The ids and keys of other accounts in which a name stands: they stay as they are."""
-    found = Markers(words)
-    names = {
-        name
-        for account in everybody
-        if account.id not in ids
-        for name in (account.id, account.partition_key)
-    }
-    return sorted(name for name in names - set(words) if found.find_words(name))
-
-
                 found |= markers.find(path.read_bytes(), shortest=SHORTEST).keys()
     return found
 
@@ -499,20 +514,33 @@ def _is_process_alive(name: str) -> bool:
     return number.isdigit() and Path(f"/proc/{number}").exists()
 
 
-def _list_files(roots: Iterable[Path]) -> list[Path]:
-    """All regular files at and below some places, each once."""
-    found: set[Path] = set()
-    for root in roots:
-        for path in (root, *root.rglob("*")):
-            with suppress(OSError):
-                if stat.S_ISREG(path.lstat().st_mode) and path.name not in _NOT_OURS:
-                    found.add(path)
-    return sorted(found)
+def _list_files(roots: Iterable[Path], *, unreadable: list[OSError] | None = None) -> list[Path]:
+    """All regular files at and below some places, each once, also where a link leads to them.
 
-
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
+    Args:
+        roots: The places.
+        unreadable: Takes up, for each place that cannot be looked into, why.
+    """
+    errors = [] if unreadable is None else unreadable
+    found: dict[tuple[int, int], Path] = {}
+    left = sorted(roots, reverse=True)
+    while left:
+        path = left.pop()
+        try:
+            status = path.stat()
+            place = (status.st_dev, status.st_ino)
+            if place in found or path.name in _NOT_OURS:
+                continue
+            if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+                found[place] = path
+            if stat.S_ISDIR(status.st_mode):
+                left += sorted(path.iterdir(), reverse=True)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            error.filename = str(path)
+            errors.append(error)
+    return sorted(path for path in found.values() if path.is_file())
 
 
 def _add(counts: dict[str, int], more: Any) -> None:
