@@ -6,13 +6,18 @@ The sandbox, the database and the Dagster instance are real.
 import errno
 import json
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from truto_groups.cli import main
+from truto_groups.defs.forgetting import Scrubbed
 from truto_groups.defs.history import PARTITIONED
+from truto_groups.runner import forgetting
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.quick_history import quick_history
@@ -47,6 +52,16 @@ def read_events(project: Path, *names: str) -> list[str]:
         )
 
 
+def count_orphaned_tags(project: Path) -> int:
+    """Tags of events that are gone, which an event that gets such a number would take up."""
+    with closing(sqlite3.connect(project / ".dagster" / "history" / "runs" / "index.db")) as one:
+        ((count,),) = one.execute(
+            "SELECT count(*) FROM asset_event_tags "
+            "WHERE event_id NOT IN (SELECT id FROM event_logs)"
+        ).fetchall()
+    return count
+
+
 def test_an_account_whose_names_begin_like_anothers_leaves_the_other_alone(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,7 +81,8 @@ def test_an_account_whose_names_begin_like_anothers_leaves_the_other_alone(
     with open_instance(cwd=project) as instance:
         for asset in PARTITIONED:
             assert instance.get_materialized_partitions(asset) == {KEY_OF_LONGER}
-        assert not [one for one in read_events(project, "(forgotten)")]
+        assert read_events(project, "(forgotten)") == []
+        assert count_orphaned_tags(project) == 0
 
 
 def test_an_account_between_two_that_are_forgotten_keeps_its_run(
@@ -174,4 +190,66 @@ def test_a_journal_that_cannot_be_understood_is_not_thrown_away(
             assert "another version" in capsys.readouterr().err.replace("\n", " ")
         assert len(stand.table("groups", account=A)) == 3
         journal.unlink()
+        assert forget("--account", A, "--yes") == 0
+
+
+def test_words_of_dagsters_own_are_left_in_its_history(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A group may be called like a class by which events are read."""
+    project = enter_project(stand, tmp_path, monkeypatch)
+    odd = [group(1, "DagsterEvent"), group(2, "EventLogEntry"), group(3, "refresh_groups")]
+    stand.put(A, odd, integration="okta", tenant_id="acme")
+    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
+    with quick_history():
+        assert main(["sync"]) == 0
+        assert forget("--account", A, "--yes") == 0
+        assert read_events(project, "beta.okta.bbbbbbbb")
+        with open_instance(cwd=project) as instance:
+            names = {record.dagster_run.job_name for record in instance.get_run_records()}
+        assert "refresh_groups" in names
+
+
+def test_what_is_printed_of_a_label_goes_and_folders_at_work_stay(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = enter_project(stand, tmp_path, monkeypatch)
+    stand.put(
+        A, groups_of(2), integration="okta", tenant_id="acme", context={"label": "Ganymede EU"}
+    )
+    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
+    temporary = tmp_path / "temporary"
+    at_work, abandoned = (temporary / f"truto-groups-{pid}-x" for pid in (os.getpid(), 99999999))
+    long_ago = time.time() - 7200
+    with quick_history():
+        assert main(["sync"]) == 0
+        log = project / ".dagster" / "storage" / "run" / "compute_logs" / "step.out"
+        log.parent.mkdir(parents=True)
+        log.write_text("before Ganymede EU after\n")
+        for folder in (at_work, abandoned):
+            folder.mkdir()
+            os.utime(folder, (long_ago, long_ago))
+        assert forget("--account", A, "--yes") == 0
+    assert log.read_text() == "before *********** after\n"
+    assert at_work.exists()
+    assert not abandoned.exists()
+
+
+def test_what_is_left_in_the_history_is_told(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A daemon may write while it is searched; compressed, no search of bytes would find it."""
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+    with quick_history():
+        assert main(["sync"]) == 0
+        with monkeypatch.context() as patch:
+            patch.setattr(forgetting, "forget_in_history", lambda *_: Scrubbed())
+            assert forget("--account", A, "--yes", "--certificate", "certificate.json") == 1
+        certificate = json.loads(Path("certificate.json").read_text())
+        places = {one["where"].rpartition(": ")[2] for one in certificate["remains"]}
+        assert {"event_logs", "runs", "run_tags", "dynamic_partitions"} <= places
         assert forget("--account", A, "--yes") == 0
