@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 from truto_groups.accounts.selection import (
     AccountFilter,
     Unknown,
+    explain_unknown,
     find_unknown_types,
     select_accounts,
 )
@@ -303,7 +304,10 @@ def _find_ids(
         read_known_accounts(connection) if as_of is None else read_accounts_as_of(connection, as_of)
     )
     selection = select_accounts(known, AccountFilter(names, tenants, integrations))
-    _refuse(selection.unknown)
+    unknown = selection.unknown
+    if unknown and as_of is not None:
+        unknown = explain_unknown(unknown, read_known_accounts(connection), instant=as_of)
+    _refuse(unknown)
     return [account.id for account in selection.accounts]
 
 

@@ -4,7 +4,7 @@ Pure: known accounts, their limits and a clock reading in, the statement out. Fo
 has passed, the accounts are given as they were known then.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,31 @@ from truto_groups.text.visible import show
 from truto_groups.text.words import say_count, say_duration
 
 _NAMED_IN_A_SENTENCE = 5
+_NOT_KEPT = (
+    "How fresh it was then is not known: the ledger no longer holds the attempts of that time."
+)
+_HAS_GROUPS_ALL_THE_SAME = (
+    "What groups it had then is known all the same, and --allow-incomplete writes them. How long "
+    "attempts are kept is said by `ledger_kept_for` in the settings (history)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """What is known by now of an instant that has passed, and the attempts of then do not tell.
+
+    Attributes:
+        pruned_before: Of before this instant the ledger holds some attempts only; None: it holds
+            all there ever were.
+        published: Ids of the accounts of which groups had been published by then.
+        published_later: By id, when an account's groups were published first afterwards.
+        first_listed_at: When the first of all accounts was listed; None: there is none.
+    """
+
+    pruned_before: datetime | None
+    published: Collection[str]
+    published_later: Mapping[str, datetime]
+    first_listed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +82,7 @@ class Coverage:
         active_count: Those that are synced: active, listed, not skipped, with groups.
         missing: Those of them that are not complete and fresh, the longest missing first.
         others: Those that are not active and have groups.
+        first_listed_at: When the first of all accounts was listed, of an instant that has passed.
     """
 
     as_of: datetime
@@ -64,6 +90,7 @@ class Coverage:
     active_count: int
     missing: Sequence[MissingAccount]
     others: Sequence[OtherAccount]
+    first_listed_at: datetime | None = None
 
     @property
     def complete_count(self) -> int:
@@ -78,7 +105,10 @@ class Coverage:
     def say(self) -> str:
         """Say it in one sentence, which names the first that are missing."""
         if not self.known_count:
-            return f"None of the wanted accounts was known at {_write(self.as_of)}."
+            told = f"None of the wanted accounts was known at {_write(self.as_of)}"
+            later = self.first_listed_at
+            is_later = later is not None and later > self.as_of
+            return f"{told}; the first was listed at {_write(later)}." if is_later else f"{told}."
         accounts = say_count(self.active_count, "active account")
         verb = "is" if self.active_count == 1 else "are"
         told = f"{self.complete_count:,} of {accounts} {verb} complete and fresh"
@@ -122,6 +152,7 @@ def find_coverage(
     *,
     max_age_of: Callable[[KnownAccount], timedelta | None],
     now: datetime,
+    hindsight: Hindsight | None = None,
 ) -> Coverage:
     """Find how much of what should be there is there.
 
@@ -132,6 +163,7 @@ def find_coverage(
         accounts: Known accounts, as they were at ``now``.
         max_age_of: Gives an account's ``max_age``; None when it is skipped.
         now: Aware UTC instant to judge by.
+        hindsight: What is known of that instant, where it has passed.
     """
     known = list(accounts)
     active_count = 0
@@ -155,9 +187,31 @@ def find_coverage(
             continue
         since = confirmed_at or account.first_listed_at
         advice = WAITS_FOR_FIRST_SYNC if account.outcome is None else advise_stale(account)
+        why, advice = _look_back(account, why, advice, now=now, hindsight=hindsight)
         missing.append(MissingAccount(account, since, why, advice))
     missing.sort(key=lambda one: (one.since, one.account.partition_key))
-    return Coverage(now, len(known), active_count, missing, others)
+    first_listed_at = hindsight.first_listed_at if hindsight else None
+    return Coverage(now, len(known), active_count, missing, others, first_listed_at)
+
+
+def _look_back(
+    account: KnownAccount, why: str, advice: str, *, now: datetime, hindsight: Hindsight | None
+) -> tuple[str, str]:
+    """Say why an account is missing at an instant that has passed, and what to do by now."""
+    if hindsight is None:
+        return why, advice
+    is_pruned = hindsight.pruned_before is not None and now < hindsight.pruned_before
+    if account.last_confirmed_at is not None:
+        return (_NOT_KEPT, _HAS_GROUPS_ALL_THE_SAME) if is_pruned else (why, advice)
+    if is_pruned or account.id in hindsight.published:
+        return _NOT_KEPT, _HAS_GROUPS_ALL_THE_SAME
+    later = hindsight.published_later.get(account.id)
+    if later is None:
+        return "Its groups were not published yet.", advice
+    return (
+        "Its groups were not published yet.",
+        f"They first were at {_write(later)}: ask for that instant or a later one.",
+    )
 
 
 def _identify(account: KnownAccount) -> dict[str, object]:

@@ -5,6 +5,7 @@ Pure. What is done with those that are meant is the commands' business.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from truto_groups.accounts.freshness import StaleAccount
 from truto_groups.accounts.model import KnownAccount
@@ -121,6 +122,33 @@ def find_named(
         else:
             found.append(account_id)
     return list(dict.fromkeys(found)), unknown
+
+
+def explain_unknown(
+    unknown: Iterable[Unknown], accounts: Sequence[KnownAccount], *, instant: datetime
+) -> list[Unknown]:
+    """Say of names that were nobody's at an instant whose they are by now, and since when.
+
+    Args:
+        unknown: Names that were nobody's then.
+        accounts: The accounts that are known by now.
+        instant: Aware UTC instant.
+    """
+    return [_explain(one, accounts, instant) for one in unknown]
+
+
+def _explain(one: Unknown, accounts: Sequence[KnownAccount], instant: datetime) -> Unknown:
+    account_id = find_account(one.name, {known.id: known.partition_key for known in accounts})
+    listed = [
+        known.first_listed_at
+        for known in accounts
+        if account_id == known.id or one.name in (known.tenant_id, known.integration)
+    ]
+    if not listed or min(listed) <= instant:
+        return one
+    what = f"not known yet at {instant.isoformat(timespec='seconds')}"
+    hint = f"it was first listed at {min(listed).isoformat(timespec='seconds')}."
+    return Unknown(one.name, what, hint)
 
 
 def find_unknown_integrations(names: Iterable[str], known: Iterable[str]) -> list[Unknown]:

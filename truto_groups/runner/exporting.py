@@ -11,10 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from truto_groups.accounts.coverage import Coverage, find_coverage
-from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
+from truto_groups.accounts.selection import (
+    AccountFilter,
+    Unknown,
+    explain_unknown,
+    select_accounts,
+)
 from truto_groups.errors import ExportError
 from truto_groups.runner.opening import open_reading
-from truto_groups.warehouse.accounts_table import read_accounts_as_of, read_known_accounts
+from truto_groups.warehouse.accounts_table import (
+    read_accounts_as_of,
+    read_hindsight,
+    read_known_accounts,
+)
 from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.exports import Form, write_file, written_aside
 from truto_groups.warehouse.readable import EXPORTED, Relation, select_rows
@@ -117,14 +126,20 @@ def open_export(request: ExportRequest, *, cwd: Path) -> Generator[Export]:
         )
     # A database that is no file is read in one transaction; of a file there is a copy anyhow.
     with open_snapshot(session.database) as connection, transaction(connection):
-        accounts = (
-            read_known_accounts(connection)
-            if request.as_of is None
-            else read_accounts_as_of(connection, request.as_of)
-        )
+        known = read_known_accounts(connection)
+        accounts, hindsight = known, None
+        if request.as_of is not None:
+            accounts = read_accounts_as_of(connection, request.as_of)
+            hindsight = read_hindsight(connection, request.as_of)
         selection = select_accounts(accounts, request.wanted)
+        unknown = selection.unknown
+        if request.as_of is not None:
+            unknown = explain_unknown(unknown, known, instant=request.as_of)
         coverage = find_coverage(
-            selection.accounts, max_age_of=session.max_age_of, now=request.as_of or now
+            selection.accounts,
+            max_age_of=session.max_age_of,
+            now=request.as_of or now,
+            hindsight=hindsight,
         )
         is_choice = not request.wanted.is_empty
         rows = select_rows(
@@ -133,4 +148,4 @@ def open_export(request: ExportRequest, *, cwd: Path) -> Generator[Export]:
             account_ids=[account.id for account in selection.accounts] if is_choice else None,
             as_of=request.as_of,
         )
-        yield Export(coverage, selection.unknown, request, now, session.database, connection, rows)
+        yield Export(coverage, unknown, request, now, session.database, connection, rows)

@@ -10,10 +10,12 @@ from datetime import datetime
 
 import duckdb
 
+from truto_groups.accounts.coverage import Hindsight
 from truto_groups.accounts.model import KnownAccount, ListedAccount
 from truto_groups.warehouse.answer_order import count_first_request, resume_count
 from truto_groups.warehouse.database import Database, set_variables
 from truto_groups.warehouse.partition_keys import give_partition_keys
+from truto_groups.warehouse.properties_table import read_pruned
 from truto_groups.warehouse.statements import statement, statements
 
 _LISTING_ORDER = "listing_order"
@@ -35,6 +37,21 @@ def read_accounts_as_of(
     """
     set_variables(connection, as_of=instant)
     return _read_accounts(connection, "read_accounts_as_of")
+
+
+def read_hindsight(connection: duckdb.DuckDBPyConnection, instant: datetime) -> Hindsight:
+    """Read what is known of an aware instant that has passed, and was not told by the ledger."""
+    set_variables(connection, as_of=instant)
+    rows = connection.execute(statement("read_hindsight")).fetchall()
+    ((first_listed_at,),) = connection.execute(
+        "SELECT min(first_listed_at) FROM integrated_accounts"
+    ).fetchall()
+    return Hindsight(
+        pruned_before=read_pruned(connection),
+        published=frozenset(row[0] for row in rows if row[1]),
+        published_later={row[0]: row[2] for row in rows if row[2] is not None},
+        first_listed_at=first_listed_at,
+    )
 
 
 def read_present_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

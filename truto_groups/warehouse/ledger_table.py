@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import duckdb
 
+from truto_groups.warehouse.properties_table import remember_pruned
 from truto_groups.warehouse.statements import statement
 
 Outcome = Literal["published", "unchanged", "held_back", "failed", "skipped"]
@@ -224,4 +225,6 @@ def prune_ledger(connection: duckdb.DuckDBPyConnection, *, before: datetime, mos
     ((count,),) = connection.execute(
         statement("prune_ledger"), {"before": before, "most": most}
     ).fetchall()
+    if count:
+        remember_pruned(connection, before)
     return count

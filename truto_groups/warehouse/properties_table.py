@@ -10,6 +10,7 @@ from truto_groups.errors import DatabaseError
 _BASE_URL = "truto_base_url"
 _LAST_INSTANT = "last_published_at"
 _COPY_MARK = "copied_from"
+_PRUNED_BEFORE = "ledger_pruned_before"
 _TICK = timedelta(microseconds=1)
 
 
@@ -108,3 +109,27 @@ def take_instant(connection: duckdb.DuckDBPyConnection, clock: Callable[[], date
         {"name": _LAST_INSTANT, "now": now},
     ).fetchall()
     return now
+
+
+def remember_pruned(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
+    """Remember that the ledger holds no longer all attempts of before an instant."""
+    known = read_pruned(connection)
+    if known is not None and known >= before:
+        return
+    connection.execute(
+        "DELETE FROM database_properties WHERE name = $name", {"name": _PRUNED_BEFORE}
+    ).fetchall()
+    connection.execute(
+        "INSERT INTO database_properties (name, value) "
+        "VALUES ($name, $before::TIMESTAMPTZ::VARCHAR)",
+        {"name": _PRUNED_BEFORE, "before": before},
+    ).fetchall()
+
+
+def read_pruned(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Read since when the ledger holds every attempt; None: none was ever deleted."""
+    row = connection.execute(
+        "SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = $name",
+        {"name": _PRUNED_BEFORE},
+    ).fetchone()
+    return None if row is None else row[0]

@@ -22,6 +22,7 @@ from truto_groups.cli import main
 from truto_groups.cli.commands import commands
 from truto_groups.runner.exporting import ExportRequest, open_export
 from truto_groups.warehouse import exports
+from truto_groups.warehouse.ledger_table import prune_ledger
 from truto_groups.warehouse.readable import EXPORTED, EXPORTED_AS_OF
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
@@ -299,14 +300,80 @@ def test_an_account_that_is_to_be_reconnected_or_gone_since_was_active_then(stor
     assert count_active(stored, then) == 2
 
 
+def why_missing(stored: Stand, at: datetime) -> dict[str, tuple[str, str]]:
+    """Why accounts are missing at an instant, and what to do, as the coverage statement has it."""
+    main(["export", "--out", "at.csv", "--as-of", at.isoformat(), "--allow-incomplete"])
+    coverage = json.loads((stored.folder / "at.csv.coverage.json").read_text())
+    return {one["partition_key"]: (one["why"], one["what_to_do"]) for one in coverage["missing"]}
+
+
 def test_before_the_ledger_begins_groups_are_known_and_not_how_fresh_they_were(
     stored: Stand,
 ) -> None:
+    """One that was deleted by hand, too: what was published then is told by the groups."""
     stored.write("DELETE FROM account_syncs WHERE run_id = 'first'")
-    then = ["--as-of", (stored.now - timedelta(hours=5)).isoformat(), "--out", "then.csv"]
+    at = stored.now - timedelta(hours=5)
+    then = ["--as-of", at.isoformat(), "--out", "then.csv"]
     assert main(["export", *then]) == 3
     assert main(["export", *then, "--allow-incomplete"]) == 0
     assert ask(f"SELECT count(*) FROM '{stored.folder}/then.csv'") == [(5,)]  # noqa: S608
+    told = why_missing(stored, at)
+    assert set(told) == {KEY_A, KEY_B}
+    for why, advice in told.values():
+        assert why.startswith("How fresh it was then is not known")
+        assert "ledger_kept_for" in advice
+
+
+def test_of_a_time_that_the_ledger_holds_in_parts_no_age_is_told(stored: Stand) -> None:
+    """An attempt that stays for its shape's sake is not the last that confirmed the account."""
+    stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
+    at = stored.now - timedelta(hours=5)
+    assert why_missing(stored, at)[KEY_A][0].startswith("It was last confirmed 4 h")
+    with stored.database.writing() as connection:
+        assert prune_ledger(connection, before=at, most=10) == 0
+    assert why_missing(stored, at)[KEY_A][0].startswith("It was last confirmed 4 h")
+    stored.write("INSERT INTO account_syncs BY NAME SELECT * REPLACE ('more' AS run_id) "
+                 "FROM account_syncs WHERE run_id = 'first'")  # fmt: skip
+    stored.write("DELETE FROM account_shapes WHERE run_id = 'first'")
+    for run in range(20):
+        stored.write(
+            "INSERT INTO account_syncs BY NAME SELECT * REPLACE ($run AS run_id, "
+            "answer_order + 100 AS answer_order) FROM account_syncs WHERE run_id = 'second'",
+            run=str(run),
+        )
+    for before in (at + timedelta(hours=1), at - timedelta(hours=1)):
+        with stored.database.writing() as connection:
+            prune_ledger(connection, before=before, most=1)
+    assert why_missing(stored, at)[KEY_A][0].startswith("How fresh it was then is not known")
+    assert KEY_A not in why_missing(stored, stored.now)
+
+
+def test_before_anything_was_published_it_is_told_when_it_first_was(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = min(row["finished_at"] for row in stored.ledger(A))
+    early = first - timedelta(hours=2)
+    stored.write("UPDATE integrated_accounts SET first_listed_at = $at", at=early)
+    told = why_missing(stored, first - timedelta(hours=1))
+    assert told[KEY_A] == (
+        "Its groups were not published yet.",
+        f"They first were at {first.isoformat(timespec='seconds')}: ask for that instant or a "
+        "later one.",
+    )
+    assert set(told) == {KEY_A, KEY_B}
+    capsys.readouterr()
+
+    before = (early - timedelta(days=1)).isoformat()
+    assert main(["export", "--out", "none.csv", "--as-of", before]) == 3
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the first was listed at {early.isoformat(timespec='seconds')}." in said
+    for option, name in (("--tenant", "acme"), ("--integration", "okta"), ("--account", KEY_A)):
+        assert main(["export", "--out", "none.csv", "--as-of", before, option, name]) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{name}: not known yet at" in said
+        assert f"it was first listed at {early.isoformat(timespec='seconds')}." in said
+    assert main(["export", "--out", "none.csv", "--as-of", before, "--tenant", "acmé"]) == 1
+    assert "acmé: no account of such a tenant" in capsys.readouterr().err
 
 
 def test_a_sync_that_failed_confirmed_nothing_then(stored: Stand) -> None:
