@@ -35,6 +35,7 @@ from truto_groups.accounts.selection import (
     AccountFilter,
     Unknown,
     explain_unknown,
+    find_unknown_integrations,
     find_unknown_types,
     select_accounts,
 )
@@ -45,6 +46,7 @@ from truto_groups.text.instants import read_instant
 from truto_groups.text.visible import show
 from truto_groups.warehouse import readable
 from truto_groups.warehouse.accounts_table import read_accounts_as_of, read_known_accounts
+from truto_groups.warehouse.contracts_table import read_contracted_integrations
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.rows import Rows
 from truto_groups.warehouse.snapshot import open_snapshot
@@ -275,7 +277,7 @@ def _select(
         connection,
         source,
         account_ids=_find_ids(connection, wanted, as_of=as_of) if is_of_accounts else None,
-        integrations=None if is_of_accounts else wanted.integrations,
+        integrations=None if is_of_accounts else _find_integrations(connection, wanted),
         group_types=_find_types(wanted.types),
         as_of=as_of,
     )
@@ -309,6 +311,19 @@ def _find_ids(
         unknown = explain_unknown(unknown, read_known_accounts(connection), instant=as_of)
     _refuse(unknown)
     return [account.id for account in selection.accounts]
+
+
+def _find_integrations(connection: "Connection", wanted: _Wanted) -> frozenset[str] | None:
+    """The integrations that are wanted, of rows that are of no account; None for all.
+
+    Raises:
+        UnknownNameError: A name is nobody's.
+    """
+    if wanted.integrations:
+        known = {account.integration for account in read_known_accounts(connection)}
+        known |= read_contracted_integrations(connection)
+        _refuse(find_unknown_integrations(sorted(wanted.integrations), known))
+    return wanted.integrations
 
 
 def _find_types(types: frozenset[str] | None) -> list[str] | None:

@@ -6,6 +6,7 @@ Another program that writes is a real process.
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from truto_groups.errors import (
     SettingsError,
     UnknownNameError,
 )
+from truto_groups.warehouse.rows import Rows
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
 
@@ -311,6 +313,62 @@ def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
         )
 
     assert list(read.integration_contracts(integration="slack")["integration"]) == ["slack"]
+    assert list(read.integration_contracts()["integration"]) == ["okta", "slack"]
+    assert len(read.integration_contracts(integration=[])) == 0
+    with pytest.raises(UnknownNameError, match=r"slak: no account of such an integration.*slack"):
+        read.integration_contracts(integration=["okta", "slak"])
+    mixed.write("UPDATE integration_contracts SET integration = 'gone' WHERE integration = 'slack'")
+    assert list(read.integration_contracts(integration="gone")["integration"]) == ["gone"]
+    assert len(read.integration_contracts(integration="slack")) == 0
+
+
+@pytest.mark.parametrize(
+    "read_rows",
+    [read.held_back, read.accepted, read.privileged_group_changes, read.account_syncs],
+    ids=lambda function: function.__name__,
+)
+def test_what_persons_wait_for_is_filtered_and_sorted_alike(
+    mixed: Stand, read_rows: Callable[..., Rows]
+) -> None:
+    for table, instant in (
+        ("held_back_groups", "received_at"),
+        ("accepted_baselines", "accepted_at"),
+        ("privileged_group_changes", "changed_at"),
+    ):
+        for number, account in enumerate((B, A, B)):
+            row = {column.name: _fill(column) for column in schema_table(table).columns}
+            row |= {"integrated_account_id": account, instant: f"2026-04-0{number + 1}"}
+            row |= {"position": 3 - number} if table == "held_back_groups" else {}
+            names = ", ".join(row)
+            places = ", ".join(f"${name}" for name in row)
+            mixed.write(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)  # noqa: S608
+    for wanted, accounts in (
+        ({}, {A, B}),
+        ({"account": "globex.slack"}, {B}),
+        ({"tenant": "acme"}, {A}),
+        ({"integration": "slack"}, {B}),
+        ({"tenant": "acme", "integration": "slack"}, set[str]()),
+        ({"tenant": []}, set[str]()),
+    ):
+        assert set(read_rows(**wanted)["integrated_account_id"]) == accounts
+    with pytest.raises(UnknownNameError):
+        read_rows(tenant="slack")
+    rows = read_rows(tenant="globex")
+    column = next((one for one in ("accepted_at", "changed_at", "started_at") if one in rows), None)
+    if column is not None:
+        assert list(rows[column]) == sorted(rows[column], reverse=True)
+    elif "position" in rows:
+        assert list(rows["position"]) == [1, 3]
+
+
+def schema_table(name: str) -> schema.Table:
+    (found,) = [table for table in schema.TABLES if table.name == name]
+    return found
+
+
+def _fill(column: schema.Column) -> object:
+    values = {"BIGINT": 1, "JSON": "{}", "TIMESTAMPTZ": "2026-04-01"}
+    return values.get(column.type, "text")
 
 
 def test_the_overview_has_a_row_for_each_account(mixed: Stand) -> None:
