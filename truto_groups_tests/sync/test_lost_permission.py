@@ -268,6 +268,40 @@ def test_a_refusal_of_another_time_explains_nothing(stand: Stand, hours: int) ->
     assert [row[4] for row in drift(stand)] == ["vendor"]
 
 
+def test_the_attempt_that_found_it_first_is_not_the_last_that_was_well(stand: Stand) -> None:
+    """Its end is written a moment before what it saw, by a clock that goes on."""
+    assert sync(stand, records(), run_id="good") == "published"
+    assert sync(stand, records(email=None), run_id="lost", forbidden=refusal(stand)) == "published"
+    stand.write(
+        "UPDATE account_syncs SET finished_at = finished_at - INTERVAL 1 MILLISECOND "
+        "WHERE run_id = 'lost'"
+    )
+    stand.write("UPDATE account_state SET forbidden_at = forbidden_at - INTERVAL 10 MINUTES")
+    assert [row[4] for row in drift(stand)] == ["permission_lost"]
+
+
+def test_of_two_refusals_the_one_that_names_a_scope_is_told(stand: Stand) -> None:
+    assert sync(stand, records(), run_id="good") == "published"
+    later = refusal(stand, missing_scopes=[], occurred_at=stand.now.isoformat())
+    assert sync(stand, records(email=None), run_id="lost", forbidden=later) == "published"
+    assert "groups list is forbidden" in drift(stand)[0][3]
+    stand.write(
+        "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('refused' AS run_id, 'failed' AS "
+        "outcome, 'forbidden' AS error_kind, started_at - INTERVAL 1 MINUTE AS started_at, "
+        "$error AS error) FROM account_syncs WHERE run_id = 'lost'",
+        error=f"Okta forbids it; missing scopes: {SCOPE}. Have it granted.",
+    )
+    assert f"scope {SCOPE} is missing" in drift(stand)[0][3]
+
+
+def test_more_groups_than_is_plausible_are_no_lost_permission(stand: Stand) -> None:
+    assert sync(stand, records(20, 4), run_id="good") == "published"
+    assert sync(stand, records(600, 4), run_id="more", forbidden=refusal(stand)) == "published"
+    ((kind, _, severity, now, whose),) = drift(stand)
+    assert (kind, severity, whose) == ("volume", "warning", None)
+    assert "ermission lost" not in now
+
+
 def test_part_of_a_field_is_drift_as_before(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     half = [*records(email=None)[:12], *records()[12:]]
