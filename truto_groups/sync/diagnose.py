@@ -46,6 +46,7 @@ _COLUMNS = {
     "created_at": "created_at",
     "updated_at": "updated_at",
 }
+_SAID = ("debug", "statusCode", "error", "errors", "message")
 _SHOWN = (
     "partition_key",
     "id",
@@ -137,12 +138,19 @@ def _read(body: bytes, *, is_private: bool) -> dict[str, Any]:
         return {}
     answer = cast("dict[str, Any]", value)
     hidden = {name: hide_credentials(one) for name, one in answer.items()}
+    if not is_private:
+        return hidden
     debug = hidden.get("debug")
-    if is_private and isinstance(debug, dict):
+    if isinstance(debug, dict):
         # What was asked is no value of a group; what was answered is.
         debug = cast("dict[str, Any]", debug)
         hidden["debug"] = {**debug, "data": as_types(debug.get("data"))}
-    return hidden
+    return {name: one if _is_said(name) else as_types(one) for name, one in hidden.items()}
+
+
+def _is_said(name: str) -> bool:
+    """Whether a field of an answer tells of the request, and holds no group."""
+    return name in _SAID or name.startswith("truto_")
 
 
 def _make_groups(
@@ -177,7 +185,7 @@ def _make_group(row: Mapping[str, Any], *, is_private: bool) -> GroupMade:
         made.append(FieldMade("", None, "", None, "A field comes twice: no row can be made of it."))
     remote = hide_credentials(record.get("remote_data"))
     title = "A group" if is_private else str(row["name"] or row["id"] or "A group without an id")
-    return GroupMade(title, as_types(remote) if is_private else remote, made)
+    return GroupMade(hide_credentials(title), as_types(remote) if is_private else remote, made)
 
 
 def _note(name: str, came: object, kept: object, row: Mapping[str, Any]) -> str:

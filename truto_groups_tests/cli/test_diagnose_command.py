@@ -153,6 +153,33 @@ def test_of_a_private_account_types_are_shown_and_no_value(
     assert row(out, "name") == '| name | "string" | name | "string" |  |'
 
 
+def test_of_a_private_accounts_error_only_what_is_said_of_the_request_is_shown(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings("truto: {retry_attempts: 1}\ndefaults: {private_values: true}")
+    body = {
+        "error": "Half of it", "message": "try later", "result": [group(1, "Ganymede")],
+        "raw_response": {"data": ["Callisto"]}, "truto_error_insight": {"x": {"value": "seen"}},
+    }  # fmt: skip
+    stand.server.intercept = serve_body(A, body)
+    out = diagnose(capsys, A, code=1)
+    assert "Half of it" in out
+    assert "seen" in out
+    assert "Ganymede" not in out
+    assert "Callisto" not in out
+    assert '"name": "string"' in out
+
+
+def test_a_name_that_holds_a_credential_is_hidden_wherever_it_stands(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "Vault password=deepsecret"
+    stand.put(A, [group(1, name, description=name)], integration="okta", tenant_id="acme")
+    out = diagnose(capsys, A)
+    assert "Vault" in out
+    assert "deepsecret" not in out
+
+
 def test_a_refusal_is_shown_with_its_reason_and_what_to_do(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
