@@ -302,6 +302,20 @@ def test_more_groups_than_is_plausible_are_no_lost_permission(stand: Stand) -> N
     assert "ermission lost" not in now
 
 
+def test_a_refusal_that_is_listed_no_longer_explains_nothing(stand: Stand) -> None:
+    """The permission was granted again before anything was fetched without it."""
+    assert sync(stand, records(), run_id="good") == "published"
+    stand.put(A, records(), last_forbidden_error=refusal(stand))
+    stand.discover()
+    assert [row["forbidden_at"] for row in stand.table("account_state")] == [stand.now]
+    assert sync(stand, records(departments=0, email=None), run_id="next") == "published"
+    (state,) = stand.table("account_state")
+    assert {name: state[name] for name in state if name.startswith("forbidden_")} == dict.fromkeys(
+        ("forbidden_call", "forbidden_scopes", "forbidden_at", "forbidden_since")
+    )
+    assert [row[4] for row in drift(stand)] == ["vendor"]
+
+
 def test_part_of_a_field_is_drift_as_before(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     half = [*records(email=None)[:12], *records()[12:]]
