@@ -1,7 +1,7 @@
 """``truto-groups plan``: what the coming day asks of Truto, and what other settings would alter."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -83,6 +83,9 @@ def _describe_other(day: Load, other: OtherSettings) -> Iterator[Block]:
             f"The token's ceiling: {_say_value(changed)} in 10 s instead of {_say_value(now)}.",
             indent=2,
         )
+    for name, (value, value_then) in other.general.items():
+        text = f"{name}: {_say_value(value_then)} instead of {_say_value(value)}."
+        yield Paragraph(show_in_cell(text), indent=2)
     if not other.effects:
         yield Paragraph("Nothing else would hold for any account.", indent=2)
     at_once = [effect for effect in other.effects if effect.is_synced_at_once]
@@ -159,6 +162,7 @@ def _to_json(outlook: Outlook) -> dict[str, object]:
         and {
             "settings": str(other.path),
             "requests_per_10_seconds": list(other.ceiling),
+            "general": _changes_to_json(other.general),
             "day": _load_to_json(other.day_then),
             "accounts": [_effect_to_json(effect) for effect in other.effects],
             "mistakes": list(other.mistakes),
@@ -177,13 +181,17 @@ def _effect_to_json(effect: SettingsEffect) -> dict[str, object]:
         "partition_key": effect.account.partition_key,
         "integrated_account_id": effect.account.id,
         "integration": effect.account.integration,
-        "changes": {
-            name: [json.loads(json.dumps(value, default=_to_plain)) for value in both]
-            for name, both in effect.changes.items()
-        },
+        "changes": _changes_to_json(effect.changes),
         "requests_a_day": [effect.requests_a_day, effect.requests_a_day_then],
         "is_synced_at_once": effect.is_synced_at_once,
         "is_stale_then": effect.is_stale_then,
+    }
+
+
+def _changes_to_json(changes: Mapping[str, tuple[object, object]]) -> dict[str, object]:
+    return {
+        name: [json.loads(json.dumps(value, default=_to_plain)) for value in both]
+        for name, both in changes.items()
     }
 
 

@@ -46,6 +46,8 @@ class OtherSettings:
         path: The file.
         effects: One entry for each account for which something else would hold.
         ceiling: Requests of the token in ten seconds: now, and with the file.
+        general: What would hold otherwise of no account alone, by its name in the file: now, and
+            with it.
         day_then: What the coming day would ask for.
         mistakes: What is wrong in it for accounts that are known, each with its line.
         unused: What stands in it for accounts and integrations that are not.
@@ -54,6 +56,7 @@ class OtherSettings:
     path: Path
     effects: Sequence[SettingsEffect]
     ceiling: tuple[int, int]
+    general: Mapping[str, tuple[object, object]]
     day_then: Load
     mistakes: Sequence[str]
     unused: Sequence[str]
@@ -112,6 +115,7 @@ def read_outlook(settings_path: Path | None, *, cwd: Path) -> Outlook:
             path=settings_path,
             effects=_compare(session, then, accounts, requests_of, requests_then, now=now),
             ceiling=(session.knobs.requests_per_10_seconds, then.knobs.requests_per_10_seconds),
+            general=_compare_general(session, then),
             day_then=sum_up(_find_demands(then, accounts, requests_then, counted, now=now)),
             mistakes=_find_mistakes(then, accounts),
             unused=find_unused_settings(
@@ -194,6 +198,21 @@ def _compare(
     return effects
 
 
+def _compare_general(session: Session, then: Session) -> Mapping[str, tuple[object, object]]:
+    """What is no account's: how to talk to Truto, who is gone, how long history is kept."""
+    of_accounts = {field.name for field in fields(AccountSettings)}
+    pairs = {
+        f"truto.{field.name}": (getattr(session.knobs, field.name), getattr(then.knobs, field.name))
+        for field in fields(session.knobs)
+        if field.name not in {*of_accounts, "requests_per_10_seconds"}
+    }
+    for section in ("discovery", "history"):
+        now: dict[str, object] = getattr(session.settings, section).model_dump()
+        changed: dict[str, object] = getattr(then.settings, section).model_dump()
+        pairs |= {f"{section}.{name}": (now[name], changed[name]) for name in now}
+    return {name: both for name, both in pairs.items() if both[0] != both[1]}
+
+
 def _find_changes(
     settings: AccountSettings, then: AccountSettings
 ) -> Mapping[str, tuple[object, object]]:
@@ -210,22 +229,35 @@ def _turn_requests(
     """How many requests a sync takes then: pages, listings and completions differ."""
 
     def requests_then(account: KnownAccount) -> int:
+        settings, settings_then = session.settings_for(account), then.settings_for(account)
         groups = account.group_count or 0
-        before = _count_requests(session.settings_for(account), groups)
-        after = _count_requests(then.settings_for(account), groups)
-        return max(1, requests_of(account) + after - before)
+        now = requests_of(account)
+        listed, listed_then = (_count_pages(one, groups) for one in (settings, settings_then))
+        # So many are those of a list that Truto marks as partial.
+        is_partial = settings.complete == "auto" and now >= listed + groups > listed
+        completed, completed_then = (
+            _is_completed(account, one, is_partial=is_partial) * groups
+            for one in (settings, settings_then)
+        )
+        return max(1, now + listed_then + completed_then - listed - completed)
 
     return requests_then
 
 
-def _count_requests(settings: AccountSettings, groups: int) -> int:
-    """The requests of a list of so many groups: a last page for each listing, and completions."""
+def _count_pages(settings: AccountSettings, groups: int) -> int:
+    """The requests of a list of so many groups: a last page for each listing."""
     # HTTP takes 0.3 s to import, which who asks for the day alone must not wait for.
     from truto_groups.truto.encoding import plan_listings
 
-    listings = len(plan_listings(settings.query))
-    pages = listings + max(0, groups - 1) // settings.page_size
-    return pages + (groups if settings.complete == "always" else 0)
+    return len(plan_listings(settings.query)) + max(0, groups - 1) // settings.page_size
+
+
+def _is_completed(account: KnownAccount, settings: AccountSettings, *, is_partial: bool) -> bool:
+    """Whether each group is read by itself as well."""
+    from truto_groups.truto.walk import is_completed
+
+    is_marked = is_partial and settings.complete == "auto"
+    return is_marked or is_completed(account.integration, settings.complete)
 
 
 def _find_mistakes(then: Session, accounts: Sequence[KnownAccount]) -> list[str]:

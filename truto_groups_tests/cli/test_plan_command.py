@@ -146,6 +146,79 @@ def test_a_changed_file_is_told_account_by_account(
     assert found["day"]["requests"] > plan(capsys)["day"]["requests"]
 
 
+@pytest.mark.parametrize(
+    ("integration", "counted", "complete", "then", "requests"),
+    [
+        ("okta", 4, "auto", "always", 4 + 35),
+        ("okta", 4 + 35, "auto", "always", 4 + 35),
+        ("okta", 4 + 35, "auto", "never", 4),
+        ("okta", 4 + 35, "always", "never", 4),
+        ("okta", 4 + 35, "always", "auto", 4),
+        ("okta", 4, "never", "auto", 4),
+        ("jfrog", 4 + 35, "auto", "always", 4 + 35),
+        ("jfrog", 4 + 35, "auto", "never", 4),
+        ("jfrog", 4, "never", "auto", 4 + 35),
+        ("okta", 2, "auto", "always", 2 + 35),
+    ],
+)
+def test_groups_that_are_read_by_themselves_are_counted_once(
+    stand: Stand,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    integration: str,
+    counted: int,
+    complete: str,
+    then: str,
+    requests: int,
+) -> None:
+    stand.write("UPDATE integrated_accounts SET integration = $i WHERE id = $a", i=integration, a=A)
+    stand.write(
+        "UPDATE account_syncs SET request_count = $count WHERE integrated_account_id = $id",
+        count=counted,
+        id=A,
+    )
+    paces = "refresh_every: 24h, max_age: 48h"
+    text = f"truto: {{page_size: 10}}\ndefaults: {{{paces}, complete: {complete}}}"
+    stand.write_settings(text)
+    # 24 hours less a tick: a little more than once a day.
+    found = plan_with(capsys, tmp_path, text.replace(complete, then))
+    assert effect_on(found, A)["requests_a_day"] == [
+        round(one * 24 * 6 / (24 * 6 - 1)) for one in (counted, requests)
+    ]
+
+
+def test_what_would_change_for_no_account_alone_is_told_too(
+    stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = (
+        "truto: {page_size: 10, retry_attempts: 2, requests_per_10_seconds: 400}\n"
+        "discovery: {grace_period: 2d}\nhistory: {ledger_kept_for: 30d}\n"
+    )
+    found = plan_with(capsys, tmp_path, text)
+    assert found["general"] == {
+        "truto.retry_attempts": [6, 2],
+        "discovery.grace_period": ["7d", "2d"],
+        "history.ledger_kept_for": ["365d", "30d"],
+    }
+    assert found["accounts"] == []
+    assert main(["plan", "--settings", str(tmp_path / "changed.yaml")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "history.ledger_kept_for: 30d instead of 365d." in out
+    assert "The token's ceiling: 400 in 10 s instead of 500." in out
+    assert plan_with(capsys, tmp_path, "truto: {page_size: 10}")["general"] == {}
+
+
+def test_requests_at_the_ceiling_wait_for_nothing_and_one_more_for_a_window(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings("defaults: {refresh_every: 30h, max_age: 40h}")
+    stand.write("UPDATE integrated_accounts SET gone_at = now() WHERE id IN ($c, $d)", c=C, d=D)
+    let_pass(stand, hours=30)
+    for requests, minutes in ((50, 0.0), (51, 0.17), (100, 0.17), (101, 0.33)):
+        stand.write("UPDATE account_syncs SET request_count = $count", count=requests)
+        assert plan(capsys)["day"]["minutes"] == minutes
+
+
 def test_what_is_synced_or_stale_at_once_is_named(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
