@@ -142,6 +142,9 @@ def test_a_changed_file_is_told_account_by_account(
     }
     # Four pages become one, and one more for the second listing.
     assert okta["requests_a_day"] == [16, 8]
+    text = f"truto: {{page_size: 10}}\naccounts: {{{A}: {{page_size: 35}}}}"
+    whole = plan_with(capsys, tmp_path, text)
+    assert effect_on(whole, A)["requests_a_day"] == [16, 4]
     assert found["requests_per_10_seconds"] == [500, 100]
     assert found["day"]["requests"] > plan(capsys)["day"]["requests"]
 
