@@ -25,13 +25,17 @@ def make_partition_key(
         taken: Keys of other accounts; where one would be shared, this one takes more digits.
     """
     parts = [part for part in map(_clean, (tenant_id or "", integration)) if part]
-    digits = _NOT_IN_AN_ID.sub("", account_id)
-    # Ids of other signs than a UUID's may leave the same digits, or none.
-    digits += hashlib.sha256(account_id.encode()).hexdigest()
+    digits = _make_digits(account_id)
     length = _ID_DIGITS
     while (key := ".".join([*parts, digits[:length]])) in taken:
         length += 1
     return key
+
+
+def may_be_key_of(key: str, account_id: str) -> bool:
+    """Whether a key may be that of an account of which no more than the id is known."""
+    digits = key.rpartition(".")[2]
+    return len(digits) >= _ID_DIGITS and _make_digits(account_id).startswith(digits)
 
 
 def find_account(name: str, partition_keys: Mapping[str, str]) -> str | None:
@@ -65,6 +69,12 @@ def find_accounts_beginning(name: str, partition_keys: Mapping[str, str]) -> lis
 def say_account(partition_key: str, label: str | None = None) -> str:
     """Say which account it is: ``acme.okta.62f44730 (Okta EU)``; the label is text from outside."""
     return f"{partition_key} ({label})" if label else partition_key
+
+
+def _make_digits(account_id: str) -> str:
+    """The signs of which a key takes the first."""
+    # Ids of other signs than a UUID's may leave the same digits, or none.
+    return _NOT_IN_AN_ID.sub("", account_id) + hashlib.sha256(account_id.encode()).hexdigest()
 
 
 def _clean(text: str) -> str:

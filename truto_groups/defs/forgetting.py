@@ -104,6 +104,18 @@ def search_history(instance: dg.DagsterInstance, markers: Markers) -> Mapping[st
     return found
 
 
+def read_keys_of_events(instance: dg.DagsterInstance) -> set[str]:
+    """Read the partition keys of all events, those among them whose partitions are gone."""
+    found: set[str] = set()
+    for part in list_history(instance):
+        for table in part.tables:
+            if table.name == "event_logs":
+                keys = sa.select(table.c.partition).where(table.c.partition.is_not(None)).distinct()
+                with part.open() as connection:
+                    found |= set(connection.execute(keys).scalars())
+    return found
+
+
 def vacuum(path: str) -> None:
     """Write an SQLite file anew, because what is deleted in it stays in its free pages."""
     with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:

@@ -14,8 +14,8 @@ from truto_groups.text.visible import show_in_markdown
 from truto_groups.text.words import say_count
 
 BEYOND = (
-    "Backups, exports, snapshots of disks and copies that somebody made: delete those that hold the "
-    "accounts. Restored, they bring them back; forget them again then.",
+    "Backups, exports, snapshots of disks and copies that somebody made: delete those that hold "
+    "the accounts. Restored, they bring them back; forget them again then.",
     "Blocks that the file system has freed: it overwrites them when it needs them.",
     "What runs now (a daemon, a webserver, a notebook) keeps in memory, and in a copy without a "
     "name, what it has read until it is started again.",

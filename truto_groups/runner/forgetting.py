@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,15 @@ import dagster as dg
 
 import truto_groups
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.names import make_partition_key
+from truto_groups.accounts.names import make_partition_key, may_be_key_of
 from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.dagster_internals import list_history
-from truto_groups.defs.forgetting import forget_in_history, search_history
+from truto_groups.defs.forgetting import (
+    forget_in_history,
+    read_keys_of_events,
+    search_history,
+)
 from truto_groups.defs.in_flight import find_in_flight
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
@@ -247,7 +251,7 @@ class _Forgetting:
             wanted = AccountFilter(names=request.names, tenants=request.tenants)
             everybody = [*known, *removed]
             selection = select_accounts(everybody, wanted, states_of=lambda account: ())
-            chosen = selection.accounts
+            chosen = self._name_as_dagster(selection.accounts, known)
             if selection.unknown:
                 report.unknown = selection.unknown
                 return None
@@ -275,6 +279,23 @@ class _Forgetting:
             common_count=len(common),
             rows=rows,
         )
+
+    def _name_as_dagster(
+        self, chosen: Sequence[KnownAccount], known: Sequence[KnownAccount]
+    ) -> list[KnownAccount]:
+        """Name accounts that were removed by the keys that they had.
+
+        An account that had no groups left nothing that tells its tenant and its integration.
+        """
+        if all(account in known for account in chosen):
+            return list(chosen)
+        free = read_keys_of_events(self.instance) - {account.partition_key for account in known}
+        named: list[KnownAccount] = []
+        for account in chosen:
+            keys = [key for key in free if may_be_key_of(key, account.id)]
+            is_told = account in known or account.partition_key in keys or len(keys) != 1
+            named.append(account if is_told else replace(account, partition_key=keys[0]))
+        return named
 
     def _refuse(
         self, request: ForgetRequest, chosen: Sequence[KnownAccount], report: ForgetReport

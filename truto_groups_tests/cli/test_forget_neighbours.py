@@ -17,6 +17,7 @@ import pytest
 from truto_groups.cli import main
 from truto_groups.defs.forgetting import Scrubbed
 from truto_groups.defs.history import PARTITIONED
+from truto_groups.defs.partitions import remove_partitions
 from truto_groups.runner import forgetting
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.warehouse.database import Database
@@ -253,3 +254,24 @@ def test_what_is_left_in_the_history_is_told(
         places = {one["where"].rpartition(": ")[2] for one in certificate["remains"]}
         assert {"event_logs", "runs", "run_tags", "dynamic_partitions"} <= places
         assert forget("--account", A, "--yes") == 0
+
+
+def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that_it_had(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the tables tells its tenant; Dagster's events do."""
+    project = enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, [], integration="okta", tenant_id="Ganymede Ltd.")
+    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
+    with quick_history():
+        assert main(["sync"]) == 0
+        stand.write("DELETE FROM integrated_accounts WHERE id = $id", id=A)
+        with open_instance(cwd=project) as instance:
+            remove_partitions(instance, ["Ganymede-Ltd.okta.aaaaaaaa"])
+        assert forget("--account", A[:8], "--certificate", "certificate.json") == 0
+        (told,) = json.loads(Path("certificate.json").read_text())["accounts"]
+        assert told == {"id": A, "partition_key": "Ganymede-Ltd.okta.aaaaaaaa"}
+        assert read_events(project, "Ganymede") == []
+        with open_instance(cwd=project) as instance:
+            for asset in PARTITIONED:
+                assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
