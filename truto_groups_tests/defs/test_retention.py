@@ -123,6 +123,25 @@ def test_a_partition_that_failed_at_last_stays_red(project: Project) -> None:
     assert failed.run_id in find_needed_runs(project.instance)
 
 
+def test_the_newest_of_each_asset_keeps_its_run(project: Project) -> None:
+    """Each of another run: a replay, a breakdown alone, the accounts, the picture."""
+    fetched = project.refresh()
+    tags = range_tags(*project.discover())
+    runs = [
+        project.run("refresh_groups", asset_selection=list(map(dg.AssetKey, names)), tags=tags)
+        for names in (["groups", "group_type_breakdown"], ["group_type_breakdown"])
+    ]
+    listing = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    )
+    runs += [project.run("draw_overview"), listing]
+    later = project.run("evaluate_checks")
+
+    prune(project)
+
+    assert run_ids(project) == {one.run_id for one in (fetched, *runs, later)}
+
+
 def test_a_checks_newest_evaluation_keeps_its_run(project: Project) -> None:
     project.refresh()
     earlier = project.run("evaluate_checks")
