@@ -188,6 +188,15 @@ def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
     assert len(run_ids(project)) == 3
 
     make_old(project, days=41)
+    for run, days in (("a", 3), ("b", 41), ("c", 1)):
+        project.write(
+            "INSERT INTO account_syncs BY NAME SELECT $id AS integrated_account_id, "
+            "$run AS run_id, $at::TIMESTAMPTZ AS started_at, 'skipped' AS outcome, "
+            "0 AS answer_order",
+            id=A,
+            run=run,
+            at=datetime.now(UTC) - timedelta(days=days),
+        )
     result = project.run("retain_history")
 
     (step,) = [event for event in result.all_events if event.is_step_success]
@@ -196,7 +205,8 @@ def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
     told = {name: one.value for name, one in output.step_output_data.metadata.items()}
     # The first refresh and the first run of this job.
     assert told["deleted_runs"] == 2
-    assert told["deleted_attempts"] == 0
+    assert told["deleted_attempts"] == 2
+    assert "c" in {row["run_id"] for row in project.table("account_syncs")}
 
 
 def test_everything_that_dagster_shows_of_ours_is_known_here() -> None:
