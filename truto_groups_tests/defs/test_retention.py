@@ -253,6 +253,15 @@ def test_what_freshness_and_plausible_counts_are_read_from_stays_however_old(sta
     ]
 
 
+def test_of_the_ledger_the_oldest_go_first(stand: Stand) -> None:
+    stand.put(A, groups_of(1))
+    stand.discover()
+    fill_ledger(stand, A, {"skipped": 6})
+    assert prune_all(stand, most=2) == 2
+    runs = [row["run_id"] for row in stand.ledger(A)]
+    assert runs == ["run-3", "run-4", "run-5", "run-6"]
+
+
 def test_an_attempt_that_runs_or_whose_shape_is_kept_stays(stand: Stand) -> None:
     stand.put(A, groups_of(30), [])
     stand.discover()
