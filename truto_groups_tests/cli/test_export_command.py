@@ -348,6 +348,38 @@ def test_of_a_time_that_the_ledger_holds_in_parts_no_age_is_told(stored: Stand) 
     assert KEY_A not in why_missing(stored, stored.now)
 
 
+def test_of_an_account_that_is_removed_since_its_changes_tell_that_it_had_groups(
+    stored: Stand,
+) -> None:
+    at = stored.now - timedelta(hours=5)
+    stored.server.remove_account(B)
+    stored.discover()
+    stored.pass_time(days=8)
+    stored.discover()
+    assert why_missing(stored, at) == {}
+    stored.write("DELETE FROM account_syncs WHERE run_id = 'first'")
+    told = why_missing(stored, at)
+    assert set(told) == {KEY_A, B}
+    assert told[B][0].startswith("How fresh it was then is not known")
+
+
+def test_what_was_held_back_first_was_published_when_it_was_accepted(stored: Stand) -> None:
+    first = min(row["finished_at"] for row in stored.ledger(A))
+    accepted = first + timedelta(hours=3)
+    stored.write("DELETE FROM account_syncs WHERE run_id = 'second'")
+    stored.write("UPDATE groups SET first_seen_at = $at", at=accepted)
+    stored.write("DELETE FROM group_changes")
+    stored.write(
+        "INSERT INTO accepted_baselines VALUES ($id, 'first', $at, 'me', 'meant', 'd')",
+        id=A,
+        at=accepted,
+    )
+    told = why_missing(stored, first + timedelta(hours=1))
+    assert set(told) == {KEY_A}
+    assert f"They first were at {accepted.isoformat(timespec='seconds')}" in told[KEY_A][1]
+    assert KEY_A not in why_missing(stored, accepted + timedelta(hours=1))
+
+
 def test_before_anything_was_published_it_is_told_when_it_first_was(
     stored: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -372,6 +404,9 @@ def test_before_anything_was_published_it_is_told_when_it_first_was(
         said = " ".join(capsys.readouterr().err.split())
         assert f"{name}: not known yet at" in said
         assert f"it was first listed at {early.isoformat(timespec='seconds')}." in said
+    nobodys = ["--tenant", "acme", "--integration", "slack"]
+    assert main(["export", "--out", "no.csv", "--as-of", stored.now.isoformat(), *nobodys]) == 3
+    assert "first was listed" not in " ".join(capsys.readouterr().err.split())
     assert main(["export", "--out", "none.csv", "--as-of", before, "--tenant", "acmé"]) == 1
     assert "acmé: no account of such a tenant" in capsys.readouterr().err
 
