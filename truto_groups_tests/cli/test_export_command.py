@@ -407,6 +407,10 @@ def test_before_anything_was_published_it_is_told_when_it_first_was(
     nobodys = ["--tenant", "acme", "--integration", "slack"]
     assert main(["export", "--out", "no.csv", "--as-of", stored.now.isoformat(), *nobodys]) == 3
     assert "first was listed" not in " ".join(capsys.readouterr().err.split())
+    for name, hint in (("okta", "`--integration okta` names all"), ("nobody", "no such account")):
+        now = stored.now.isoformat()
+        assert main(["export", "--out", "no.csv", "--as-of", now, "--account", name]) == 1
+        assert hint in " ".join(capsys.readouterr().err.split())
     assert main(["export", "--out", "none.csv", "--as-of", before, "--tenant", "acmé"]) == 1
     assert "acmé: no account of such a tenant" in capsys.readouterr().err
 
