@@ -415,6 +415,15 @@ def test_before_anything_was_published_it_is_told_when_it_first_was(
     assert "acmé: no account of such a tenant" in capsys.readouterr().err
 
 
+def test_a_sync_that_was_under_way_had_confirmed_nothing_yet(stored: Stand) -> None:
+    stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
+    stored.write("UPDATE account_syncs SET finished_at = started_at + INTERVAL 30 MINUTES "
+                 "WHERE run_id = 'second'")  # fmt: skip
+    began = stored.ledger(A)[-1]["started_at"]
+    assert set(why_missing(stored, began + timedelta(minutes=10))) == {KEY_A, KEY_B}
+    assert why_missing(stored, began + timedelta(minutes=30)) == {}
+
+
 def test_a_sync_that_failed_confirmed_nothing_then(stored: Stand) -> None:
     stored.write_settings("defaults: {refresh_every: 1h, max_age: 2h}")
     stored.write(
