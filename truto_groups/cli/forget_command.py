@@ -16,11 +16,16 @@ def run_forget(request: ForgetRequest) -> int:
     """Forget accounts and print the certificate, or why they are not; returns the exit code."""
     report = forget(request, cwd=Path.cwd())
     _tell_refusals(report)
-    for certificate in report.certificates:
-        if request.certificate is None:
-            say_as_typed(write_certificate(certificate, is_json=False))
+    for issued in report.certificates:
+        if issued.where is None:
+            say_as_typed(write_certificate(issued.certificate, is_json=False))
         else:
-            _summarize(certificate, where=request.certificate)
+            _summarize(issued.certificate, where=issued.where)
+        if issued.problem:
+            complain(
+                f"truto-groups: The certificate cannot be written to {show(issued.problem)}. Keep "
+                "what is printed."
+            )
     if report.certificates and report.returning:
         complain(
             f"truto-groups: Truto still lists {_name(report.returning)}: the next discovery brings "
@@ -51,7 +56,7 @@ def _summarize(certificate: Certificate, *, where: Path) -> None:
     accounts = say_count(len(certificate.accounts), "account")
     say(
         f"Forgot {accounts}: {say_count(rows, 'row')} of the database, and what Dagster's history "
-        f"held. The certificate is {where}."
+        f"held. The certificate is {show(str(where))}."
     )
     for place in certificate.remains:
         complain(f"truto-groups: left over in {show(place.where)}: {place.note}")

@@ -111,6 +111,21 @@ class ForgetRequest:
         return str(self.certificate.absolute()) if self.certificate else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate, and where it stands.
+
+    Attributes:
+        certificate: What it says.
+        where: The file that it was written to; None: to none.
+        problem: Why it is not in the file that was wanted; empty otherwise.
+    """
+
+    certificate: Certificate
+    where: Path | None
+    problem: str = ""
+
+
 @dataclass
 class ForgetReport:
     """What became of a request.
@@ -129,13 +144,14 @@ class ForgetReport:
     listed: Sequence[KnownAccount] = ()
     returning: Sequence[KnownAccount] = ()
     finished: Sequence[str] = ()
-    certificates: list[Certificate] = field(default_factory=list[Certificate])
+    certificates: list[Issued] = field(default_factory=list[Issued])
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing is left, 1 when it was refused or something is."""
+        """0 when nothing is left, 1 when it was refused, something is, or a file is not written."""
         is_refused = any((self.unknown, self.in_flight, self.listed))
-        return int(is_refused or not all(one.is_clean for one in self.certificates))
+        is_done = all(one.certificate.is_clean and not one.problem for one in self.certificates)
+        return int(is_refused or not is_done)
 
 
 @dataclass
@@ -311,7 +327,7 @@ class _Forgetting:
             report.listed = [one for one in listed if not self.session.settings_for(one).skip]
         return bool(report.in_flight or report.listed)
 
-    def carry_out(self, plan: _Plan) -> Certificate:
+    def carry_out(self, plan: _Plan) -> Issued:
         """Do what a plan says, whatever of it is done already, and certify it."""
         self._keep(plan)
         with self.database.writing() as connection:
@@ -334,13 +350,10 @@ class _Forgetting:
         self._mask_texts(plan)
         self._keep(plan)
         certificate = self._search(plan)
-        if plan.certificate:
-            where = Path(plan.certificate)
-            text = write_certificate(certificate, is_json=where.suffix.lower() == ".json")
-            where.write_text(text, encoding="utf-8")
+        issued = _write(certificate, plan.certificate)
         if certificate.is_clean:
             self._journal.unlink(missing_ok=True)
-        return certificate
+        return issued
 
     def _keep(self, plan: _Plan) -> None:
         new = self._journal.with_name(self._journal.name + ".new")
@@ -469,6 +482,19 @@ class _Forgetting:
         folders = {Path(part.name).parent for part in list_history(self.instance) if part.is_sqlite}
         root = getattr(self.instance, "root_directory", None)
         return {*folders, *([Path(root)] if root else [])}
+
+
+def _write(certificate: Certificate, where: str) -> Issued:
+    """Write a certificate to its file; what is done is told, also where that cannot be written."""
+    if not where:
+        return Issued(certificate, None)
+    path = Path(where)
+    text = write_certificate(certificate, is_json=path.suffix.lower() == ".json")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        return Issued(certificate, None, f"{where}: {error.strerror}")
+    return Issued(certificate, path)
 
 
 def _find_names(chosen: Sequence[KnownAccount], everybody: Sequence[KnownAccount]) -> set[str]:

@@ -275,3 +275,45 @@ def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that
         with open_instance(cwd=project) as instance:
             for asset in PARTITIONED:
                 assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
+
+
+def test_a_certificate_whose_folder_is_gone_is_printed_and_keeps_nobody_from_being_forgotten(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each certificate of a call is told with its own place."""
+    enter_project(stand, tmp_path, monkeypatch)
+    for account, tenant in ((A, "alpha"), (B, "beta"), (C, "gamma")):
+        stand.put(account, groups_of(2), integration="okta", tenant_id=tenant)
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    with quick_history():
+        assert main(["sync"]) == 0
+
+        def begin(account: str, certificate: str) -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(forgetting, "forget_in_history", interrupt)
+                assert forget("--account", account, "--yes", "--certificate", certificate) == 130
+            capsys.readouterr()
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        begin(A, str(folder / "a.md"))
+        folder.rmdir()
+        assert forget("--account", B, "--yes", "--certificate", "b.md") == 1
+        told = capsys.readouterr()
+        assert "alpha.okta.aaaaaaaa" in told.out
+        assert "a.md: No such file or directory" in " ".join(told.err.split())
+        assert "beta.okta.bbbbbbbb" in Path("b.md").read_text()
+        assert [row["id"] for row in stand.table("integrated_accounts")] == [C]
+
+        stand.put(A, groups_of(2), integration="okta", tenant_id="alpha")
+        assert main(["sync", "--account", A]) == 0
+        begin(A, "a.md")
+        assert forget("--account", C, "--yes", "--certificate", "c.md") == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"The certificate is {Path('a.md').absolute()}." in said
+        assert f"The certificate is {Path('c.md').absolute()}." in said
