@@ -167,11 +167,12 @@ def _make_groups(
 
 
 def _make_group(row: Mapping[str, Any], *, is_private: bool) -> GroupMade:
-    received = json.loads(row["record"])
+    received = json.loads(redact(row["record"]))
     record = cast("dict[str, Any]", received) if isinstance(received, dict) else {}
     made: list[FieldMade] = []
     for name, column in _COLUMNS.items():
         came, kept = record.get(name), row[column]
+        kept = redact(kept) if isinstance(kept, str) else kept
         note = _note(name, came, kept, row)
         if is_private:
             came = as_types(came)
@@ -185,7 +186,7 @@ def _make_group(row: Mapping[str, Any], *, is_private: bool) -> GroupMade:
         made.append(FieldMade("", None, "", None, "A field comes twice: no row can be made of it."))
     remote = hide_credentials(record.get("remote_data"))
     title = "A group" if is_private else str(row["name"] or row["id"] or "A group without an id")
-    return GroupMade(hide_credentials(title), as_types(remote) if is_private else remote, made)
+    return GroupMade(hide_credentials(redact(title)), as_types(remote) if is_private else remote, made)
 
 
 def _note(name: str, came: object, kept: object, row: Mapping[str, Any]) -> str:

@@ -128,6 +128,32 @@ def test_no_credential_of_ours_or_of_the_vendor_is_shown(
     assert "vendor.example" in text
 
 
+def test_no_credential_of_the_settings_and_no_token_in_a_text_is_shown(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.write_settings(
+        "truto: {retry_attempts: 1}\n"
+        "defaults: {query: {name: x, remote_query: {api_key: deepsecret, other: seen}}}"
+    )
+    token = stand.server.token
+    debug = {"data": {"page": [], "k": f"it is {token}, he said"}}
+    body = {"result": [group(1, f"Of {token}")], "debug": debug}
+    stand.server.intercept = serve_body(A, body)
+    out = diagnose(capsys, A)
+    assert "deepsecret" not in out
+    assert token not in out
+    assert "he said" in out
+    assert "seen" in out
+    stand.server.intercept = lambda request: (
+        Response.of_json(body, headers={"X-RateLimit-Left": f"{token} 12"})
+        if request.path == GROUPS_PATH
+        else None
+    )
+    out = diagnose(capsys, A)
+    assert token not in out
+    assert "Truto: x-ratelimit-left" in out
+
+
 def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
