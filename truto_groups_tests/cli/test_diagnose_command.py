@@ -170,6 +170,11 @@ def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
 def test_of_a_private_account_types_are_shown_and_no_value(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    stand.put(A, [group(1)], ODD, integration="okta", tenant_id="acme")
+    for run_id in ("one", "two"):
+        stand.write_settings("truto: {retry_attempts: 1}\ndefaults: {unmapped_limit: 1}")
+        stand.sync(A, run_id=run_id)
+    assert "squad" in diagnose(capsys, A).partition("## Drift")[2]
     stand.write_settings("truto: {retry_attempts: 1}\ndefaults: {private_values: true}")
     out = diagnose(capsys, A)
     assert "types stand in their place" in out
@@ -257,6 +262,31 @@ def test_the_last_attempts_drift_and_settings_stand_on_the_page(
     out = diagnose(capsys, B)
     assert "A sync passes over this account. The settings file skips it." in out
     assert "| refresh\\_every | 90m |" in out
+
+
+def test_of_a_long_page_those_with_something_to_see_come_first_and_the_rest_is_counted(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = [*groups_of(24), group(24, created_at="last tuesday")]
+    stand.put(A, groups, integration="okta", tenant_id="acme")
+    out = diagnose(capsys, A)
+    titles = [line for line in out.splitlines() if line.startswith("### ")]
+    assert titles == ["### Group 24", *(f"### Group {number}" for number in range(19))]
+    assert "5 groups more are on the page and not shown." in out
+    stand.put(A, groups[5:], integration="okta", tenant_id="acme")
+    assert "not shown" not in diagnose(capsys, A)
+
+
+def test_what_drifted_in_another_account_stands_on_its_own_page(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
+    stand.put(B, [{"name": "no id"}], integration="okta", tenant_id="acme")
+    stand.discover()
+    stand.write_settings("truto: {retry_attempts: 1}")
+    assert stand.outcomes(A, B) == {A: "published", B: "held_back"}
+    assert "Nothing that stands." in diagnose(capsys, A)
+    assert "Nothing that stands." not in diagnose(capsys, B)
 
 
 def test_who_is_nobody_is_answered_with_the_nearest_and_a_missing_token_at_once(
