@@ -67,6 +67,8 @@ LOCATION_TAG = ".dagster/repository"
 """Which code location a run belongs to; RunsFilter.for_sensor knows it, but for sensors alone."""
 HIDDEN_TAG_PREFIX = ".dagster/"
 """The UI hides tags that begin so; a tag of ours that nobody has to see begins so too."""
+LOG_SUFFIXES = (".out", ".err")
+"""How the files end in which what was printed is kept."""
 
 _COMMAND_LOCATION = "truto_groups"
 # As long as Dagster itself waits for a file of its history.
@@ -352,6 +354,17 @@ def list_history(instance: dg.DagsterInstance) -> list[HistoryPart]:
             else:
                 parts.append(HistoryPart(name, tables, storage.connect, is_sqlite=False))
     return parts
+
+
+def find_log_folder(instance: dg.DagsterInstance) -> Path | None:
+    """Find where what steps, sensors and schedules print is kept; None where it is no folder."""
+    # As in read_unfinished_backfills.
+    from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+
+    manager = instance.compute_log_manager
+    if not isinstance(manager, LocalComputeLogManager):
+        return None
+    return Path(manager.get_captured_local_path(["any"], LOG_SUFFIXES[0].removeprefix("."))).parent
 
 
 def _list_file(path: str, tables: Sequence[sqlalchemy.Table]) -> HistoryPart:

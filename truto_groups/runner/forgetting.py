@@ -26,7 +26,7 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import make_partition_key, may_be_key_of
 from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
 from truto_groups.definitions import build_definitions
-from truto_groups.defs.dagster_internals import list_history
+from truto_groups.defs.dagster_internals import LOG_SUFFIXES, find_log_folder, list_history
 from truto_groups.defs.forgetting import (
     forget_in_history,
     read_keys_of_events,
@@ -76,8 +76,6 @@ _UNKNOWN_TO_THE_LAKE = (
     "A file of which the lake knows nothing, as a publication leaves it that was killed. Delete "
     "it, unless another lake has its files there too."
 )
-# The folder of a run in which Dagster keeps it.
-_PRINTED = "compute_logs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,13 +364,14 @@ class _Forgetting:
         new.replace(self._journal)
 
     def _mask_texts(self, plan: _Plan) -> None:
-        """Overwrite the names in what Dagster writes as plain text: what steps and code printed.
+        """Overwrite the names in what Dagster writes as plain text: what steps and ticks printed.
 
         In nothing else that lies in its folder: a database, or its journal, would be damaged.
         """
-        for path in _list_files(self._list_dagster_folders()):
+        folder = find_log_folder(self.instance)
+        for path in _list_files([folder]) if folder else ():
             with suppress(OSError):
-                if path.parent.name == _PRINTED and plan.in_bytes.find_in_file(path):
+                if path.suffix in LOG_SUFFIXES and plan.in_bytes.find_in_file(path):
                     plan.in_bytes.mask_in_file(path)
                     plan.masked_files.append(str(path))
 
@@ -481,7 +480,8 @@ class _Forgetting:
     def _list_dagster_folders(self) -> set[Path]:
         folders = {Path(part.name).parent for part in list_history(self.instance) if part.is_sqlite}
         root = getattr(self.instance, "root_directory", None)
-        return {*folders, *([Path(root)] if root else [])}
+        logs = find_log_folder(self.instance)
+        return {*folders, *([Path(root)] if root else []), *([logs] if logs else [])}
 
 
 def _write(certificate: Certificate, where: str) -> Issued:

@@ -186,7 +186,9 @@ def _make_group(row: Mapping[str, Any], *, is_private: bool) -> GroupMade:
         made.append(FieldMade("", None, "", None, "A field comes twice: no row can be made of it."))
     remote = hide_credentials(record.get("remote_data"))
     title = "A group" if is_private else str(row["name"] or row["id"] or "A group without an id")
-    return GroupMade(hide_credentials(redact(title)), as_types(remote) if is_private else remote, made)
+    return GroupMade(
+        hide_credentials(redact(title)), as_types(remote) if is_private else remote, made
+    )
 
 
 def _note(name: str, came: object, kept: object, row: Mapping[str, Any]) -> str:

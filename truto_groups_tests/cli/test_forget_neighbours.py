@@ -227,11 +227,15 @@ def test_what_is_printed_of_a_label_goes_and_folders_at_work_stay(
         log = project / ".dagster" / "storage" / "run" / "compute_logs" / "step.out"
         log.parent.mkdir(parents=True)
         log.write_text("before Ganymede EU after\n")
+        tick = project / ".dagster" / "storage" / "__repository__" / "report_failures" / "17.err"
+        tick.parent.mkdir(parents=True)
+        tick.write_text("acme.okta.aaaaaaaa failed\n")
         for folder in (at_work, abandoned):
             folder.mkdir()
             os.utime(folder, (long_ago, long_ago))
         assert forget("--account", A, "--yes") == 0
     assert log.read_text() == "before *********** after\n"
+    assert tick.read_text() == "****************** failed\n"
     assert at_work.exists()
     assert not abandoned.exists()
 
