@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from truto_groups.cli import main
+from truto_groups.definitions import build_definitions
 from truto_groups.defs.forgetting import Scrubbed
 from truto_groups.defs.history import PARTITIONED
 from truto_groups.defs.partitions import remove_partitions
@@ -37,6 +39,8 @@ def have_a_temporary_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
 
 LONGER = f"{A}9"
 KEY_OF_LONGER = "acme-eu.okta.aaaaaaaa"
+KEY_OF_A = "alpha.okta.aaaaaaaa"
+KEY_OF_B = "beta.okta.bbbbbbbb"
 
 
 def forget(*arguments: str) -> int:
@@ -192,6 +196,47 @@ def test_a_journal_that_cannot_be_understood_is_not_thrown_away(
         assert len(stand.table("groups", account=A)) == 3
         journal.unlink()
         assert forget("--account", A, "--yes") == 0
+
+
+def test_of_a_run_over_many_only_what_is_about_others_is_left(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names too short to be looked for go with the line, and the table, that names the account."""
+    project = enter_project(stand, tmp_path, monkeypatch)
+    stand.put(A, [group(1, "Zqx")], [group(1, "Zqy Admin")], integration="okta", tenant_id="alpha")
+    stand.put(B, groups_of(4), groups_of(5), integration="okta", tenant_id="beta")
+    index = project / ".dagster" / "history" / "runs" / "index.db"
+    with quick_history():
+        assert main(["sync"]) == 0
+        assert main(["sync", "--all"]) == 0
+        assert read_events(project, "Zqx")
+        job = build_definitions().resolve_job_def("evaluate_checks")
+        with open_instance(cwd=project) as instance:
+            run = instance.create_run_for_job(job, tags={"asked": f"by hand for {A[:8]}"})
+            instance.report_run_canceled(run)
+            told = dg.EventLogEntry(
+                error_info=None, level="info", user_message=f"Syncing {KEY_OF_A}, Zqx",
+                run_id=run.run_id, timestamp=0.0, step_key=None, job_name=run.job_name,
+                dagster_event=None,
+            )  # fmt: skip
+            instance.event_log_storage.store_event(told)
+        # The newest events are those of a run of its own, which goes whole.
+        assert main(["sync", "--account", A]) == 0
+        with closing(sqlite3.connect(index)) as one:
+            ((last, at),) = one.execute("SELECT max(id), max(timestamp) FROM event_logs").fetchall()
+        assert forget("--account", A, "--yes") == 0
+    events = read_events(project, "")
+    assert [one for one in events if "Zqx" in one or "Zqy" in one] == []
+    assert [one for one in events if "(forgotten)" in one and '"dagster_event": null' in one] == []
+    assert [one for one in events if KEY_OF_B in one]
+    with open_instance(cwd=project) as instance:
+        tags = instance.get_run_records(dg.RunsFilter(run_ids=[run.run_id]))[0].dagster_run.tags
+    assert tags["asked"] == "by hand for (forgotten)"
+    assert count_orphaned_tags(project) == 0
+    with closing(sqlite3.connect(index)) as one:
+        # A number that was given once is not given again: sensors would take the event for seen.
+        after = one.execute("SELECT max(timestamp) FROM event_logs WHERE id <= ?", [last])
+        assert after.fetchall()[0][0] <= at
 
 
 def test_words_of_dagsters_own_are_left_in_its_history(
