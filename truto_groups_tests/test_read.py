@@ -6,8 +6,9 @@ Another program that writes is a real process.
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,35 @@ def test_groups_as_of_a_day_ago_are_those_of_the_first_sync(
     frame = read.groups_as_of(instant)
 
     assert list(frame["name"]) == ["Group 0", "Group 1", "Group 2"]
+
+
+def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands(
+    filled: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 18:00 on the island of Kiritimati it was 4:00 in UTC, and nothing published yet."""
+    del filled
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    try:
+        for instant in (datetime(2026, 3, 1, 18), "2026-03-01T18:00", date(2026, 3, 2)):  # noqa: DTZ001
+            assert len(read.groups_as_of(instant)) == 3
+        assert len(read.groups_as_of("2026-03-01T18:00+14:00")) == 0
+        assert read.groups()["first_seen_at"].min() == pd.Timestamp("2026-03-01T12:00:00Z")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_what_changed_comes_the_latest_first(mixed: Stand) -> None:
+    for day in (3, 5, 4):
+        mixed.write(
+            "INSERT INTO group_changes BY NAME SELECT * REPLACE ($at::TIMESTAMPTZ AS changed_at) "
+            "FROM group_changes LIMIT 1",
+            at=f"2026-04-0{day}",
+        )
+    at = list(read.group_changes()["changed_at"])
+    assert at == sorted(at, reverse=True)
+    assert at[0] == pd.Timestamp("2026-04-05", tz="UTC")
 
 
 def test_one_connection_is_one_look_for_several_questions(filled: Stand) -> None:
