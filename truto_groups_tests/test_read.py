@@ -326,6 +326,14 @@ def test_a_name_that_is_nobodys_is_answered_with_the_nearest(
         read.groups_as_of("2026-03-02", **wanted)
 
 
+def test_of_a_name_that_was_not_known_yet_it_is_told_since_when_it_is(mixed: Stand) -> None:
+    del mixed
+    with pytest.raises(
+        UnknownNameError, match=r"acme: not known yet at 2020.*listed at 2026-03-01"
+    ):
+        read.groups_as_of("2020-01-01", tenant="acme")
+
+
 def test_a_beginning_that_several_accounts_share_is_told(mixed: Stand) -> None:
     mixed.put(C, [], integration="okta", tenant_id="acme")
     mixed.discover()
@@ -408,6 +416,31 @@ def test_the_overview_has_a_row_for_each_account(mixed: Stand) -> None:
     assert (okta["group_count"], okta["last_outcome"], okta["warning_count"]) == (4, "published", 1)
     assert okta["last_confirmed_at"] == pd.Timestamp(mixed.now)
     assert slack["group_count"] == 1
+
+
+def test_the_overview_tells_what_waits_and_what_changed_lately(mixed: Stand) -> None:
+    mixed.put(B, [{"name": "no id"}, {"name": "nor here"}], integration="slack", tenant_id="globex")
+    mixed.sync(B, run_id="held")
+    mixed.write(
+        "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('cut' AS run_id, 'interrupted' AS "
+        "outcome, answer_order + 9 AS answer_order) FROM account_syncs WHERE run_id = 'held'"
+    )
+    for days, change in ((1, "added"), (6, "removed"), (6, "changed"), (8, "added")):
+        mixed.write(
+            "INSERT INTO group_changes SELECT $id, 'g', $change, NULL, '{}', 'n', "
+            "now() - to_days($days), 'r'",
+            id=B,
+            change=change,
+            days=days,
+        )
+    overview = read.overview().set_index("partition_key")
+    okta, slack = overview.loc["acme.okta.aaaaaaaa"], overview.loc["globex.slack.bbbbbbbb"]
+    assert (slack["last_outcome"], slack["held_back_count"]) == ("held_back", 2)
+    assert (slack["breaking_count"], okta["breaking_count"]) == (1, 0)
+    lately = [f"{change}_in_7_days" for change in ("added", "removed", "changed")]
+    assert list(slack[lately]) == [1, 1, 1]
+    assert list(okta[lately]) == [0, 0, 0]
+    assert (okta["held_back_count"], okta["warning_count"]) == (0, 1)
 
 
 def test_what_waits_and_what_was_accepted_can_be_read(mixed: Stand) -> None:
