@@ -32,7 +32,7 @@ def judge(
         (counts(team=20, department=4), counts(team=18, squad=4)),
         (counts(team=20, department=4), counts(team=20, department=3)),
         (counts(team=20, department=4), counts(team=24)),
-        (counts(Team=20), counts(team=19)),
+        (counts(Team=10, team=10), counts(team=19)),
         (counts(team=20, department=0), counts(team=19)),
         (counts(team=20, untyped=4), counts(team=17, untyped=1)),
         (None, counts(team=1)),
