@@ -4,7 +4,7 @@ Pure. That Truto was refused is known from its listing and from our own attempts
 count is said here, what follows for fields by the view account_drift.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -41,6 +41,7 @@ def explain_fall(
     *,
     before: LandedCounts | None,
     now: LandedCounts,
+    retyped: Collection[str | None],
     hold_back: bool,
 ) -> VolumeVerdict:
     """Judge a number of groups anew, knowing that a permission is lost.
@@ -53,12 +54,14 @@ def explain_fall(
         permission: What was lost.
         before: Counts of the last published sync; None when there is none.
         now: Counts of this sync.
+        retyped: Types, as received, of published groups that are still there; None: no type.
         hold_back: Whether what is not plausible is held back; else it publishes and warns.
     """
-    if volume.usual is None or volume.observed >= volume.usual:
+    if volume.usual is None:
         return volume
-    gone = _find_gone_types(before, now)
-    if volume.outcome == "ok" and not gone:
+    gone = _find_gone_types(before, now, retyped=retyped)
+    is_fall = volume.observed < volume.usual
+    if not gone and (volume.outcome == "ok" or not is_fall):
         return volume
     told = volume.reason or f"{volume.observed:,} groups instead of {volume.usual:,}."
     types = f" All groups of {', '.join(gone)} are gone." if gone else ""
@@ -70,17 +73,21 @@ def explain_fall(
     )
 
 
-def _find_gone_types(before: LandedCounts | None, now: LandedCounts) -> list[str]:
-    """Find the types of which there were groups, and are none now, in words."""
+def _find_gone_types(
+    before: LandedCounts | None, now: LandedCounts, *, retyped: Collection[str | None]
+) -> list[str]:
+    """Find the types of which there were groups, and none is there now, in words."""
     if before is None:
         return []
-    had, has = _count_types(before), _count_types(now)
-    gone = [name for name in had if name not in has]
-    # Where a type came instead, its groups may have been given that.
-    return [] if has.keys() - had.keys() else gone
+    has = {*_count_types(now), *map(_say_type, retyped)}
+    return [name for name in _count_types(before) if name not in has]
+
+
+def _say_type(name: str | None) -> str:
+    return _NO_TYPE if name is None else f"type {name.casefold()}"
 
 
 def _count_types(counts: LandedCounts) -> Mapping[str, int]:
-    types = {f"type {name.casefold()}": n for name, n in counts.group_types.items() if n}
+    types = {_say_type(name): n for name, n in counts.group_types.items() if n}
     untyped = counts.record_count - sum(counts.group_types.values())
     return types | ({_NO_TYPE: untyped} if untyped > 0 else {})

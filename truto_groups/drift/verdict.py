@@ -4,7 +4,7 @@ Pure: what was landed and what the account looked like before in, a verdict out.
 means is drift/'s; what follows from the verdict is the warehouse's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from truto_groups.drift.audit import PastSync, audit
@@ -112,6 +112,7 @@ def judge(
     known: KnownShapes,
     count_history: Sequence[int],
     permission: LostPermission | None = None,
+    retyped: Collection[str | None] = (),
 ) -> Verdict:
     """Judge one account's sync.
 
@@ -122,6 +123,7 @@ def judge(
         known: What it looked like before.
         count_history: Groups at its latest confirmed syncs, oldest first.
         permission: A permission that it lost since then.
+        retyped: Types, as received, of published groups that are still there; None: no type.
     """
     shape = shape_of(structures, landed.counts)
     findings = audit(
@@ -147,6 +149,7 @@ def judge(
             permission,
             before=last,
             now=landed.counts,
+            retyped=retyped,
             hold_back=settings.volume.hold_back,
         )
     return Verdict(shape, findings, volume)

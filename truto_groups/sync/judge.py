@@ -23,8 +23,15 @@ from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import Staging
 from truto_groups.truto.walk_results import CompleteLanding
-from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.earlier_syncs import NO_STATE, Past, PastState, read_past, read_states
+from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.earlier_syncs import (
+    NO_STATE,
+    Past,
+    PastState,
+    read_past,
+    read_retyped,
+    read_states,
+)
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.shapes_table import AuditedShape
 
@@ -99,12 +106,11 @@ def inspect_landed(staging: Staging, syncs: Sequence[LandedSync]) -> Inspected:
 
 def judge_ahead(staging: Staging, database: Database, inspected: Inspected) -> Mapping[str, Judged]:
     """Judge what seems to have changed, while others may publish: it takes longer than writing."""
-    account_ids = list(inspected.structures)
-    if not account_ids:
+    if not inspected.structures:
         return {}
     with database.reading(staging.connection) as connection:
-        past = read_past(connection, account_ids)
-    changed = [sync for sync in inspected.syncs if sync.account.id in inspected.structures]
+        changed = [sync for sync in inspected.syncs if sync.account.id in inspected.structures]
+        past = _read_past(connection, changed)
     return _judge(staging, changed, inspected, inspected.structures, past)
 
 
@@ -128,9 +134,34 @@ def judge_what_moved(
             account_id for account_id in account_ids if account_id not in inspected.structures
         ]
         structures = {**inspected.structures, **staging.profile(missing)}
-        past = read_past(staging.connection, account_ids)
+        past = _read_past(staging.connection, moved)
         holding |= _judge(staging, moved, inspected, structures, past)
     return [holding[sync.account.id] for sync in syncs]
+
+
+@dataclass(frozen=True)
+class _PastOfLanded:
+    """What is known of accounts, beside what was landed of them.
+
+    Attributes:
+        past: What is known.
+        permissions: What accounts were refused since they were confirmed.
+        retyped: Of these, the types of published groups that are still there.
+    """
+
+    past: Past
+    permissions: Mapping[str, LostPermission]
+    retyped: Mapping[str, Collection[str | None]]
+
+
+def _read_past(connection: Connection, syncs: Sequence[LandedSync]) -> _PastOfLanded:
+    past = read_past(connection, [sync.account.id for sync in syncs])
+    permissions = {
+        sync.account.id: found
+        for sync in syncs
+        if (found := find_lost_permission(sync.account, past.refusals.get(sync.account.id)))
+    }
+    return _PastOfLanded(past, permissions, read_retyped(connection, list(permissions)))
 
 
 def _judge(
@@ -138,8 +169,9 @@ def _judge(
     syncs: Sequence[LandedSync],
     inspected: Inspected,
     structures: Mapping[str, Sequence[tuple[str, int]]],
-    past: Past,
+    known: _PastOfLanded,
 ) -> dict[str, Judged]:
+    past = known.past
     judged: dict[str, Judged] = {}
     for sync in syncs:
         account_id = sync.account.id
@@ -151,7 +183,8 @@ def _judge(
                 settings=sync.settings,
                 known=past.shapes_of(account_id),
                 count_history=past.counts.get(account_id, ()),
-                permission=find_lost_permission(sync.account, past.refusals.get(account_id)),
+                permission=known.permissions.get(account_id),
+                retyped=known.retyped.get(account_id, ()),
             )
             audited = _describe(staging, sync, verdict, past.declared)
         except OF_NO_ACCOUNT:

@@ -65,6 +65,21 @@ def read_states(
     return {row[0]: row[1:] for row in rows}
 
 
+def read_retyped(
+    connection: Connection, integrated_account_ids: Sequence[str]
+) -> dict[str, list[str | None]]:
+    """Read the types, as received, of published groups that are there in what was landed, too."""
+    if not integrated_account_ids:
+        return {}
+    rows = connection.execute(
+        "SELECT integrated_account_id, list(DISTINCT g.group_type_as_received) FROM groups AS g "
+        "JOIN staging.landed AS l USING (integrated_account_id, id) "
+        "WHERE integrated_account_id IN (SELECT unnest($ids)) GROUP BY integrated_account_id",
+        {"ids": list(integrated_account_ids)},
+    ).fetchall()
+    return dict(rows)
+
+
 def _read_refusals(
     connection: Connection, integrated_account_ids: Sequence[str]
 ) -> dict[str, LostPermission]:

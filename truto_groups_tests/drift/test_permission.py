@@ -1,5 +1,6 @@
 """What a lost permission explains of a number of groups. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -19,42 +20,61 @@ def counts(**types: int) -> LandedCounts:
 
 
 def judge(
-    before: LandedCounts | None, now: LandedCounts, *, hold_back: bool = True
+    before: LandedCounts | None,
+    now: LandedCounts,
+    *,
+    retyped: Sequence[str | None] = (),
+    hold_back: bool = True,
 ) -> VolumeVerdict:
     history = [] if before is None else [before.record_count]
     volume = plausible_count(now.record_count, history=history)
-    return explain_fall(volume, LOST, before=before, now=now, hold_back=hold_back)
+    return explain_fall(volume, LOST, before=before, now=now, retyped=retyped, hold_back=hold_back)
 
 
 @pytest.mark.parametrize(
-    ("before", "now"),
+    ("before", "now", "retyped"),
     [
-        (counts(team=20, department=4), counts(team=18, squad=4)),
-        (counts(team=20, department=4), counts(team=20, department=3)),
-        (counts(team=20, department=4), counts(team=24)),
-        (counts(Team=10, team=10), counts(team=19)),
-        (counts(team=20, department=0), counts(team=19)),
-        (counts(team=20, untyped=4), counts(team=17, untyped=1)),
-        (None, counts(team=1)),
+        (counts(team=20, department=4), counts(team=18, squad=4), ["department"]),
+        (counts(team=20, department=4), counts(team=24), ["Department", "team"]),
+        (counts(team=20, untyped=4), counts(team=24), [None]),
+        (counts(team=20, department=4), counts(team=20, department=3), []),
+        (counts(Team=10, team=10), counts(team=19), []),
+        (counts(team=20, department=0), counts(team=19), []),
+        (counts(team=20, untyped=4), counts(team=17, untyped=1), []),
+        (counts(team=2), counts(team=400), []),
+        (None, counts(team=1), []),
     ],
-    ids=["a type came instead", "one less", "as many", "case", "none before", "some", "first"],
+    ids=[
+        "to new",
+        "to known",
+        "to any",
+        "one less",
+        "case",
+        "none before",
+        "some",
+        "rise",
+        "first",
+    ],
 )
 def test_what_a_refusal_does_not_explain_stays_as_it_was_judged(
-    before: LandedCounts | None, now: LandedCounts
+    before: LandedCounts | None, now: LandedCounts, retyped: Sequence[str | None]
 ) -> None:
     history = [] if before is None else [before.record_count]
-    assert judge(before, now) == plausible_count(now.record_count, history=history)
+    volume = plausible_count(now.record_count, history=history)
+    assert judge(before, now, retyped=retyped) == volume
 
 
 @pytest.mark.parametrize(
     ("before", "now", "gone"),
     [
         (counts(team=20, department=4), counts(team=20), "All groups of type department are gone."),
+        (counts(team=20, department=4), counts(team=24), "All groups of type department are gone."),
+        (counts(team=9, group=4), counts(team=9, squad=40), "All groups of type group are gone."),
         (counts(team=20, untyped=1), counts(team=20), "All groups of no type are gone."),
         (counts(team=2), counts(), "All groups of type team are gone."),
         (counts(team=400), counts(team=100), ""),
     ],
-    ids=["a type", "without a type", "all", "most"],
+    ids=["a type", "as many", "more", "without a type", "all", "most"],
 )
 def test_what_it_explains_is_held_back_with_its_reason(
     before: LandedCounts, now: LandedCounts, gone: str

@@ -140,6 +140,18 @@ def test_every_fall_that_a_refusal_explains_is_held_back(
     assert len(stand.table("groups")) == len(before)
 
 
+def test_a_type_that_vanishes_is_held_back_however_many_others_have_come(stand: Stand) -> None:
+    """What was given another type is there under its id, and has not vanished."""
+    assert sync(stand, records(), run_id="good") == "published"
+    forbidden, words = refusal(stand), told(stand)
+    grown = [*records(departments=0), *(group(100 + one, group_type="team") for one in range(5))]
+    assert sync(stand, grown, run_id="lost", forbidden=forbidden) == "held_back"
+    assert words in stand.ledger(A)[-1]["error"]
+    assert "All groups of type department are gone." in stand.ledger(A)[-1]["error"]
+    retyped = [{**one, "group_type": "squad"} for one in records()] + grown[-5:]
+    assert sync(stand, retyped, run_id="retyped", forbidden=forbidden) == "published"
+
+
 def test_what_a_refusal_does_not_explain_is_published(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     forbidden = refusal(stand)
