@@ -4,12 +4,14 @@ Prints the seed of a history in which a promise was broken, and how to play it a
 """
 
 import argparse
+import contextlib
 import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 
 from truto_groups_tests.simulation.disk import make_folder
@@ -21,6 +23,11 @@ from truto_groups_tests.simulation.share import leave_modules, play_faults, play
 from truto_groups_tests.simulation.world import digest_trace
 
 _TOGETHER = 25
+# After some thousand histories a process takes twice the CPU for each; and the pool's own
+# max_tasks_per_child waits for ever in Python 3.11.
+_TASKS_OF_A_PROCESS = 20
+
+_Work = Callable[[], tuple[int, list[str]]]
 _MOST_FAILURES = 10
 # A statement on a dozen rows is planned and forgotten: half of its time is allocating.
 _ALLOCATION = ":".join(
@@ -81,14 +88,13 @@ def play_all(first: int, count: int, *, cases: Sequence[str], jobs: int) -> int:
     failures: list[str] = []
     played = 0
     os.environ.setdefault("GLIBC_TUNABLES", _ALLOCATION)  # read by processes that are spawned
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=leave_modules) as pool:
-        work = [pool.submit(play_faults, name) for name in cases]
-        work += [
-            pool.submit(play_seeds, start, min(_TOGETHER, first + count - start))
-            for start in range(first, first + count, _TOGETHER)
-        ]
-        for future in as_completed(work):
-            number, broken = future.result()
+    work: list[_Work] = [partial(play_faults, name) for name in cases]
+    work += [
+        partial(play_seeds, start, min(_TOGETHER, first + count - start))
+        for start in range(first, first + count, _TOGETHER)
+    ]
+    with contextlib.closing(_do(work, jobs=jobs)) as results:
+        for number, broken in results:
             played += number
             for told in broken:
                 print(told, flush=True)
@@ -96,13 +102,25 @@ def play_all(first: int, count: int, *, cases: Sequence[str], jobs: int) -> int:
             if sys.stderr.isatty():
                 print(f"\r{played} played", end="", file=sys.stderr)
             if len(failures) >= _MOST_FAILURES:
-                pool.shutdown(cancel_futures=True)
                 break
     print(
         f"{played} histories and single faults in {time.monotonic() - started:.0f} s, "
         f"in {len(failures)} of them a promise was broken."
     )
     return 1 if failures else 0
+
+
+def _do(work: Sequence[_Work], *, jobs: int) -> Generator[tuple[int, list[str]]]:
+    """Do all of it in processes that are made anew now and then."""
+    together = jobs * _TASKS_OF_A_PROCESS
+    for begin in range(0, len(work), together):
+        with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=leave_modules) as pool:
+            doing = [pool.submit(one) for one in work[begin : begin + together]]
+            try:
+                for future in as_completed(doing):
+                    yield future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":
