@@ -239,9 +239,9 @@ def read_latest_check(
 
 
 def read_events(
-    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
+    instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType | None = None
 ) -> list[dg.DagsterEvent]:
-    """The events of a run that are of a kind, the earliest first.
+    """The events of a run, of one kind or of all, the earliest first.
 
     The public fetch_… calls know materializations, observations and statuses, and no other kind.
     """

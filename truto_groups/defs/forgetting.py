@@ -28,6 +28,7 @@ from truto_groups.defs.dagster_internals import (
     delete_run,
     forget_status,
     list_history,
+    read_events,
 )
 from truto_groups.defs.history import PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys, remove_partitions
@@ -161,8 +162,7 @@ def _tells_of_others(
     What lay in a range is not known any more where its ends are no partitions now, because their
     accounts were removed, or because an earlier process was killed that forgot them.
     """
-    events = (entry.dagster_event for entry in instance.all_logs(run.run_id))
-    partitions = {event.partition for event in events if event is not None}
+    partitions = {event.partition for event in read_events(instance, run.run_id)}
     return bool(partitions - {None, FORGOTTEN, *keys})
 
 
