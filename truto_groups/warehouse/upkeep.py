@@ -14,6 +14,10 @@ import duckdb
 from truto_groups.schema import TABLES
 from truto_groups.warehouse.database import Database, connect
 
+# Files with deleted rows are not merged until they are rewritten, which by itself DuckLake does
+# when 95 % are gone: each upkeep would leave some more files.
+_SHARE_OF_DELETED = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class LakeSize:
@@ -69,7 +73,10 @@ def _calls(lake: str, before: datetime) -> Iterator[str]:
         yield f"CALL ducklake_flush_inlined_data('{lake}', table_name => '{table}')"
     yield expire
     for table in tables:
-        yield f"CALL ducklake_rewrite_data_files('{lake}', '{table}')"
+        yield (
+            f"CALL ducklake_rewrite_data_files('{lake}', '{table}', "
+            f"delete_threshold => {_SHARE_OF_DELETED})"
+        )
     for table in tables:
         yield f"CALL ducklake_merge_adjacent_files('{lake}', '{table}')"
     yield expire

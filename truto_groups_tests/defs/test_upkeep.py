@@ -13,7 +13,7 @@ from truto_groups import read
 from truto_groups.schema import TABLES
 from truto_groups.warehouse.upkeep import maintain_lake
 from truto_groups_tests.defs.project import Project, open_project, put
-from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables, use_ducklake
+from truto_groups_tests.stand import A, B, Stand, group, groups_of, read_tables, use_ducklake
 
 pytestmark = pytest.mark.long
 
@@ -45,6 +45,24 @@ def test_old_states_go_and_no_row_is_another_one(lake: Stand) -> None:
     assert lake.rows("FROM groups_as_of($t) ORDER BY ALL", t=lake.now - timedelta(days=2)) == past
     lake.put(B, groups_of(20))
     assert lake.outcomes(run_id="later") == {A: "unchanged", B: "published"}
+
+
+@pytest.mark.slow
+def test_a_lake_has_as_many_files_after_many_refreshes_as_after_some(
+    stand: Stand, postgres_database: str
+) -> None:
+    """Also of tables of which some rows of a file were replaced, and most were not."""
+    use_ducklake(stand, postgres_database)
+    counts: list[int] = []
+    for number in range(18):
+        stand.put(A, [group(one, f"Group {max(number - one, 0) // 9}") for one in range(20)])
+        stand.discover()
+        stand.sync(run_id=f"refresh {number}")
+        if number % 2:
+            sizes = maintain_lake(stand.database, before=datetime.now(UTC))
+            assert sizes is not None
+            counts.append(sizes[1].file_count)
+    assert max(counts[-3:]) <= 2 * counts[0]
 
 
 @pytest.mark.slow
