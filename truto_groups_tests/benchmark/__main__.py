@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from truto_groups_tests.benchmark import ceilings, felt, graph, idle, peers, scale, start
+from truto_groups_tests.benchmark import ceilings, felt, graph, idle, peers, scale, start, upkeep
 
 SECTIONS = {
     "peers": peers,
@@ -13,6 +13,7 @@ SECTIONS = {
     "start": start,
     "idle": idle,
     "scale": scale,
+    "upkeep": upkeep,
 }
 
 
