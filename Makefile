@@ -66,17 +66,14 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
-# One more than there are cores: many tests wait.
-WORKERS = $$(($$($(BIN)/python -c 'import os; print(os.cpu_count() or 1)') + 1))
-
 test: $(STAMP) ## Run the tests on every core, in some five minutes; PYTEST_ARGS="-k name -x" chooses.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow' $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow' $(PYTEST_ARGS)
 
 test-all: $(STAMP) ## Run the slow tests too: daemons, killed programs, stores on other machines, large accounts.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
 
 ui-test: $(STAMP) ## Do in the real UI, in chromium, what a person does there at nine in the morning.
 	@$(BIN)/python -m pytest -m browser truto_groups_tests/browser $(PYTEST_ARGS)
