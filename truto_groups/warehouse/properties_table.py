@@ -91,23 +91,9 @@ def take_instant(connection: duckdb.DuckDBPyConnection, clock: Callable[[], date
     Returns:
         An aware UTC instant.
     """
-    row = connection.execute(
-        "SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = $name",
-        {"name": _LAST_INSTANT},
-    ).fetchone()
-    now = clock()
-    if row is None:
-        connection.execute(
-            "INSERT INTO database_properties (name, value) "
-            "VALUES ($name, $now::TIMESTAMPTZ::VARCHAR)",
-            {"name": _LAST_INSTANT, "now": now},
-        ).fetchall()
-        return now
-    now = max(now, row[0] + _TICK)
-    connection.execute(
-        "UPDATE database_properties SET value = $now::TIMESTAMPTZ::VARCHAR WHERE name = $name",
-        {"name": _LAST_INSTANT, "now": now},
-    ).fetchall()
+    last = _read_instant(connection, _LAST_INSTANT)
+    now = clock() if last is None else max(clock(), last + _TICK)
+    _write_instant(connection, _LAST_INSTANT, now, is_new=last is None)
     return now
 
 
@@ -116,20 +102,29 @@ def remember_pruned(connection: duckdb.DuckDBPyConnection, before: datetime) -> 
     known = read_pruned(connection)
     if known is not None and known >= before:
         return
-    connection.execute(
-        "DELETE FROM database_properties WHERE name = $name", {"name": _PRUNED_BEFORE}
-    ).fetchall()
-    connection.execute(
-        "INSERT INTO database_properties (name, value) "
-        "VALUES ($name, $before::TIMESTAMPTZ::VARCHAR)",
-        {"name": _PRUNED_BEFORE, "before": before},
-    ).fetchall()
+    _write_instant(connection, _PRUNED_BEFORE, before, is_new=known is None)
 
 
 def read_pruned(connection: duckdb.DuckDBPyConnection) -> datetime | None:
     """Read since when the ledger holds every attempt; None: none was ever deleted."""
+    return _read_instant(connection, _PRUNED_BEFORE)
+
+
+def _read_instant(connection: duckdb.DuckDBPyConnection, name: str) -> datetime | None:
     row = connection.execute(
-        "SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = $name",
-        {"name": _PRUNED_BEFORE},
+        "SELECT value::TIMESTAMPTZ FROM database_properties WHERE name = $name", {"name": name}
     ).fetchone()
     return None if row is None else row[0]
+
+
+def _write_instant(
+    connection: duckdb.DuckDBPyConnection, name: str, instant: datetime, *, is_new: bool
+) -> None:
+    connection.execute(
+        "INSERT INTO database_properties (name, value) "
+        "VALUES ($name, $instant::TIMESTAMPTZ::VARCHAR)"
+        if is_new
+        else "UPDATE database_properties SET value = $instant::TIMESTAMPTZ::VARCHAR "
+        "WHERE name = $name",
+        {"name": name, "instant": instant},
+    ).fetchall()
