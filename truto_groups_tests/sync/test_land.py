@@ -168,6 +168,23 @@ def read_instants(values: Sequence[str]) -> list[datetime | None]:
     return [row["created_at"] for row in rows]
 
 
+def test_the_usual_spelling_says_what_the_same_instant_says_in_another() -> None:
+    """One is cast as it is, the other taken apart; what is no day or hour is none in both."""
+    days = [
+        f"{year}-{month:02}-{day:02}"
+        for year in (1000, 1582, 1900, 2023, 2024, 2999)
+        for month in (0, 1, 2, 12, 13)
+        for day in (0, 1, 28, 29, 30, 31, 32)
+    ]
+    clocks = [f"{hour}:{rest}" for hour in (0, 23, 24) for rest in ("59:59", "59:60", "60:00")]
+    moments = [f"{day}T12:30:00" for day in days] + [f"2024-02-29T{clock:0>8}" for clock in clocks]
+    texts = [f"{moment}{part}" for moment in moments for part in ("", ".5", ".000001", ".999999")]
+    usual = read_instants([f'"{text}Z"' for text in texts])
+    assert usual == read_instants([f'"{text}+00:00"' for text in texts])
+    assert None in usual
+    assert at(2024, 2, 29, 12, 30, 0, 500_000) in usual
+
+
 @st.composite
 def iso_texts(draw: st.DrawFn) -> str:
     """What Python writes or reads, in any spelling, at the edges more often than elsewhere."""

@@ -1,11 +1,20 @@
 -- How instants are read that apps send: a text or a number becomes a TIMESTAMPTZ or null.
 
+-- How nearly all are written. A cast takes these as they are, for a fifth of the time.
+CREATE MACRO staging.is_usual_instant(text) AS
+    regexp_full_match(text, '[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z');
+
 -- ISO 8601, extended or basic, a date alone or with a time, with or without a zone (then UTC), taken
 -- apart: the shape is checked before any cast, which takes 'epoch', 'infinity' and zones' names too.
-CREATE MACRO staging.instant_parts(text) AS regexp_extract(
-    text,
-    '^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?$',
-    ['year', 'month', 'day', 'bare_month', 'bare_day', 'hour', 'minute', 'second', 'fraction', 'zone']
+-- Null for the usual ones.
+CREATE MACRO staging.instant_parts(text) AS (
+    CASE
+        WHEN NOT staging.is_usual_instant(text) THEN regexp_extract(
+            text,
+            '^(\d{4})(?:-(\d\d)-(\d\d)|(\d\d)(\d\d))(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?)?$',
+            ['year', 'month', 'day', 'bare_month', 'bare_day', 'hour', 'minute', 'second', 'fraction', 'zone']
+        )
+    END
 );
 
 CREATE MACRO staging.parts_as_text(p) AS (
@@ -63,6 +72,7 @@ CREATE MACRO staging.within_years(instant) AS (
 CREATE MACRO staging.as_instant(field, text, parts, epoch) AS (
     CASE
         WHEN text IS NULL THEN NULL
+        WHEN parts IS NULL THEN try_cast(text AS TIMESTAMPTZ)
         WHEN parts.bare_month <> '' AND parts.hour = '' AND json_type(field) <> 'VARCHAR' THEN NULL
         -- Only there can a zone, or the hour 24, lead out of them.
         WHEN parts.year IN ('0001', '9999')
