@@ -6,7 +6,7 @@ derive from here. How rows come to be is told in ``sql/``, never here.
 
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever the tables change; how a database of before follows is told in
 warehouse/upgrades.py."""
 

@@ -7,6 +7,7 @@ import json
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from truto_groups.sync.land import StagedPage, Staging
@@ -211,6 +212,7 @@ def provide_account(tmp_path: Path) -> Account:
     return Account(tmp_path)
 
 
+SPELLED = "SELECT id, other_fields::VARCHAR"
 FIRST = (
     '{"id":"1","name":"Caf\\u00e9","group_type":{"kind":"x","n":1},"description":1e2,'
     '"organization":{"b":[1.50],"a":"\\u00e9"},"created_at":"2024-01-02",'
@@ -255,6 +257,42 @@ def test_a_field_that_changes_is_told_without_those_that_only_are_written_otherw
         at=START + timedelta(hours=1),
     )
     assert was == {name: row[name] for name in was}
+
+
+OTHER_FIELDS = [
+    '"custom":1.50',
+    '"custom":1e2,"name":"other_fields"',
+    '"custom":0.12345678901234567890,"name":"\\"other_fields\\":[{},"',
+    '"custom":{"x":{},"y":[{"z":{}},{"other_fields":[{"a":-0.0},null]}]},"more":{"b":1.0}',
+    '"custom":"},{","},":{"},":[1.0,"\\"}]},{"]},"and":123456789012345678901234567890',
+]
+
+
+# Of so long a failure a smaller one would be looked for too long.
+@settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(values, min_size=10, max_size=30), st.integers())
+def test_other_fields_of_the_past_are_given_letter_by_letter(found: list[Any], seed: int) -> None:
+    dice = random.Random(seed)
+    fields = OTHER_FIELDS + [f'"custom":{spell(value, dice)}' for value in found]
+    with tempfile.TemporaryDirectory() as folder:
+        account = Account(Path(folder))
+        seen: list[list[tuple[str, str | None]]] = []
+        for _ in range(4):
+            # Of some a field comes or goes, some are gone for a while.
+            texts = [
+                "" if dice.random() < 0.2 else text for text in dice.sample(fields, len(fields))
+            ]
+            account.publish(
+                *(
+                    f'{{"id":{number}{"," if text else ""}{text}}}'
+                    for number, text in enumerate(texts)
+                    if dice.random() < 0.8
+                )
+            )
+            seen.append(read_rows(account.database, f"{SPELLED} FROM groups ORDER BY id"))
+        for day, rows in enumerate(seen):
+            asked = f"{SPELLED} FROM groups_as_of($at) ORDER BY id"
+            assert read_rows(account.database, asked, at=START + timedelta(days=day)) == rows
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ HERE = Path(__file__).parent
 OLDER = sorted(HERE.glob("schema_*.sql"))
 OPTIONS = "(ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
 ROWS = 5
+NEWER = rf"are of version 99, .* up to version {SCHEMA_VERSION}"
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -137,6 +138,14 @@ def read_layout_of(location: str) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
+def read_macros_of(location: str) -> list[tuple[Any, ...]]:
+    with opened(location, options="(READ_ONLY)") as connection:
+        return connection.execute(
+            "SELECT function_name, parameters, macro_definition FROM duckdb_functions() "
+            "WHERE database_name = 'old' ORDER BY ALL"
+        ).fetchall()
+
+
 def write(database: Database) -> None:
     with database.writing():
         pass
@@ -191,6 +200,7 @@ def test_an_earlier_version_is_brought_forward_with_every_row(
     new = Database(str(folder / "new.duckdb")) if database.is_file else open_lake(folder)
     write(new)
     assert read_layout_of(database.location) == read_layout_of(new.location)
+    assert read_macros_of(database.location) == read_macros_of(new.location) != []
 
 
 @ON_BOTH_STORES
@@ -340,7 +350,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
         connection.execute("DROP TABLE account_state")
     before = read_all(database.location)
     for refused in (write, lambda one: read_rows(one, "SELECT 1"), open_snapshot):
-        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 3") as caught:
+        with pytest.raises(DatabaseError, match=NEWER) as caught:
             refused(Database(database.location))
         assert "Install the truto-groups that wrote it" in caught.value.advice
     assert read_all(database.location) == before
@@ -354,7 +364,7 @@ def test_who_wrote_before_a_newer_program_did_writes_no_more(database: Database)
             "UPDATE database_properties SET value = '99' WHERE name = 'schema_version'"
         )
     for refused in (write, lambda one: read_rows(one, "SELECT 1")):
-        with pytest.raises(DatabaseError, match=r"are of version 99, .* up to version 3"):
+        with pytest.raises(DatabaseError, match=NEWER):
             refused(database)
 
 
