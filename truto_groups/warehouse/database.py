@@ -17,6 +17,7 @@ import stat
 import tempfile
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Generator
 from functools import cache, cached_property
 from pathlib import Path
@@ -80,6 +81,8 @@ _REWRITTEN_SUFFIX = ".rewritten"
 _FILE_OPTIONS = " (ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
 _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
+# Each keeps a megabyte. As many as threads of one process read or write at once, as a rule.
+_MOST_IDLE = 4
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 # A server that is started anew is away for some seconds, a conflict is over at once.
@@ -216,7 +219,7 @@ class Database:
         """
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(self._connect()))
+                connection = stack.enter_context(self._connection())
             turn = stack.enter_context(self.owning(connection, within_seconds=within_seconds))
             stack.enter_context(self.committing(connection, turn))
             yield connection
@@ -317,7 +320,7 @@ class Database:
         self._require_existing()
         with contextlib.ExitStack() as stack:
             if connection is None:
-                connection = stack.enter_context(contextlib.closing(self._connect()))
+                connection = stack.enter_context(self._connection())
             stack.enter_context(self._explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
             if self._stays_open:
@@ -397,7 +400,7 @@ class Database:
         """
         self._require_existing()
         with (
-            contextlib.closing(self._connect()) as connection,
+            self._connection() as connection,
             self._explaining(),
             self._turn(is_alone=True) as turn,
         ):
@@ -491,13 +494,18 @@ class Database:
             with contextlib.closing(self._lake.open_catalogue()) as connection:
                 yield connection
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        """Open a connection for one block."""
-        if self._lake is None or not self._stays_open:
-            return connect()
-        cursor = self._lake.open_cursor()
-        _configure(cursor)
-        return cursor
+    @contextlib.contextmanager
+    def _connection(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """Have a private connection for one block."""
+        if self.is_file:
+            block = lend_connection()
+        elif self._lake is None or not self._stays_open:
+            block = contextlib.closing(connect())
+        else:
+            block = contextlib.closing(self._lake.open_cursor())
+        with block as connection:
+            _configure(connection)
+            yield connection
 
     def _attach_in_place(
         self,
@@ -551,7 +559,7 @@ class Database:
         try:
             with (
                 self._explaining(),
-                contextlib.closing(self._connect()) as connection,
+                self._connection() as connection,
                 self._attached(connection, may_create=False),
             ):
                 return True
@@ -735,6 +743,34 @@ def connect(*, knows_json: bool = True) -> duckdb.DuckDBPyConnection:
     if knows_json:
         register_sameness(connection)
     return connection
+
+
+@contextlib.contextmanager
+def lend_connection() -> Generator[duckdb.DuckDBPyConnection]:
+    """Lend a way through a connection that nobody else uses meanwhile.
+
+    Opening and closing one takes longer than most of what it is asked. What belongs to the way
+    goes with it: temporary tables, macros, variables, settings. After an error it is closed.
+    """
+    idle = _find_idle(os.getpid())
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = idle.pop()
+        except IndexError:
+            opened = connect()
+        stack.callback(opened.close)
+        with contextlib.closing(opened.cursor()) as connection:
+            yield connection
+        if len(idle) < _MOST_IDLE:
+            stack.pop_all()
+            idle.append(opened)
+
+
+@cache
+def _find_idle(process_id: int) -> deque[duckdb.DuckDBPyConnection]:
+    # Of each process, because none may use what another opened before it was forked.
+    del process_id
+    return deque()
 
 
 def _configure(connection: duckdb.DuckDBPyConnection) -> None:

@@ -198,12 +198,15 @@ class Disk:
     @contextlib.contextmanager
     def inserted(self) -> Generator[None]:
         """Stand between the warehouse and DuckDB."""
-        database_module.connect = self._connect_from(_PRIVATE)
+        connect = self._connect_from(_PRIVATE)
+        database_module.connect = connect
+        database_module.lend_connection = lambda: contextlib.closing(connect())
         staging_module.connect = self._connect_from(_STAGING)
         try:
             yield
         finally:
             database_module.connect = staging_module.connect = _CONNECT
+            database_module.lend_connection = _LEND
 
     def _connect_from(self, pool: list[Lent]) -> Callable[..., Any]:
         def give_back(lent: Lent) -> None:
@@ -220,6 +223,7 @@ class Disk:
 
 
 _CONNECT = database_module.connect
+_LEND = database_module.lend_connection
 _PRIVATE: list[Lent] = []
 _STAGING: list[Lent] = []
 

@@ -58,6 +58,9 @@ class _MortalConnection:
         self._countdown.step(text)
         return self._connection.execute(text, *arguments)
 
+    def cursor(self) -> "_MortalConnection":
+        return _MortalConnection(self._connection.cursor(), self._countdown)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 

@@ -258,6 +258,83 @@ class _StoppedBehindAttach:
         return result
 
 
+def test_what_a_block_leaves_in_its_connection_is_not_there_for_the_next(
+    database: Database,
+) -> None:
+    zone = "SELECT current_setting('TimeZone'), getvariable('x'), count(*) FROM duckdb_tables()"
+    put_property(database, "a")
+    with database.reading() as connection:
+        expected = connection.execute(zone).fetchall()
+    with database.writing() as connection:
+        connection.execute("CREATE TEMP TABLE groups AS SELECT 1 AS a")
+        connection.execute("CREATE TEMP MACRO same_json(a, b) AS true")
+        connection.execute("SET TimeZone = 'Asia/Tokyo'; SET VARIABLE x = 1")
+    for _ in range(2):
+        with database.reading() as connection:
+            assert connection.execute(zone).fetchall() == expected
+            assert connection.execute("SELECT same_json('1', '2')").fetchall() == [(False,)]
+            assert connection.execute("SELECT count(id) FROM groups").fetchall() == [(0,)]
+
+
+def test_a_connection_is_opened_once_for_blocks_that_follow_each_other(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def count() -> duckdb.DuckDBPyConnection:
+        opened.append(connect())
+        return opened[-1]
+
+    database_module._find_idle.cache_clear()
+    monkeypatch.setattr(database_module, "connect", count)
+    put_property(database, "a")
+    assert read_properties(database) == ["a"]
+    assert len(opened) == 1
+    with database.reading() as one, database.reading() as other:  # each for itself
+        assert one.execute("SHOW TABLES").fetchall() == other.execute("SHOW TABLES").fetchall()
+    assert len(opened) == 2
+    with pytest.raises(duckdb.Error), database.writing() as connection:
+        connection.execute("CREATE TABLE memory.main.left_behind AS SELECT error('it fails')")
+    # Of what failed nobody knows what it has left.
+    closed = [one for one in opened if is_closed(one)]
+    assert len(closed) == 1
+
+
+def is_closed(connection: duckdb.DuckDBPyConnection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except duckdb.ConnectionException:
+        return True
+    return False
+
+
+def test_a_process_uses_no_connection_that_was_opened_before_it_was_forked(
+    database: Database,
+) -> None:
+    code = """
+import os, sys
+from truto_groups.warehouse import database as module
+connect = module.connect
+def count():
+    print(os.getpid(), flush=True)
+    return connect()
+module.connect = count
+database = module.Database(sys.argv[1])
+for name in ("parent", "child"):
+    if name == "child" and os.fork():
+        os.wait()
+        break
+    with database.writing() as connection:
+        connection.execute("INSERT INTO database_properties VALUES ($n, 'x')", {"n": name})
+os._exit(0)
+"""
+    done = subprocess.run(
+        python(code, database.location), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert len(set(done.stdout.split())) == 2
+    assert read_properties(database) == ["parent", "child"]
+
+
 @pytest.mark.parametrize("kind", ["writing", "reading", "a copy"])
 def test_a_signal_right_behind_attach_leaves_the_database_to_the_next_block(
     database: Database, kind: str, monkeypatch: pytest.MonkeyPatch
