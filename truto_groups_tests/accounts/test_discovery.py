@@ -79,6 +79,18 @@ def test_accounts_of_an_integration_without_groups_are_passed_over_until_one_has
     assert stand.outcomes() == {A: "published"}
 
 
+def test_what_was_answered_of_its_integration_does_not_hold_for_an_account_of_another(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(3), integration="okta")
+    answer_capabilities(stand, WITHOUT_GROUPS)
+    assert [account.supports_groups for account in stand.discover().accounts] == [False]
+    stand.put(A, groups_of(3), integration="gitlab")
+    answer_capabilities(stand, [])  # no answer
+    assert [account.supports_groups for account in stand.discover().accounts] == [None]
+    assert stand.outcomes() == {A: "published"}
+
+
 def test_a_row_without_an_id_is_told_and_makes_nobody_disappear(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:

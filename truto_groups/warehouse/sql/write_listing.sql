@@ -56,8 +56,10 @@ FROM (
 ) AS l
 WHERE s.integrated_account_id = l.id;
 
+-- What was answered of another integration does not hold for the one that it has now.
 UPDATE integrated_accounts AS k
 SET
+    supports_groups = CASE WHEN k.integration = l.integration THEN k.supports_groups END,
     integration = l.integration,
     tenant_id = l.tenant_id,
     label = l.label,
