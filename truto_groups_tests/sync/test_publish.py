@@ -161,6 +161,17 @@ def test_a_null_that_becomes_a_value_and_a_value_that_becomes_null_are_changes(
     assert fields == {"description": [None, "d"], "organization_id": ["o", None]}
 
 
+def test_a_change_is_told_under_the_name_after_it_and_a_removal_under_the_name_before(
+    stand: Stand,
+) -> None:
+    before = [group(1, "Old"), group(2, "Lost"), group(3, "Removed"), group(4) | {"name": None}]
+    after = [group(1, "New"), group(2) | {"name": None}, group(4, "Found")]
+    examples = sync_history(stand, before, after)[1].replacement.examples
+    names = {"g1": "New", "g2": None, "g3": "Removed", "g4": "Found"}
+    assert {row["id"]: row["name"] for row in stand.table("group_changes")} == names
+    assert {one.id: one.name for one in examples} == names
+
+
 MEANINGS: Mapping[str, tuple[list[Row], list[Row], Mapping[str, str | None]]] = {
     "same id, new name": ([group(1, "Old")], [group(1, "New")], {"g1": "renamed"}),
     "same id, new type": ([group(1)], [group(1, group_type="department")], {"g1": "retyped"}),

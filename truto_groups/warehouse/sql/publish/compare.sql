@@ -135,7 +135,7 @@ judged AS (
             ELSE FALSE -- told field by field, below
         END AS is_same_remote_data,
         has_other_rules,
-        coalesce(kept_name, came_name, had_name) AS name_then,
+        if(came_id IS NULL, had_name, coalesce(kept_name, came_name)) AS name_then,
         kept_name,
         kept_group_type_as_received,
         kept_description,
