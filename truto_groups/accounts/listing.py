@@ -43,7 +43,7 @@ def find_gone(
             advice="None is taken as gone. Check that TRUTO_API_TOKEN belongs to the environment "
             "that these accounts are in.",
         )
-    if len(missing) > max_missing_share * len(present):
+    if missing and len(missing) / len(present) > max_missing_share:
         raise DoubtfulListingError(
             f"Truto's listing lacks {len(missing)} of {len(present)} known integrated accounts, "
             f"more than the share of {max_missing_share:g} that may disappear at once.",

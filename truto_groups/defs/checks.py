@@ -20,6 +20,7 @@ from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import GRANT_ADVICE, SEVERITIES, Finding, rank, sort_findings
+from truto_groups.drift.probability import Count
 from truto_groups.report.access_review import say_privileged_change
 from truto_groups.report.pending import PendingAcceptance, find_told
 from truto_groups.session import Session
@@ -167,7 +168,7 @@ def _find_contract_problems(
                 since=tables.find_standing(audit, "instants_unreadable", field).since,
                 details={"path": field, "example": audit.examples.get(field)},
             )
-    if counts.unmapped_count > unmapped_limit * counts.record_count:
+    if Count(counts.unmapped_count, counts.record_count).share > unmapped_limit:
         unmapped = [name for name in counts.group_types if name.lower() not in schema.GROUP_TYPES]
         unmapped.sort(key=lambda name: (-counts.group_types[name], name))
         types = ", ".join(unmapped[:_NAMED_TYPES])

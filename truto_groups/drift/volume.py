@@ -122,7 +122,7 @@ def _judge_rise(observed: int, *, history: Sequence[int], limit: float | None) -
     usual = history[-1]
     if not usual:
         return VolumeVerdict("ok", observed, usual)  # the first groups of an empty account
-    grown = observed / usual - 1
+    grown = (observed - usual) / usual
     numbers = f"{observed:,} groups instead of {usual:,} ({grown:.0%} more)"
     if limit is not None:
         outcome: VolumeOutcome = "hold_back" if grown > limit else "ok"

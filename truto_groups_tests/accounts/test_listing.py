@@ -69,6 +69,13 @@ def test_the_share_that_may_be_missing_is_a_setting() -> None:
         gone("abc", "abcd", share=0.1)
 
 
+def test_exactly_the_share_that_may_be_missing_is_believed() -> None:
+    before = "".join(map(chr, range(1000, 1100)))
+    for percent in range(100):
+        missing = list(before[:percent])
+        assert gone(before[percent:], before, share=percent / 100) == missing
+
+
 def test_a_gone_account_expires_after_its_grace_period_and_never_while_in_flight() -> None:
     accounts = [
         known("present"),

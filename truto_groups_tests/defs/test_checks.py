@@ -158,6 +158,16 @@ def test_a_share_of_unmapped_types_that_the_settings_allow_is_no_breach(stand: S
     assert not check(stand, "groups_match_contract").passed
 
 
+def test_exactly_the_share_of_unmapped_types_that_the_settings_allow_is_no_breach(
+    stand: Stand,
+) -> None:
+    squads = [group(number, group_type="squad") for number in range(29)]
+    stand.put(A, [*squads, *groups_of(100)[29:]])
+    stand.sync(run_id="r1")
+    stand.write_settings("defaults: {unmapped_limit: 0.29}")
+    assert check(stand, "groups_match_contract").passed
+
+
 # The check no_unaccepted_drift.
 
 

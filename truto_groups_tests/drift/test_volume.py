@@ -75,6 +75,12 @@ def test_limits_of_the_settings_decide_instead() -> None:
     assert outcome(150, 100, max_rise=0.5) == "ok"
 
 
+def test_a_move_of_exactly_the_limit_is_within_it() -> None:
+    for percent in range(1, 100):
+        assert outcome(100 + percent, 100, max_rise=percent / 100) == "ok"
+        assert outcome(100 - percent, 100, max_fall=percent / 100) == "ok"
+
+
 def test_where_nothing_is_held_back_it_warns() -> None:
     assert outcome(0, 100, hold_back=False) == "warn"
     assert outcome(79, 100, max_fall=0.2, hold_back=False) == "warn"
