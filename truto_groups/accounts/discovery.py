@@ -194,14 +194,16 @@ def _ask(
     """Ask whether integrations list groups; a question that fails is asked again next time."""
     if not questions:
         return known
-    integrations = {account.id: account.integration for account in questions}
-    answers = ask_support(session.find_client(), list(integrations), within_seconds=within_seconds)
+    asked = {account.id: account for account in questions}
+    answers = ask_support(session.find_client(), list(asked), within_seconds=within_seconds)
     supports: dict[str, bool | None] = {}
-    for key, answer in answers.items():
+    for account_id, answer in answers.items():
+        account = asked[account_id]
         if isinstance(answer, TrutoError):
-            logger.warning("Not known whether %s lists groups: %s", integrations[key], answer)
+            told = account.name_in(str(answer))
+            logger.warning("Not known whether %s lists groups: %s", account.integration, told)
         else:
-            supports[integrations[key]] = answer
+            supports[account.integration] = answer
     now = session.clock()
 
     def write() -> list[KnownAccount]:

@@ -41,9 +41,10 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class StartedOver:
-    """The walk begins anew: the pages of the account that arrived so far are void."""
+    """The walk begins anew, and why: the pages of the account that arrived so far are void."""
 
     integrated_account_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +208,8 @@ class AccountFetcher:
             self._waiting_bytes += page.byte_count
             self._tell(Arrived(account_id, page))
 
-        async def restart() -> None:
-            self._tell(StartedOver(account_id))
+        async def restart(reason: str) -> None:
+            self._tell(StartedOver(account_id, reason))
 
         def tell_throttled(seconds: float) -> None:
             self._tell(Throttled(account_id, seconds))

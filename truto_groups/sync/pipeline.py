@@ -200,6 +200,8 @@ class _Run:
         elif isinstance(event, Began):
             self._begin(sync, answer_order=event.answer_order, at=event.at)
         elif isinstance(event, StartedOver):
+            refusal = sync.planned.account.name_in(event.reason)
+            logger.info("%s All of the account is walked anew.", refusal)
             self.progress.start_over(sync)
             self.staging.forget([sync.id])
         elif isinstance(event, Failed):

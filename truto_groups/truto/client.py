@@ -137,8 +137,8 @@ class TrutoClient:
             land: Awaited for each page, one at a time; the listing goes on when it returns.
             stats: Counts while the walk runs, so that a failed one can be told as well.
             restart: Awaited once, before the walk begins anew because Truto refused the cursor of
-                a good page. What was landed before is void, and pages are numbered from 1 again.
-                None: the walk ends there.
+                a good page, with the words of that. What was landed before is void, and pages are
+                numbered from 1 again. None: the walk ends there.
 
         Returns:
             The proof that no page is missing.

@@ -46,7 +46,7 @@ _log = get_logger(__name__)
 
 
 Land = Callable[[Page], Awaitable[None]]
-Restart = Callable[[], Awaitable[None]]
+Restart = Callable[[str], Awaitable[None]]
 
 
 class GroupsWalk:
@@ -95,8 +95,7 @@ class GroupsWalk:
             refusal = error.message
         else:
             return self._seal()
-        _log.info("%s All of the account is walked anew.", refusal)
-        await restart()
+        await restart(refusal)
         self._asked_count = self._landed_count = 0
         await self._walk(listings)
         return self._seal()

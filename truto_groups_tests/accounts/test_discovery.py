@@ -91,6 +91,17 @@ def test_what_was_answered_of_its_integration_does_not_hold_for_an_account_of_an
     assert stand.outcomes() == {A: "published"}
 
 
+def test_an_account_that_could_not_be_asked_is_told_by_its_key(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.put(A, groups_of(1))
+    answer_capabilities(stand, [])  # no answer
+    stand.discover()
+    (told,) = caplog.messages
+    assert told.startswith("Not known whether okta lists groups: ")
+    assert f"integrated account {KEYS[A]} is not what" in told
+
+
 def test_a_row_without_an_id_is_told_and_makes_nobody_disappear(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,7 +49,7 @@ class ScriptedClient:
         *,
         land: Callable[[Page], Any],
         stats: SyncStats,
-        restart: Callable[[], Any],
+        restart: Callable[[str], Any],
     ) -> CompleteWalk:
         number = 0
         for step in self._walks[request.integrated_account_id]:
@@ -59,7 +59,7 @@ class ScriptedClient:
                 raise step
             if step == RESTART:
                 number = 0
-                await restart()
+                await restart("A cursor is refused.")
             else:
                 number += 1
                 await land(Page(number, "[]", int(step)))

@@ -915,6 +915,26 @@ def test_pages_cannot_trick_us(stand: Stand) -> None:
     assert stand.data() == before
 
 
+def test_a_walk_that_begins_anew_is_told_with_the_key_of_the_account(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="truto_groups")
+    stand.knobs = {"page_size": 1}
+    stand.put(A, groups_of(3))
+    stand.discover()
+    expired = Response.of_json({"message": "The page token expired."}, status=410)
+    answers = iter([expired])
+
+    def refuse_once(request: Request) -> Response | None:
+        is_continued = is_list_of(request, A) and "next_cursor" in request.query
+        return next(answers, None) if is_continued else None
+
+    stand.server.intercept = refuse_once
+    assert stand.outcomes() == {A: "published"}
+    (told,) = [message for message in caplog.messages if "walked anew" in message]
+    assert f"page 2, of integrated account {KEYS[A]} (okta): The page token expired" in told
+
+
 def test_an_account_above_max_pages_is_tried_again_when_it_is_raised_else_at_its_pace(
     stand: Stand,
 ) -> None:

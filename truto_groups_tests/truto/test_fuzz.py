@@ -29,7 +29,7 @@ async def land(page: Page) -> None:
     json.loads(page.records)
 
 
-async def restart() -> None:
+async def restart(reason: str) -> None:
     pass
 
 

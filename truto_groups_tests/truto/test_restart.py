@@ -59,7 +59,8 @@ class Account:
         self.events += [group["id"] for group in json.loads(page.records)]
         self.numbers.append(page.number)
 
-    async def restart(self) -> None:
+    async def restart(self, reason: str) -> None:
+        assert "answered" in reason
         self.events.append("restart")
         self.numbers.clear()
 
