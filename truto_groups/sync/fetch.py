@@ -10,7 +10,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, cast
 
@@ -32,11 +32,13 @@ class Began:
         integrated_account_id: The account.
         answer_order: Counts first requests, over all runs.
         at: Aware UTC instant.
+        stats: Counts what is sent, as long as the account is fetched.
     """
 
     integrated_account_id: str
     answer_order: int
     at: datetime
+    stats: SyncStats = field(default_factory=SyncStats, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class AccountFetcher:
         account_id = request.integrated_account_id
 
         def begin() -> None:
-            self._tell(Began(account_id, self._count_order(), self._clock()))
+            self._tell(Began(account_id, self._count_order(), self._clock(), stats))
 
         async def land(page: Page) -> None:
             if account_id in self._given_up:

@@ -35,7 +35,6 @@ from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.sync.settle import AccountResult, settle
 from truto_groups.text.logs import get_logger
-from truto_groups.truto.walk_results import SyncStats
 from truto_groups.warehouse.database import Connection, Database
 from truto_groups.warehouse.interruption import find_interruption, raise_interruption
 from truto_groups.warehouse.ledger_table import Attempt, Start, interrupt_attempts, start_attempts
@@ -198,6 +197,7 @@ class _Run:
         elif sync.stage not in (Stage.QUEUED, Stage.WALKING):
             return  # given up already; what was under way still comes
         elif isinstance(event, Began):
+            sync.stats = event.stats
             self._begin(sync, answer_order=event.answer_order, at=event.at)
         elif isinstance(event, StartedOver):
             refusal = sync.planned.account.name_in(event.reason)
@@ -205,7 +205,8 @@ class _Run:
             self.progress.start_over(sync)
             self.staging.forget([sync.id])
         elif isinstance(event, Failed):
-            self._fail(sync, event.error, event.stats)
+            sync.stats = event.stats
+            self._fail(sync, event.error)
         else:
             if not self.progress.count(Stage.WALKED, Stage.LANDED):
                 self.ready_since = self.monotonic()
@@ -248,9 +249,7 @@ class _Run:
                     self.progress.land(arrived)
             for account_id, reason in unreadable.items():
                 self.fetches.give_up(account_id)
-                self._fail(
-                    self.progress.find(account_id), _unreadable(account_id, reason), SyncStats()
-                )
+                self._fail(self.progress.find(account_id), _unreadable(account_id, reason))
 
     def _is_time_to_land(self) -> bool:
         """Whether enough pages wait for a statement of their own, which costs some milliseconds."""
@@ -284,7 +283,7 @@ class _Run:
     def _settle(self) -> Iterator[AccountResult]:
         self._land()
         for sync in self.progress.at(Stage.WALKED):
-            self._fail(sync, _incomplete(sync.id), SyncStats())
+            self._fail(sync, _incomplete(sync.id))
         self._record()
         syncs = self.progress.at(Stage.LANDED, Stage.FAILED)
         if not syncs:
@@ -313,14 +312,14 @@ class _Run:
         """Before the run ends: publish what is whole; with the token, what is under way failed."""
         if isinstance(error, TrutoError):
             for sync in self.progress.at(Stage.WALKING):
-                self._fail(sync, error, SyncStats())
+                self._fail(sync, error)
         if isinstance(error, TrutoGroupsError):
             failed = {sync.id for sync in self.progress.at(Stage.FAILED)}
             for result in self._settle():
                 if result.attempt.integrated_account_id not in failed:
                     yield result
 
-    def _fail(self, sync: AccountSync, error: TrutoGroupsError, stats: SyncStats) -> None:
+    def _fail(self, sync: AccountSync, error: TrutoGroupsError) -> None:
         if sync.stage is Stage.FAILED:
             return  # another page of it was useless, too
         if sync.stage is Stage.QUEUED:  # nothing was sent, because everything is paused
@@ -330,10 +329,10 @@ class _Run:
         self.failures[sync.id] = Attempt(
             integrated_account_id=sync.id,
             outcome="failed",
-            request_count=stats.request_count,
-            retry_count=stats.retry_count,
-            throttled_seconds=stats.throttled_seconds,
-            byte_count=stats.byte_count,
+            request_count=sync.stats.request_count,
+            retry_count=sync.stats.retry_count,
+            throttled_seconds=sync.stats.throttled_seconds,
+            byte_count=sync.stats.byte_count,
             error_kind=error.kind,
             error=account.name_in(str(error)),
             conditions=account.conditions(settings.digest),

@@ -12,7 +12,13 @@ from enum import Enum
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.settings import AccountSettings
 from truto_groups.truto import GroupsRequest
-from truto_groups.truto.walk_results import CompleteLanding, CompleteWalk, Page, prove_landed
+from truto_groups.truto.walk_results import (
+    CompleteLanding,
+    CompleteWalk,
+    Page,
+    SyncStats,
+    prove_landed,
+)
 
 
 class Stage(Enum):
@@ -59,6 +65,7 @@ class AccountSync:
         walk_number: Counts its walks, from 1; pages of an earlier one are void.
         answer_order: The number of its first request; None while none has left.
         started_at: When that was, as an aware UTC instant.
+        stats: What it has cost so far; alive while it is fetched.
         walk: The proof that no page is missing, from WALKED on.
         landing: The proof that every page is landed, from LANDED on.
         landed_pages: The numbers of the pages that are landed.
@@ -69,6 +76,7 @@ class AccountSync:
     walk_number: int = 1
     answer_order: int | None = None
     started_at: datetime | None = None
+    stats: SyncStats = field(default_factory=SyncStats)
     walk: CompleteWalk | None = None
     landing: CompleteLanding | None = None
     landed_pages: set[int] = field(default_factory=set[int])

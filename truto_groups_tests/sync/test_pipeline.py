@@ -1309,6 +1309,21 @@ def test_the_ledger_keeps_what_a_sync_cost(stand: Stand) -> None:
     assert len(row["digest"]) == 32
 
 
+def test_the_ledger_keeps_what_was_asked_in_vain(stand: Stand) -> None:
+    """Of an account whose page cannot be landed, and of one that the token's end cut off."""
+    stand.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')])
+    stand.discover()
+    assert stand.outcomes(A, run_id="r1") == {A: "failed"}
+    (row,) = stand.ledger(A)
+    assert (row["error_kind"], row["request_count"]) == ("envelope", 1)
+    assert row["byte_count"] > 1000
+    stand.server.intercept = lambda request: Response.of_json({"message": "no"}, status=401)
+    with pytest.raises(TokenRejectedError):
+        stand.sync(A, run_id="r2")
+    (row,) = (one for one in stand.ledger(A) if one["run_id"] == "r2")
+    assert (row["error_kind"], row["request_count"]) == ("token_rejected", 1)
+
+
 def test_settings_that_an_integration_makes_impossible_fail_that_account_alone(
     stand: Stand,
 ) -> None:
