@@ -915,6 +915,41 @@ def test_pages_cannot_trick_us(stand: Stand) -> None:
     assert stand.data() == before
 
 
+def test_a_collapse_is_held_back_whatever_the_clock_said_when_the_account_was_first_listed(
+    stand: Stand,
+) -> None:
+    """Another machine lists, and its clock may be ahead of that of whoever syncs."""
+    stand.put(A, groups_of(50))
+    stand.pass_time(seconds=20)
+    stand.discover()
+    stand.pass_time(seconds=-20)
+    assert stand.outcomes(run_id="r1") == {A: "published"}
+    stand.put(A, [])
+    stand.pass_time(hours=6)
+    assert stand.outcomes(run_id="r2") == {A: "held_back"}
+
+
+def test_an_account_that_comes_back_after_its_removal_is_judged_by_what_it_had_since(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(5))
+    stand.put(B, groups_of(1))
+    stand.put(C, groups_of(1))
+    stand.discover()
+    stand.sync(run_id="r1")
+    stand.server.remove_account(A)
+    stand.discover()
+    stand.pass_time(days=8)
+    stand.discover()
+    for run_id, count in (("r2", 100), ("r3", 101), ("r4", 5)):
+        stand.put(A, groups_of(count))
+        stand.discover()
+        stand.sync(A, run_id=run_id)
+        stand.pass_time(hours=6)
+    audits = stand.rows("SELECT run_id, volume FROM account_shapes WHERE run_id <> 'r1' ORDER BY 1")
+    assert audits == [("r2", "ok"), ("r3", "ok"), ("r4", "hold_back")]
+
+
 def test_a_walk_that_begins_anew_is_told_with_the_key_of_the_account(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
