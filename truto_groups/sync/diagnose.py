@@ -100,7 +100,7 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
         request=str(hide_credentials(redact(page.url))),
         listing_count=page.listing_count,
         status=page.status,
-        problem=str(page.error) if page.error is not None else unread,
+        problem=account.name_in(str(page.error) if is_error else unread),
         is_of_token=isinstance(page.error, TokenRejectedError),
         limits=_find_limits(page, debug),
         call={name: one for name, one in debug.items() if name not in ("data", "responseHeaders")}

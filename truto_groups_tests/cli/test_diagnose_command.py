@@ -229,6 +229,7 @@ def test_a_refusal_is_shown_with_its_reason_and_what_to_do(
     assert main(["diagnose", A]) == 1
     told = capsys.readouterr()
     assert "groups.read" in told.err
+    assert A not in told.err
     assert '"message": "no scope"' in told.out
     assert "deepsecret" not in told.out
     assert "| Truto: retry-after | 7 |" in told.out
