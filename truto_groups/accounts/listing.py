@@ -40,8 +40,8 @@ def find_gone(
     if present and not ids:
         raise DoubtfulListingError(
             f"Truto listed no integrated account at all, but {len(present)} are known.",
-            advice="None is taken as gone. Check that TRUTO_API_TOKEN belongs to the environment "
-            "that these accounts are in.",
+            advice="None is taken as gone. Check that TRUTO_API_TOKEN (or the variable that "
+            "token_variable names) belongs to the environment that these accounts are in.",
         )
     if missing and len(missing) / len(present) > max_missing_share:
         raise DoubtfulListingError(

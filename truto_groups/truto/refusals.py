@@ -51,8 +51,8 @@ _LOOK_AT_THE_QUERY: Final = (
 
 
 _NOT_OF_AN_ACCOUNT: Final = (
-    "Check the base URL, and that TRUTO_API_TOKEN is an API token of the environment: the token of "
-    "a single integrated account may not ask this."
+    "Check the base URL, and that TRUTO_API_TOKEN (or the variable that token_variable names) is "
+    "an API token of the environment: the token of a single integrated account may not ask this."
 )
 
 
@@ -85,8 +85,8 @@ _VERDICTS: Final[Mapping[int, _Verdict]] = {
 }
 _REJECTED: Final = _Verdict(
     TokenRejectedError,
-    "Set TRUTO_API_TOKEN to a valid API token of the environment that holds the accounts; the old "
-    "one may have expired.",
+    "Set TRUTO_API_TOKEN (or the variable that token_variable names) to a valid API token of the "
+    "environment that holds the accounts; the old one may have expired.",
 )
 _NEEDS_REAUTH: Final = _Verdict(
     AccountNeedsReauthError,

@@ -47,7 +47,7 @@ def test_an_empty_listing_marks_none_as_gone_and_says_so() -> None:
     """Behaviour 8; whatever the setting."""
     with pytest.raises(DoubtfulListingError, match="no integrated account at all, but 2") as caught:
         gone("", "ab", share=1.0)
-    assert "TRUTO_API_TOKEN" in caught.value.advice
+    assert "TRUTO_API_TOKEN (or the variable that token_variable names)" in caught.value.advice
 
 
 def test_a_listing_that_lacks_more_than_half_marks_none_as_gone_and_says_so() -> None:

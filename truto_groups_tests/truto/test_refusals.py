@@ -224,6 +224,17 @@ def test_a_401_longer_than_anybody_reads_is_not_truto_s_own() -> None:
         walk(refuse(401, {"message": "Unauthorized"}))
 
 
+@pytest.mark.parametrize(
+    ("call", "status"), [(walk_with, 401), (CALLS["List Integrated Accounts"][0], 403)]
+)
+def test_the_advice_on_the_token_knows_that_another_variable_may_hold_it(
+    call: Call, status: int
+) -> None:
+    with pytest.raises(TrutoError) as caught:
+        ask(refuse(status, {"message": "no"}), call)
+    assert "TRUTO_API_TOKEN (or the variable that token_variable names)" in caught.value.advice
+
+
 # A 403 that is a rate limit
 
 
