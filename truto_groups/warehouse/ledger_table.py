@@ -112,7 +112,7 @@ def finish_attempts(
     ).fetchall()
     connection.execute(
         statement("remember_conditions"),
-        {"ids": columns["integrated_account_id"], "conditions": conditions},
+        {"ids": columns["integrated_account_id"], "conditions": conditions, "now": now},
     ).fetchall()
 
 

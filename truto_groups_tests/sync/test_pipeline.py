@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from truto_groups.accounts.planning import is_due
+from truto_groups.accounts.planning import is_due, is_wanted
 from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
 from truto_groups.sandbox import Request, Response, Verbatim
 from truto_groups.sync import judge as judge_module
@@ -927,6 +927,20 @@ def test_a_collapse_is_held_back_whatever_the_clock_said_when_the_account_was_fi
     stand.put(A, [])
     stand.pass_time(hours=6)
     assert stand.outcomes(run_id="r2") == {A: "held_back"}
+
+
+def test_an_account_that_a_clock_ahead_has_listed_is_not_synced_at_every_tick(
+    stand: Stand,
+) -> None:
+    stand.put(A, groups_of(1))
+    stand.pass_time(hours=3)
+    stand.discover()
+    stand.pass_time(hours=-3)
+    for run_id in ("r1", "r2"):
+        assert stand.outcomes(run_id=run_id)[A] in ("published", "unchanged")
+        stand.pass_time(minutes=5)
+    (account,) = stand.discover().accounts
+    assert not is_wanted(account)
 
 
 def test_an_account_that_comes_back_after_its_removal_is_judged_by_what_it_had_since(
