@@ -60,12 +60,13 @@ def is_wanted(account: KnownAccount) -> bool:
 def is_due(account: KnownAccount, *, pace: Pace, now: datetime, next_tick: timedelta) -> bool:
     """Whether the account must be synced now."""
     due_at = find_due_at(account, pace=pace, next_tick=next_tick)
-    return due_at is not None and (due_at <= now or _is_ahead(account, now=now))
+    return due_at is not None and (due_at <= now or _is_ahead(account, pace=pace, now=now))
 
 
-def _is_ahead(account: KnownAccount, *, now: datetime) -> bool:
-    """Whether it was confirmed in the future, and so by a clock that was ahead."""
-    return account.last_confirmed_at is not None and account.last_confirmed_at > now
+def _is_ahead(account: KnownAccount, *, pace: Pace, now: datetime) -> bool:
+    """Whether it is due from an instant that a clock which was ahead has told, and is to come."""
+    since = account.wanted_at if is_wanted(account) else _find_paced_from(account, pace=pace)
+    return (since or account.first_listed_at) > now
 
 
 def find_due_at(account: KnownAccount, *, pace: Pace, next_tick: timedelta) -> datetime | None:
@@ -192,7 +193,8 @@ def plan_due(
             turn_at = find_turn_at(account, pace=pace, place=place, next_tick=next_tick)
         else:
             turn_at = find_due_at(account, pace=pace, next_tick=next_tick)
-        has_turn = (turn_at is not None and turn_at <= now) or _is_ahead(account, now=now)
+        is_ahead = _is_ahead(account, pace=pace, now=now)
+        has_turn = is_ahead or (turn_at is not None and turn_at <= now)
         if not has_turn:
             if may_be_early(account, pace=pace, now=now):
                 turns[key] = Turn.EARLY

@@ -126,6 +126,33 @@ def test_what_was_held_back_waits_like_a_failure_that_no_retry_heals() -> None:
     assert due(replace(held, attempted_at=NOW - timedelta(hours=7)))
 
 
+LATER = NOW + timedelta(days=10)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        account(hours=-240),
+        account(first_listed_at=LATER),
+        account(first_listed_at=LATER, wanted_at=LATER),
+        account(hours=1, wanted_at=LATER),
+    ],
+    ids=["confirmed", "listed", "new", "connected again"],
+)
+def test_a_clock_that_was_ahead_shuts_nobody_out(one: KnownAccount) -> None:
+    assert due(one)
+    assert plan([one]) == [("a", "a")]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "held_back"])
+def test_what_waits_is_counted_from_its_attempt_whatever_a_clock_ahead_has_confirmed(
+    outcome: str,
+) -> None:
+    waits = replace(failed("not_found", hours=1, is_same=True), outcome=outcome)
+    assert due(replace(waits, attempted_at=LATER))
+    assert not due(replace(waits, last_confirmed_at=LATER))
+
+
 def test_an_account_past_half_of_its_pace_may_be_early() -> None:
     early = [may_be_early(account(hours=h), pace=PACE, now=NOW) for h in (3, 2.9)]
     assert early == [True, False]
