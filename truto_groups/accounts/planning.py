@@ -21,6 +21,9 @@ REFRESH_TICK = timedelta(minutes=10)
 LEAST_TICKS_BETWEEN = 2
 """From a sync to a slot that counts: one that comes sooner was meant by the sync."""
 
+LEAST_SHARE_OF_WHAT_FAILED = 10
+"""One of so many accounts of a tick is for what failed and may heal, however much is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -172,8 +175,8 @@ def plan_due(
     Returns:
         Where not all that is due fits into the ranges, those that wait the longest come first, then
         whose slot has come. Nobody is synced early for what failed: where ranges do not hold it, it
-        has runs of its own, one at least and as many as they leave, and there comes first what was
-        not tried for longest.
+        has runs of its own, one at least and as many as they leave, within what is planned at once,
+        and there comes first what was not tried for longest.
     """
     turns: dict[str, Turn] = {}
     waiting: list[tuple[bool, datetime, str]] = []
@@ -225,16 +228,16 @@ class _Planner:
     def plan(self, again: Sequence[str]) -> Plan:
         """Plan both: in ranges where these hold as many of the latter as runs that name them."""
         joined = self._join(again)
-        ranges = self.find_ranges(replace(self.limits, ranges=self.limits.ranges - 1))
+        # A share at least, whatever is due: a tick that has no room for them would be followed by
+        # others.
+        share = min(len(again), self.limits.in_all // LEAST_SHARE_OF_WHAT_FAILED)
+        ranges = self.find_ranges(
+            replace(self.limits, ranges=self.limits.ranges - 1, in_all=self.limits.in_all - share)
+        )
         covered = self._cover(ranges)
         apart = [key for key in again if key not in covered]
         runs = self.limits.ranges - len(ranges)
-        # One at least, whatever is due: a tick that has no room for them would be followed by
-        # others.
-        most = min(
-            runs * self.limits.in_a_range,
-            max(self.limits.in_all - len(covered), self.limits.in_a_range),
-        )
+        most = min(runs * self.limits.in_a_range, self.limits.in_all - len(covered))
         named = apart[:most]
         if len(self._cover(joined).intersection(again)) >= len(again) - len(apart) + len(named):
             return Plan(joined)

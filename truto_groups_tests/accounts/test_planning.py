@@ -482,6 +482,21 @@ def test_what_failed_has_one_of_the_four_runs_whatever_is_due() -> None:
     ]
 
 
+def test_what_failed_and_what_is_due_are_no_more_than_a_thousand_together() -> None:
+    """A hundred of them at least are what failed, however much is due."""
+    due = [account(f"{n:05}", hours=7) for n in range(1500)]
+    apart = [
+        failed_at(n, minutes=10) if n % 3 == 0 else account(f"{n:05}", hours=0.2)
+        for n in range(1500, 3_300)
+    ]
+    found = make_plan([*due, *apart])
+    assert sum(int(one.last) - int(one.first) + 1 for one in found.ranges) == 900
+    assert [len(keys) for keys in found.again] == [100]
+    found = make_plan([*due[:694], *apart])
+    assert sum(int(one.last) - int(one.first) + 1 for one in found.ranges) == 694
+    assert [len(keys) for keys in found.again] == [306]
+
+
 def test_what_failed_in_its_slot_is_tried_again_at_the_next_tick() -> None:
     accounts = crowd(hours=0.3)
     accounts[0] = replace(failed_at(0, minutes=10), last_confirmed_at=NOW - timedelta(hours=1.3))
