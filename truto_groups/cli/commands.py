@@ -275,7 +275,7 @@ def accept(
     _take_variables()
     from truto_groups.cli.accept_command import Wanted, run_accept
 
-    wanted = Wanted(names, integrations, reason.strip(), by, digest)
+    wanted = Wanted(names, integrations, reason.strip(), by.strip(), digest.strip())
     return run_accept(wanted, is_verbose=is_verbose)
 
 

@@ -304,6 +304,14 @@ def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
     assert waiting.table("accepted_baselines") == []
 
 
+def test_a_name_of_blanks_is_none_as_in_a_review(
+    waiting: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "someone")
+    assert main(["accept", "--account", B, "--reason", "emptied", "--by", "  "]) == 0
+    assert [row["accepted_by"] for row in waiting.table("accepted_baselines")] == ["someone"]
+
+
 def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRUTO_API_TOKEN")
     assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
