@@ -128,6 +128,24 @@ def test_no_credential_of_ours_or_of_the_vendor_is_shown(
     assert "vendor.example" in text
 
 
+def test_an_account_is_named_by_its_key_also_where_truto_refuses(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"statusCode": 403, "error": "Forbidden", "message": "no"}
+    stand.server.intercept = lambda request: (
+        Response.of_json(refusal, status=403) if request.path == GROUPS_PATH else None
+    )
+    capsys.readouterr()
+    assert main(["diagnose", A]) == 1
+    told = capsys.readouterr()
+    assert "403 to List Groups" in told.err
+    assert f"acme.okta.{A[:8]}" in told.err
+    assert A not in told.err
+    verdict = told.out[: told.out.index("## The account")]
+    assert "403 to List Groups" in verdict
+    assert A not in verdict
+
+
 def test_no_credential_of_the_settings_and_no_token_in_a_text_is_shown(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
