@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from truto_groups.cli.terminal import complain, say, say_as_typed
+from truto_groups.errors import ExportError
 from truto_groups.report.diagnosis import write_diagnosis
 from truto_groups.runner.diagnosis import look_at_account
 from truto_groups.text.visible import show
@@ -22,9 +23,19 @@ def run_diagnose(name: str, *, out: Path | None) -> int:
     if out is None:
         say_as_typed(text)
     else:
-        out.write_text(f"{text}\n", encoding="utf-8")
-        say(f"The diagnosis is {out}.")
+        _write(text, out)
+        say(f"The diagnosis is {show(str(out))}.")
     if found.problem:
         complain(f"truto-groups: {found.problem}")
         return _NOTHING_DONE if found.is_of_token else _REFUSED
     return _FINE
+
+
+def _write(text: str, out: Path) -> None:
+    try:
+        out.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise ExportError(
+            f"The diagnosis cannot be written to {show(str(out))}: {error.strerror or error}.",
+            advice="Name a file with --out in a folder that this user may write, or leave it out.",
+        ) from error

@@ -128,6 +128,17 @@ def test_no_credential_of_ours_or_of_the_vendor_is_shown(
     assert "vendor.example" in text
 
 
+def test_a_file_that_cannot_be_written_is_told_with_what_to_do(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not as a page that is not well formed, which exit 1 says."""
+    out = str(stand.folder / "nowhere" / "page.md")
+    assert main(["diagnose", A, "--out", out]) == 2
+    told = capsys.readouterr().err
+    assert f"cannot be written to {out}: No such file or directory." in told
+    assert "--out" in told
+
+
 def test_an_account_is_named_by_its_key_also_where_truto_refuses(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
