@@ -22,7 +22,6 @@ Dagster does not import it, because that alone takes two seconds.
     terminal         the only way out: sentences, tables, what is drawn anew
 """
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ from collections.abc import Sequence
 import click
 
 from truto_groups.cli.commands import commands
-from truto_groups.cli.terminal import complain, write_anything
+from truto_groups.cli.terminal import complain, leave_stdout, write_anything
 from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.text.secrecy import redact
 
@@ -61,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain("Interrupted. What was done stays; the same command goes on with the rest.")
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; Python would complain once more at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader, such as `head`, has seen enough.
+        leave_stdout()
         return _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - told, with all that is needed to report it
         # A mail from cron should hold a sentence; a traceback is for who asks for it.

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from truto_groups.errors import ExportError
 from truto_groups.text.visible import show_in_cell, show_lines
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def say(text: str, *, indent: int = 0) -> None:
 
 def say_as_typed(text: str) -> None:
     """Say something that is to be pasted: the terminal alone breaks its lines."""
-    print(show_lines(text), flush=True)
+    with _writing():
+        print(show_lines(text), flush=True)
 
 
 def pour(path: Path) -> None:
@@ -95,10 +97,11 @@ def pour(path: Path) -> None:
         with path.open(encoding="utf-8") as lines:
             for line in lines:
                 print(show_lines(line.removesuffix("\n")))
+        sys.stdout.flush()
     else:
-        with path.open("rb") as file:
+        with path.open("rb") as file, _writing():
             shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.flush()
+            sys.stdout.flush()
 
 
 def complain(text: str) -> None:
@@ -129,7 +132,32 @@ def show_table(
 
 def show_blocks(blocks: Sequence[Block]) -> None:
     """Show several things on stdout, one below the other."""
-    _write(blocks, sys.stdout)
+    with _writing():
+        _write(blocks, sys.stdout)
+
+
+@contextmanager
+def _writing() -> Generator[None]:
+    """Tell what stdout does not take as a file is told of; a pipe that is closed is the caller's.
+
+    Raises:
+        ExportError: It takes no more.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        leave_stdout()
+        raise ExportError(
+            f"What is told cannot be written to the output: {error.strerror or error}.",
+            advice="Leave room on the disk that it goes to, or let it go elsewhere.",
+        ) from error
+
+
+def leave_stdout() -> None:
+    """Write no more to stdout: Python would try what is left at its exit, and complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_interactive() -> bool:

@@ -562,6 +562,26 @@ def test_a_disk_that_is_full_leaves_the_file_of_before(stored: Stand) -> None:
     assert files_of(stored) == {"out.csv", "truto_groups.yaml"}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_is_full_is_told_as_the_file_is(stored: Stand) -> None:
+    """Else it ends with 1, which says that a name is nobody's."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "truto_groups.cli", "export", "--format", "csv"],
+            cwd=stored.folder,
+            env={
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "TRUTO_GROUPS_DATABASE": stored.database.location,
+            },
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2, ended.stderr
+    assert "cannot be written to the output: No space left on device." in ended.stderr
+
+
 def test_every_table_can_be_exported(stored: Stand) -> None:
     (option,) = [one for one in commands.commands["export"].params if one.name == "table"]
     assert isinstance(option.type, click.Choice)
