@@ -33,6 +33,8 @@ _CATALOGUE_FAULT = (
     "a folder, so that machines that share it would not see one another; the forms are "
     "ducklake:postgres:host=… dbname=… and ducklake:data/groups.ducklake"
 )
+# Alone, MotherDuck attaches all databases that there are, and what follows needs the name of one.
+_NAMELESS = re.compile(r"(?:md|motherduck):\s*(?:\?|$)", re.IGNORECASE)
 _HIDDEN = "[secret]"
 # DuckDB cuts a path at its first question mark when it names the journal.
 _UNTAKEN = re.compile(r"[?\x00-\x1f\x7f-\x9f]")
@@ -99,7 +101,7 @@ def read_location(text: str) -> Location:
     is_file = not text.lower().startswith(_REMOTE)
     in_postgres = _IN_POSTGRES.match(text)
     postgres = None if in_postgres is None else text[in_postgres.end() :]
-    fault = _find_lake_fault(text, postgres)
+    fault = _find_remote_fault(text, postgres)
     if fault is None and is_file:
         fault = _find_fault(text, has_secrets=bool(found))
     return Location(text, _make_visible(shown), is_file, fault, postgres)
@@ -128,12 +130,14 @@ def _forms(secret: str) -> set[str]:
     return {form for one in forms for form in (one, one.replace("'", "''"))}
 
 
-def _find_lake_fault(text: str, postgres: str | None) -> str | None:
+def _find_remote_fault(text: str, postgres: str | None) -> str | None:
     is_mistaken = (
         _MISTAKEN_POSTGRES.match(text) if postgres is None else _MISTAKEN_URI.match(postgres)
     )
     if is_mistaken:
         return _POSTGRES_FAULT
+    if _NAMELESS.match(text):
+        return "names no database of MotherDuck, as md:my_groups does"
     is_other = postgres is None and _OTHER_CATALOGUE.fullmatch(text)
     return _CATALOGUE_FAULT if is_other else None
 

@@ -194,6 +194,23 @@ def test_a_name_that_cannot_work_ends_the_command_with_2(
     assert "the character ?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("location", ["md:", "MotherDuck:", "md:?motherduck_token=hunter22x"])
+def test_motherduck_without_a_database_is_refused(
+    location: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of it was attached, and what followed failed at the name of none."""
+    with (
+        pytest.raises(DatabaseError, match="names no database of MotherDuck"),
+        Database(location).writing(),
+    ):
+        pass
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", location)
+    assert main(["status"]) == 2
+    told = capsys.readouterr().err
+    assert "names no database of MotherDuck" in told
+    assert "hunter22x" not in told
+
+
 SECRET = "hunter22x"
 SECRETIVE = [
     f"ducklake:postgres:dbname=x host=127.0.0.1 port=1 user=u password={SECRET}",
