@@ -70,6 +70,11 @@ def write_file(
             f"{show(str(path))} is no file that can be replaced.",
             advice="Name a file; without --out the rows go to stdout.",
         )
+    if not _is_utf_8(path):
+        raise ExportError(
+            f"{show(str(path))} holds bytes that are not UTF-8, where DuckDB can write no file.",
+            advice="Name another file; without --out the rows go to stdout.",
+        )
     beside = path.with_name(f"{path.name}{COVERAGE_SUFFIX}")
     with _explaining(path), _partial(path) as rows_file, _partial(beside) as coverage_file:
         count = _copy(connection, rows, rows_file, form=form, coverage=coverage)
@@ -115,6 +120,14 @@ def _copy(
     written = connection.execute(_COPY[form]).fetchall()
     del exported_rows
     return written[0][0]
+
+
+def _is_utf_8(path: Path) -> bool:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

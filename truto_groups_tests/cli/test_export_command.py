@@ -527,6 +527,16 @@ def test_accounts_of_which_none_is_all_that_is_wanted_are_not_called_unknown(
     assert files_of(stored) == {"truto_groups.yaml"}
 
 
+def test_a_name_that_is_not_utf_8_is_refused_with_the_reason(
+    stored: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", "--out", "\udcff.csv"]) == 2
+    told = capsys.readouterr().err
+    assert "\\udcff.csv holds bytes that are not UTF-8" in told
+    assert "unforeseen" not in told
+    assert files_of(stored) == {"truto_groups.yaml"}
+
+
 FULL_DISK = """
 import resource, signal, sys
 from truto_groups.cli import main
