@@ -150,6 +150,15 @@ def _read_port(text: str) -> int:
     return int(text)
 
 
+def _read_words(text: str) -> str:
+    """What a person wrote, to be kept."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it holds bytes that are not UTF-8") from None
+    return text.strip()
+
+
 @click.group(epilog=_EPILOG, context_settings=_SETTINGS)
 @click.version_option(package_name="truto-groups", message="%(prog)s %(version)s")
 def commands() -> None:
@@ -251,8 +260,16 @@ def plan(*, settings_path: Path | None, is_json: bool) -> int:
     multiple=True,
     help="All waiting accounts of these integrations.",
 )
-@click.option("--reason", default="", help="Why; without it nothing is accepted.")
-@click.option("--by", metavar="NAME", default="", help="Who; default: the system's user.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    type=_read_words,
+    default="",
+    help="Why; without it nothing is accepted.",
+)
+@click.option(
+    "--by", metavar="NAME", type=_read_words, default="", help="Who; default: the system's user."
+)
 @click.option(
     "--digest", default="", help="Of what was shown; refused when accounts have moved on."
 )
@@ -275,7 +292,7 @@ def accept(
     _take_variables()
     from truto_groups.cli.accept_command import Wanted, run_accept
 
-    wanted = Wanted(names, integrations, reason.strip(), by.strip(), digest.strip())
+    wanted = Wanted(names, integrations, reason, by, digest.strip())
     return run_accept(wanted, is_verbose=is_verbose)
 
 
@@ -367,8 +384,16 @@ def _read_instant(text: str) -> datetime:
     type=_read_instant,
     help="The newest change that was looked at; what came later goes on waiting.",
 )
-@click.option("--reason", default="", help="Why it is right; without it nothing is marked.")
-@click.option("--by", metavar="NAME", default="", help="Who; default: the system's user.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    type=_read_words,
+    default="",
+    help="Why it is right; without it nothing is marked.",
+)
+@click.option(
+    "--by", metavar="NAME", type=_read_words, default="", help="Who; default: the system's user."
+)
 @_be_verbose
 def review(
     *,
@@ -387,7 +412,7 @@ def review(
     _take_variables()
     from truto_groups.cli.review_command import ReviewWanted, run_review
 
-    wanted = ReviewWanted(AccountFilter(**accounts), until, reason.strip(), by.strip())
+    wanted = ReviewWanted(AccountFilter(**accounts), until, reason, by)
     return run_review(wanted, is_verbose=is_verbose)
 
 

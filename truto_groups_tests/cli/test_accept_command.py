@@ -312,6 +312,15 @@ def test_a_name_of_blanks_is_none_as_in_a_review(
     assert [row["accepted_by"] for row in waiting.table("accepted_baselines")] == ["someone"]
 
 
+@pytest.mark.parametrize("command", ["accept", "review"])
+@pytest.mark.parametrize("option", ["--reason", "--by"])
+def test_words_that_cannot_be_kept_are_refused_before_anything_is_done(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--account", B, "--reason", "emptied", option, "\udcff"]) == 2
+    assert f"'{option}': it holds bytes that are not UTF-8" in capsys.readouterr().err
+
+
 def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TRUTO_API_TOKEN")
     assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
