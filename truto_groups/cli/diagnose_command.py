@@ -13,7 +13,7 @@ _FINE, _REFUSED, _NOTHING_DONE = 0, 1, 2
 
 def run_diagnose(name: str, *, out: Path | None) -> int:
     """Print what is seen of an account, or write it to a file; returns the exit code."""
-    report = look_at_account(name)
+    report = look_at_account(name, out=out)
     found = report.diagnosis
     if found is None:
         one = report.unknown

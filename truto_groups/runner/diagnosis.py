@@ -1,6 +1,7 @@
 """One account looked at from the command: no run, no trace in any history."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from truto_groups.accounts.selection import Unknown
 from truto_groups.defs.diagnose import find_one
@@ -22,14 +23,21 @@ class DiagnosisReport:
     unknown: Unknown | None = None
 
 
-def look_at_account(name: str) -> DiagnosisReport:
+def look_at_account(name: str, *, out: Path | None = None) -> DiagnosisReport:
     """Look at one page of the account that a person names.
 
+    Args:
+        name: As the person names it.
+        out: Where what is seen will be written; None: nowhere.
+
     Raises:
+        ExportError: That would replace the database.
         SettingsError: A variable or the settings file is wrong, or the token is missing.
         DatabaseError: The database cannot be read.
     """
     session = open_session(TrutoResource(), GroupsDatabase())
+    if out is not None:
+        session.database.guard(out, what="The diagnosis")
     session.find_client()  # without a token nothing can be asked: say so first
     account, unknown = find_one(session.database, name)
     if account is None:

@@ -69,12 +69,7 @@ class Export:
         Raises:
             ExportError: It cannot be written there.
         """
-        if self._database.is_file:
-            location = Path(self._database.location).resolve()
-            if path.resolve() in (location, location.with_name(f"{location.name}.wal")):
-                raise ExportError(
-                    "The export would replace the database itself.", advice="Name another file."
-                )
+        self._database.guard(path, what="The export")
         return write_file(self._connection, self._rows, path, form=form, coverage=self._describe())
 
     @contextmanager

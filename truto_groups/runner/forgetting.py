@@ -201,8 +201,11 @@ def forget(request: ForgetRequest, *, cwd: Path) -> ForgetReport:
     Raises:
         SettingsError: A variable or the settings file is wrong.
         DatabaseError: The database cannot be used; calling again goes on with it.
+        ExportError: The certificate would replace the database; nothing was changed.
     """
     session = open_session(TrutoResource(), GroupsDatabase())
+    if request.certificate is not None:
+        session.database.guard(request.certificate, what="The certificate")
     report = ForgetReport()
     with (
         open_instance(cwd=cwd) as instance,

@@ -27,7 +27,7 @@ import duckdb
 
 from truto_groups.coordination.choice import choose_coordination
 from truto_groups.coordination.seam import PATIENCE_SECONDS, Coordination, Turn
-from truto_groups.errors import DatabaseError, LostTransactionError
+from truto_groups.errors import DatabaseError, ExportError, LostTransactionError
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
 from truto_groups.telemetry import record_turn
@@ -197,6 +197,24 @@ class Database:
         except OSError:
             return True
         return True
+
+    def guard(self, path: Path, *, what: str) -> None:
+        """Refuse to let something be written in the place of the database or its journal.
+
+        Args:
+            path: Where it is to be written.
+            what: What would be, as a sentence begins with it.
+
+        Raises:
+            ExportError: It would.
+        """
+        if not self.is_file:
+            return
+        location = Path(self.location).resolve()
+        if path.resolve() in (location, location.with_name(f"{location.name}.wal")):
+            raise ExportError(
+                f"{what} would replace the database itself.", advice="Name another file."
+            )
 
     @contextlib.contextmanager
     def writing(

@@ -139,6 +139,16 @@ def test_a_file_that_cannot_be_written_is_told_with_what_to_do(
     assert "--out" in told
 
 
+def test_a_page_in_the_place_of_the_database_is_refused_before_anything_is_asked(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = len(stand.server.requests)
+    assert main(["diagnose", A, "--out", stand.database.location]) == 2
+    assert "The diagnosis would replace the database itself." in capsys.readouterr().err
+    assert len(stand.server.requests) == before
+    assert stand.table("integrated_accounts")
+
+
 def test_an_account_is_named_by_its_key_also_where_truto_refuses(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:

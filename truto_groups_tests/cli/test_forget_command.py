@@ -244,6 +244,17 @@ def test_what_cannot_be_meant_changes_nothing(
     assert stand.data() == before
 
 
+def test_a_certificate_in_the_place_of_the_database_is_refused_before_anything_is_forgotten(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    location = stand.database.location
+    command = ["forget", "--account", A, "--reason", "r", "--yes", "--certificate", location]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    assert "The certificate would replace the database itself." in told
+    assert stand.table("groups", account=A)
+
+
 def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     before = stand.data()
     job = build_definitions().resolve_job_def("refresh_groups")
