@@ -137,12 +137,7 @@ class Exchange:
             wait = self._policy.find_wait(
                 attempt=attempt, elapsed_seconds=time.monotonic() - started, asked_seconds=asked
             )
-            if answer.limit is not None and answer.wish is not None:
-                # Also without another attempt: the others must not run into the same wall.
-                await self._limits.slow_down(
-                    answer.limit, seconds=answer.wish.seconds, told=answer.wish.header
-                )
-                stats.tell_throttled(min(answer.wish.seconds, LONGEST_PAUSE_SECONDS))
+            await self._slow_down(answer, stats=stats)
             if wait is None:
                 spent = time.monotonic() - started
                 raise self._give_up(subject, answer, attempt=attempt, spent=spent)
@@ -186,9 +181,22 @@ class Exchange:
         )
         judged = self._judge(received, read_envelope, subject=subject, account=account)
         if isinstance(judged, Setback):
+            await self._slow_down(judged, stats=stats)
             judged = self._give_up(subject, judged, attempt=1, spent=0.0)
         answer = received if isinstance(received, Received) else None
         return answer, judged if isinstance(judged, TrutoError) else None
+
+    async def _slow_down(self, setback: Setback, *, stats: SyncStats) -> None:
+        """Remember what is asked to wait, also without another attempt of one's own.
+
+        The others must not run into the same wall.
+        """
+        if setback.limit is None or setback.wish is None:
+            return
+        await self._limits.slow_down(
+            setback.limit, seconds=setback.wish.seconds, told=setback.wish.header
+        )
+        stats.tell_throttled(min(setback.wish.seconds, LONGEST_PAUSE_SECONDS))
 
     async def _wait_for_room(
         self,

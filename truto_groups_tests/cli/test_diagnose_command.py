@@ -167,6 +167,26 @@ def test_an_account_is_named_by_its_key_also_where_truto_refuses(
     assert A not in verdict
 
 
+def test_what_a_diagnosis_is_asked_to_wait_holds_for_the_next_and_names_the_account_by_its_key(
+    stand: Stand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limited = {"statusCode": 429, "message": "slow", "truto_is_remote_error": True}
+    stand.server.intercept = lambda request: (
+        Response.of_json(limited, status=429, headers={"Retry-After": "3000"})
+        if request.path == GROUPS_PATH
+        else None
+    )
+    assert main(["diagnose", A]) == 1
+    asked = len(stand.server.requests)
+    capsys.readouterr()
+    assert main(["diagnose", A]) == 2
+    told = capsys.readouterr().err
+    assert "was not tried" in told
+    assert len(stand.server.requests) == asked
+    assert f"acme.okta.{A[:8]}" in told
+    assert A not in told
+
+
 def test_no_credential_of_the_settings_and_no_token_in_a_text_is_shown(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
