@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from truto_groups.accounts.advice import find_obstacle
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.errors import TokenRejectedError
+from truto_groups.errors import RetriesExhaustedError, TokenRejectedError
 from truto_groups.report.diagnosis import Diagnosis, FieldMade, GroupMade, as_types
 from truto_groups.schema import GROUP_TYPES
 from truto_groups.session import Session
@@ -73,11 +73,19 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
 
     Raises:
         SettingsError: The token is missing.
+        RetriesExhaustedError: Truto asked to be left alone for longer than is waited.
         DatabaseError: The database cannot be read.
     """
     settings = session.settings_for(account)
     planned = plan_sync(session, account)
-    page = asyncio.run(_ask(session, planned.request))
+    try:
+        page = asyncio.run(_ask(session, planned.request))
+    except RetriesExhaustedError as error:
+        raise RetriesExhaustedError(
+            account.name_in(error.message),
+            advice=account.name_in(error.advice),
+            integrated_account_id=account.id,
+        ) from None
     with closing(open_snapshot(session.database)) as connection:
         attempts = read_attempts(connection, account.id, most=_ATTEMPTS)
         audits = [
