@@ -92,7 +92,13 @@ def say_as_typed(text: str) -> None:
 
 
 def pour(path: Path) -> None:
-    """Write a file to stdout as it is; into a terminal, with its control characters visible."""
+    """Write a file to stdout as it is; into a terminal, with its control characters visible.
+
+    Raises:
+        ExportError: There is no stdout, or it takes no more.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - None when closed
+        raise ExportError("There is no output to write to.", advice="Name a file with --out.")
     if sys.stdout.isatty():
         with path.open(encoding="utf-8") as lines:
             for line in lines:

@@ -572,6 +572,15 @@ def test_a_disk_that_is_full_leaves_the_file_of_before(stored: Stand) -> None:
     assert files_of(stored) == {"out.csv", "truto_groups.yaml"}
 
 
+def test_where_there_is_no_output_nothing_is_called_written(
+    stored: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stored.table("groups")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["export", "--format", "csv"]) == 2
+    assert "There is no output to write to. Name a file with --out." in capsys.readouterr().err
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_an_output_that_is_full_is_told_as_the_file_is(stored: Stand) -> None:
     """Else it ends with 1, which says that a name is nobody's."""
