@@ -23,7 +23,7 @@ from truto_groups.text.words import say_count
 
 _HEADER = ("account", "state", "groups", "add", "remove", "change")
 _NUMBERS = (2, 3, 4, 5)
-_ACCEPTED, _REFUSED = 0, 1
+_ACCEPTED, _REFUSED, _NOTHING_DONE = 0, 1, 2
 _MOST_OF_MANY = 3
 
 
@@ -52,7 +52,7 @@ class Wanted:
 
 
 def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
-    """Show what accepting would do, and do it when there is a reason; 1 when it is refused."""
+    """Show what accepting would do, and do it when there is a reason; the exit code."""
     found = read_waiting(wanted.names, wanted.integrations, cwd=Path.cwd())
     if found.unknown:
         # Half of what was named is not what was meant; nothing is accepted.
@@ -85,7 +85,7 @@ def _accept(wanted: Wanted, found: WaitingReport, *, is_verbose: bool) -> int:
     run = accept_waiting(request, cwd=Path.cwd(), is_verbose=is_verbose)
     if not run.is_success:
         complain(f"truto-groups: {run.problem}")
-        return _REFUSED
+        return _REFUSED if run.is_refused else _NOTHING_DONE
     accounts = say_count(sum(one.obstacle is None for one in found.pending), "account")
     say(f"Accepted {accounts}: what they sent last is their baseline now.")
     _tell_others(found)

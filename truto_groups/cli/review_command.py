@@ -16,7 +16,7 @@ from truto_groups.runner.reading import ReviewReport, read_review
 from truto_groups.text.words import say_count
 
 _HEADER = ("account", "since", "what")
-_DONE, _REFUSED = 0, 1
+_DONE, _REFUSED, _NOTHING_DONE = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ReviewWanted:
 
 
 def run_review(wanted: ReviewWanted, *, is_verbose: bool = False) -> int:
-    """Show what waits for a review, and mark it when there is a reason; 1 when it is refused."""
+    """Show what waits for a review, and mark it when there is a reason; the exit code."""
     try:
         found = read_review(wanted.accounts, until=wanted.until, cwd=Path.cwd())
     except ReviewRefusedError as error:
@@ -73,7 +73,7 @@ def _mark(wanted: ReviewWanted, found: ReviewReport, *, is_verbose: bool) -> int
     run = mark_waiting_reviewed(request, cwd=Path.cwd(), is_verbose=is_verbose)
     if not run.is_success:
         complain(f"truto-groups: {run.problem}")
-        return _REFUSED
+        return _REFUSED if run.is_refused else _NOTHING_DONE
     say(f"Marked {say_count(len(found.changes), 'change')} as reviewed.")
     _tell_others(found)
     return _DONE

@@ -24,9 +24,15 @@ class UnforeseenError(Exception):
     """Something that nobody foresaw, told again because its own words held a secret."""
 
 
+ERROR_KIND = "error_kind"
+"""Where a failure holds the kind of the error of ours that it was made of."""
+
+
 def make_failure(error: TrutoGroupsError) -> dg.Failure:
     """Make of an error of ours what a step raises; a retry by Dagster would not help."""
-    return dg.Failure(description=show(str(error)), allow_retries=False)
+    return dg.Failure(
+        description=show(str(error)), metadata={ERROR_KIND: error.kind}, allow_retries=False
+    )
 
 
 def keep_secrets(function: Function) -> Function:

@@ -22,9 +22,10 @@ from truto_groups.defs.dagster_internals import (
     open_instance_of,
     run_in_process,
 )
+from truto_groups.defs.failures import ERROR_KIND
 from truto_groups.defs.home import HISTORY
 from truto_groups.defs.in_flight import PROCESS_TAG, UNFINISHED, end_abandoned_runs, range_tags
-from truto_groups.errors import SettingsError
+from truto_groups.errors import AcceptanceRefusedError, ReviewRefusedError, SettingsError
 from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK
 from truto_groups.text.visible import show_in_cell
@@ -57,6 +58,7 @@ class FinishedRun:
         problem: Why it did not, in one paragraph; empty when it did.
         is_interrupted: Whether a person or a signal ended it.
         verdicts: What its checks said.
+        error_kind: The kind of the error of ours that it ended with; None where it is none.
     """
 
     run_id: str
@@ -64,6 +66,12 @@ class FinishedRun:
     problem: str = ""
     is_interrupted: bool = False
     verdicts: Sequence[CheckVerdict] = field(default_factory=tuple[CheckVerdict, ...])
+    error_kind: str | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether what a person asked for was refused, and not hindered by database or settings."""
+        return self.error_kind in (None, AcceptanceRefusedError.kind, ReviewRefusedError.kind)
 
 
 @contextmanager
@@ -186,7 +194,14 @@ def _run(
         for one in result.get_asset_check_evaluations()
     ]
     problem = "" if result.success else _find_problem(result)
-    return FinishedRun(result.run_id, result.success, problem, _is_interrupted(result), verdicts)
+    return FinishedRun(
+        result.run_id,
+        result.success,
+        problem,
+        _is_interrupted(result),
+        verdicts,
+        _find_error_kind(result),
+    )
 
 
 def _find_instance(cwd: Path) -> dg.DagsterInstance:
@@ -211,6 +226,15 @@ def _is_interrupted(result: dg.JobExecutionResult) -> bool:
     return any(error and error.cls_name in _INTERRUPTIONS for error in errors) or any(
         one.event_type is dg.DagsterEventType.RUN_CANCELED for one in result.all_events
     )
+
+
+def _find_error_kind(result: dg.JobExecutionResult) -> str | None:
+    for event in result.all_events:
+        told = event.step_failure_data.user_failure_data if event.is_step_failure else None
+        if told is not None:
+            kind = (told.metadata or {}).get(ERROR_KIND)
+            return None if kind is None else str(kind.value)
+    return None
 
 
 def _find_problem(result: dg.JobExecutionResult) -> str:

@@ -6,13 +6,16 @@ The sandbox, the database and the Dagster instance are real.
 import re
 import shlex
 from pathlib import Path
+from typing import NoReturn
 
 import dagster as dg
 import pytest
 
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
+from truto_groups.errors import DatabaseError
 from truto_groups.runner.local_runs import accept_here, open_instance
+from truto_groups.warehouse.database import Database
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     GROUPS_PATH,
@@ -319,6 +322,18 @@ def test_words_that_cannot_be_kept_are_refused_before_anything_is_done(
 ) -> None:
     assert main([command, "--account", B, "--reason", "emptied", option, "\udcff"]) == 2
     assert f"'{option}': it holds bytes that are not UTF-8" in capsys.readouterr().err
+
+
+def test_a_database_that_cannot_be_written_is_no_refusal(
+    waiting: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hold(database: Database, connection: object) -> NoReturn:
+        raise DatabaseError("The database is held by another program.")
+
+    monkeypatch.setattr(Database, "owning", hold)
+    assert main(["accept", "--account", B, "--reason", "emptied"]) == 2
+    assert "held by another program" in capsys.readouterr().err
+    assert outcomes(waiting, B) == ["published", "held_back"]
 
 
 def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
