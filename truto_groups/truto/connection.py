@@ -5,10 +5,13 @@ brings along (a cookie, a redirect) has a part in what is sent for another.
 """
 
 import asyncio
+import importlib.util
 import ssl
+import sys
 from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
+from types import ModuleType
 from typing import Final, cast
 
 import httpx
@@ -85,6 +88,7 @@ class Connection:
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         """Prepare the pool; nothing is opened yet."""
+        _remember_whether_sniffio_is_there()
         self._redact = redact
         self._longest_attempt = max(
             options.retry_seconds, options.connect_timeout_seconds + options.read_timeout_seconds
@@ -233,3 +237,14 @@ class _NoCookies(CookieJar):
 
     def add_cookie_header(self, request: object) -> None:
         """Send none."""
+
+
+def _remember_whether_sniffio_is_there() -> None:
+    """Let Python search for sniffio once.
+
+    httpcore imports it several times a request and goes on without it, but Python remembers no
+    import that failed: that took a fifteenth of a run's CPU. Obsolete when the pull request 1103 of
+    httpcore is in a release.
+    """
+    if "sniffio" not in sys.modules and importlib.util.find_spec("sniffio") is None:
+        cast("dict[str, ModuleType | None]", sys.modules)["sniffio"] = None

@@ -4,6 +4,7 @@ Real: the HTTP library, the TLS library, sockets on loopback. Only the resolver 
 """
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from truto_groups.errors import SettingsError
 from truto_groups.report.delivery import MAX_TRIES, Undelivered, deliver, from_plain, to_plain
 from truto_groups.settings import resolve_knobs
 from truto_groups.truto import check_network, post_json
+from truto_groups_tests.stand import A, Stand, groups_of
 
 PROXY = "http://127.0.0.1:9"
 READ = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -238,3 +240,21 @@ def test_an_outbox_goes_through_a_cursor() -> None:
     waiting = [Undelivered({"event": "run_failed", "text": "x"}, tries=2)]
 
     assert from_plain(to_plain(waiting)) == waiting
+
+
+def test_a_module_that_is_not_installed_is_searched_for_once_and_not_at_each_request(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            searched.append(name)
+
+    monkeypatch.delitem(sys.modules, "sniffio", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    stand.put(A, groups_of(250))
+    assert stand.outcomes(A) == {A: "published"}
+    assert len(stand.server.requests) > 2
+    assert searched.count("sniffio") <= 1
