@@ -240,7 +240,10 @@ def _refuse_errors(told: _Told) -> None:
 def _refuse_doubt(page: _Body) -> None:
     """Refuse an empty page that hints at an error, in words that mean nothing beside groups."""
     status = max(_read_status(bytes(one)) for one in (page.status, page.status_in_snake_case))
-    if status >= _LEAST_ERROR or bytes(page.success) in (b"false", b'"false"'):
+    is_failure = bytes(page.success) in (b"false", b'"false"')
+    # An exception of JavaScript, written as JSON, is an empty object.
+    is_exception = bytes(page.error)[:1] == b"{"
+    if status >= _LEAST_ERROR or is_failure or is_exception:
         raise ToldError(int(status) if _LEAST_ERROR <= status <= _MOST_ERROR else None)
 
 
@@ -264,7 +267,7 @@ def _holds_something(raw: Raw) -> bool:
 
 def _is_something(value: object) -> bool:
     if isinstance(value, list):
-        # An exception of JavaScript, written as JSON, is an empty object.
+        # An exception of JavaScript: see above.
         return any(one == {} or _is_something(one) for one in cast("list[object]", value))
     if isinstance(value, dict):
         return any(_is_something(one) for one in cast("dict[str, object]", value).values())

@@ -108,7 +108,7 @@ def test_a_group_that_calls_itself_an_error_completes_nothing(told: dict[str, An
     [
         HARMLESS,
         {"errors": {}, "error": "", "statusCode": None},
-        {"errors": [None, []], "error": {"message": " "}, "statusCode": "200"},
+        {"errors": [None, []], "error": " ", "statusCode": "200"},
         {"errors": None, "error": False, "statusCode": "ok"},
         {"errors": 0, "error": 0, "statusCode": 399},
     ],
@@ -124,6 +124,8 @@ def test_an_error_that_holds_nothing_is_none(
     "hint",
     [
         {"errors": [{}]},
+        {"error": {}},
+        {"error": {"message": " "}},
         {"status_code": 500},
         {"status": "503 Service Unavailable"},
         {"success": False},
