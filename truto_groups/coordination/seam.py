@@ -22,6 +22,8 @@ SMALLEST_SHARE: Final = 1 / 16
 ROOM_AFTER_LOSS: Final = 1_000_000
 # How long a server may be away, when it is first needed or later: a restart, a failover.
 PATIENCE_SECONDS: Final = 60.0
+# For how long it is known that a run was killed: none stays in Dagster's history for longer.
+TRACE_DAYS: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class Coordination(Protocol):
 
     def mark_alive(self, run_id: str) -> AbstractContextManager[None]:
         """Be present as a run, until the block or the process ends.
+
+        What tells of runs that were killed more than TRACE_DAYS ago goes.
 
         Raises:
             DatabaseError: It cannot be made known.

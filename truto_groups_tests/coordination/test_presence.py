@@ -14,6 +14,7 @@ import pytest
 from truto_groups.coordination.postgres import presence
 from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
 from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups_tests.places import OPEN, Place
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.processes import other_process
@@ -131,6 +132,46 @@ def test_a_run_that_another_process_takes_over_stays_present(place: Place) -> No
     taken_over.__exit__(None, None, None)
     assert not place.join().is_alive("run")
     assert not place.join().is_abandoned("run")
+
+
+def age_traces(place: Place, *, days: float) -> None:
+    """Let it be so long ago that what tells of runs was written."""
+    if place.postgres:
+        fall_silent(place.postgres, seconds=days * 24 * 3600)
+        return
+    then = time.time() - days * 24 * 3600
+    for path in Path(f"{place.companion}.runs").iterdir():
+        os.utime(path, (then, then))
+
+
+def count_traces(place: Place) -> int:
+    if not place.postgres:
+        return len(list(Path(f"{place.companion}.runs").iterdir()))
+    session = Session(Server(place.postgres))
+    rows = session.run(
+        "SELECT count(*) FROM truto_groups_coordination.presence WHERE run_id <> ''", {}
+    )
+    session.close()
+    return int(rows[0][0])
+
+
+def test_what_tells_of_a_killed_run_is_kept_for_as_long_as_dagster_may_ask(place: Place) -> None:
+    with other_process(PRESENT, *place.arguments):
+        pass
+    age_traces(place, days=TRACE_DAYS - 1)
+    with place.join().mark_alive("another"):
+        assert count_traces(place) == 2
+    age_traces(place, days=TRACE_DAYS + 1)
+    with place.join().mark_alive("another"):
+        assert count_traces(place) == 1
+
+
+def test_a_run_that_lives_for_months_stays_present(tmp_path: Path) -> None:
+    place = Place(tmp_path / "groups.duckdb")
+    with place.join().mark_alive("old"):
+        age_traces(place, days=TRACE_DAYS + 1)
+        with place.join().mark_alive("another"):
+            assert place.join().is_alive("old")
 
 
 def test_a_killed_run_is_abandoned_at_once_where_the_kernel_tells(tmp_path: Path) -> None:

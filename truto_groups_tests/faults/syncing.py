@@ -1,7 +1,7 @@
 """Sync accounts again and again in a process of its own, until it is told to stop or killed.
 
-A program for the tests beside it: ``BASE_URL FOLDER NAME SECONDS ACCOUNT…``. Prints one line per
-sync: how each account ended, or the error that ended the run.
+A program for the tests beside it: ``BASE_URL FOLDER NAME SECONDS ACCOUNT…``. Prints that it begins,
+and one line per sync: how each account ended, or the error that ended the run.
 """
 
 import sys
@@ -28,6 +28,7 @@ def main() -> None:
     base_url, folder, name, seconds, *keys = sys.argv[1:]
     server: Any = _Server(base_url)
     stand = Stand(server, Path(folder))
+    print("begins", flush=True)  # noqa: T201
     deadline = time.monotonic() + float(seconds)
     number = 0
     while number == 0 or time.monotonic() < deadline:

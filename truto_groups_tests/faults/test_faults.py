@@ -176,8 +176,11 @@ def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: 
     chance = random.Random(7)
     waits: list[float] = []
     with ExitStack() as stack:
-        crowd = [stack.enter_context(syncing(stand, f"p{n}", *keys, seconds=12)) for n in range(8)]
-        deadline = time.monotonic() + 12
+        crowd = [stack.enter_context(syncing(stand, f"p{n}", *keys, seconds=8)) for n in range(8)]
+        for process in crowd:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begins\n"
+        deadline = time.monotonic() + 8
         while time.monotonic() < deadline:
             asked = time.monotonic()
             with read.connect(stand.database.location) as connection:
@@ -190,7 +193,9 @@ def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: 
             time.sleep(chance.uniform(0.1, 0.6))
             if chance.random() < 0.3 and len(crowd) > 4:
                 crowd.pop(chance.randrange(len(crowd))).send_signal(signal.SIGKILL)
+        killed_count = 8 - len(crowd)
         told = [process.communicate()[0] for process in crowd]
+    assert killed_count > 1
     assert any("published" in text for text in told), told
     assert not any("Error" in text for text in told), told
     stand.server.intercept = None
@@ -207,4 +212,5 @@ def test_eight_syncs_at_once_readers_and_kills_leave_every_account_whole(stand: 
     # One reader may be starved by its machine; that none is kept waiting, the others show.
     assert statistics.median(waits) < 5
     assert max(waits) < 30
-    assert os.listdir(f"{stand.database.location}.runs") == []  # noqa: PTH208
+    # Of each that was killed at most the file that tells so.
+    assert len(os.listdir(f"{stand.database.location}.runs")) <= killed_count  # noqa: PTH208

@@ -9,10 +9,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Generator
 from pathlib import Path
 
+from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups.errors import DatabaseError
 
 
@@ -29,7 +31,7 @@ def mark_alive(folder: Path, run_id: str) -> Generator[None]:
     """
     path = _path(folder, run_id)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         descriptor = _hold(path)
     except OSError as error:
         raise DatabaseError(
@@ -37,6 +39,7 @@ def mark_alive(folder: Path, run_id: str) -> Generator[None]:
             advice="Let this user write that folder and leave room on its disk; or set "
             "TRUTO_GROUPS_DATABASE to a file elsewhere.",
         ) from error
+    _drop_old_traces(folder)
     try:
         yield
     finally:
@@ -55,8 +58,7 @@ def is_held(folder: Path, run_id: str) -> bool | None:
     """
     path = _path(folder, run_id)
     try:
-        # To lock needs no right to write, which the file of another user does not give.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _is_locked(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -64,6 +66,11 @@ def is_held(folder: Path, run_id: str) -> bool | None:
             f"{path}, which tells whether run {run_id} is alive, cannot be read: {error.strerror}.",
             advice="Let all users of the database read the files beside it.",
         ) from error
+
+
+def _is_locked(path: Path) -> bool:
+    # To lock needs no right to write, which the file of another user does not give.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,6 +92,15 @@ def _hold(path: Path) -> int:
         new.unlink(missing_ok=True)
         raise
     return descriptor
+
+
+def _drop_old_traces(folder: Path) -> None:
+    """Remove the files of runs that were killed long ago."""
+    oldest = time.time() - TRACE_DAYS * 24 * 3600
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another user's, or another run was faster
+            if path.stat().st_mtime < oldest and not _is_locked(path):
+                path.unlink()
 
 
 def _path(folder: Path, run_id: str) -> Path:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from truto_groups.coordination.postgres.sessions import Session
+from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups.errors import DatabaseError
 from truto_groups.text.logs import get_logger
 
@@ -50,6 +51,10 @@ VALUES (%(run_id)s, %(mark)s, %(machine)s, %(process_id)s)
 ON CONFLICT (run_id) DO UPDATE SET
     mark = excluded.mark, machine = excluded.machine, process_id = excluded.process_id,
     began_at = excluded.began_at, seen_at = excluded.seen_at
+"""
+_DROP_OLD_TRACES: Final = """
+DELETE FROM truto_groups_coordination.presence
+WHERE run_id <> '' AND seen_at < clock_timestamp() - make_interval(days => %(trace_days)s)
 """
 # Inserted anew where a failover lost it; left alone where another process has taken it over.
 _BEAT: Final = """
@@ -104,8 +109,9 @@ def mark_alive(
         "machine": socket.gethostname(),
         "process_id": os.getpid(),
         "gap": gap_seconds,
+        "trace_days": TRACE_DAYS,
     }
-    session.run(f"{_BEGIN};{_LISTEN}", values)
+    session.run(f"{_BEGIN};{_LISTEN};{_DROP_OLD_TRACES}", values)
     ended = threading.Event()
 
     def beat() -> None:
