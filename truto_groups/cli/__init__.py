@@ -22,6 +22,8 @@ Dagster does not import it, because that alone takes two seconds.
     terminal         the only way out: sentences, tables, what is drawn anew
 """
 
+import atexit
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -42,6 +44,9 @@ _NOTHING_DONE = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    # What is alive in the end goes with the process. To search it for garbage first, as Python
+    # does, takes 0.7 s after a sync.
+    atexit.register(gc.freeze)
     write_anything()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

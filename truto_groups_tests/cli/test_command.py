@@ -49,6 +49,19 @@ def provide_known(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     return stand
 
 
+def test_what_is_alive_in_the_end_is_not_searched_for_garbage() -> None:
+    program = (
+        "import atexit, gc\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # called last
+        "from truto_groups.cli import main\n"
+        "main(['--version'])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.splitlines()[-1] == "True"
+
+
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
