@@ -15,7 +15,7 @@ from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.defs.accepting import REVIEW_OP
 from truto_groups.defs.checks import GROUPS, evaluate_checks
-from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG
+from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, find_location
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.launchpad import PERSON, REASON, UNTIL
 from truto_groups.defs.metadata import table_of
@@ -84,7 +84,7 @@ def mark_reviewed_step(
         )
         marked = mark_reviewed(session.database, review, clock=session.clock)
         shown = _show(session, marked)
-        results = evaluate_checks(session, [_CHECK])
+        results = evaluate_checks(session, [_CHECK], location=find_location(context.run))
     except TrutoGroupsError as error:
         raise make_failure(error) from None
     context.add_output_metadata({"reviewed": table_of(shown)})

@@ -12,6 +12,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
+from truto_groups.defs import dagster_internals
 from truto_groups.runner.local_runs import FinishedRun, open_instance, review_here
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
@@ -145,6 +146,19 @@ def test_the_job_refuses_what_says_too_little_and_takes_what_the_check_shows(
         ("privileged_changes_are_reviewed", True)
     ]
     assert unreviewed(waiting) == []
+
+
+def test_the_link_of_what_still_waits_leads_to_the_code_location_of_the_job(
+    waiting: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_internals, "_COMMAND_LOCATION", "of_my_own")
+    run = launch({"integrated_account_ids": [KEY_A], "reason": "seen", "reviewed_by": "ann"})
+    assert run.is_success
+    assert unreviewed(waiting) == [B]
+    with open_instance(cwd=Path.cwd()) as instance:
+        latest = dagster_internals.read_latest_check(instance, CHECK)
+    assert latest is not None
+    assert "](/locations/__repository__@of_my_own/jobs/" in (latest[1].description or "")
 
 
 @pytest.mark.parametrize(
