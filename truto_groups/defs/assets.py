@@ -417,20 +417,28 @@ def _failure(problem: TrutoGroupsError | None, failures: dict[str, str]) -> dg.F
     )
 
 
-@dg.asset(
-    key=ACCOUNTS,
-    description=(
-        "One row per integrated account, as Truto last listed it.\n\n"
-        "The sensor discover_integrated_accounts keeps it, and the partitions, in step. "
-        "Materialized by hand it lists the accounts too, but leaves the partitions alone."
-    ),
-    group_name=GROUP_NAME,
-    owners=OWNERS,
-    kinds=KINDS,
-    metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
-    # Whether discovery runs. On the other assets it would speak for whichever account came last;
-    # of accounts speaks the check every_account_is_fresh.
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=OLDEST_LISTING),
+# A multi_asset, because only there a backfill policy is no beta; with one, a range of accounts can
+# be launched together with what lies above them.
+@dg.multi_asset(
+    name=schema.INTEGRATED_ACCOUNTS.name,
+    specs=[
+        dg.AssetSpec(
+            ACCOUNTS,
+            description=(
+                "One row per integrated account, as Truto last listed it.\n\n"
+                "The sensor discover_integrated_accounts keeps it, and the partitions, in step. "
+                "Materialized by hand it lists the accounts too, but leaves the partitions alone."
+            ),
+            group_name=GROUP_NAME,
+            owners=OWNERS,
+            kinds=KINDS,
+            metadata=describe_table(schema.INTEGRATED_ACCOUNTS),
+            # Whether discovery runs. On the other assets it would speak for whichever account came
+            # last; of accounts speaks the check every_account_is_fresh.
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=OLDEST_LISTING),
+        )
+    ],
+    backfill_policy=dg.BackfillPolicy.single_run(),
 )
 @keep_secrets
 def integrated_accounts(

@@ -84,6 +84,8 @@ CONTRACT_CHECK_SPECS = [
     ],
     check_specs=CONTRACT_CHECK_SPECS,
     can_subset=True,
+    # So that a range of accounts can be launched together with it.
+    backfill_policy=dg.BackfillPolicy.single_run(),
 )
 @keep_secrets
 def integration_contracts(
