@@ -239,11 +239,14 @@ def _materialize(
         yield _changes_event(session, tally)
     elif BREAKDOWN in selected:
         for account in rebuild_account_breakdowns(session, account_ids):
+            if isinstance(account, PassedOver):
+                _warn_of_passed_over(context, account, tally)
+                continue
             metadata = {"integration": show(account.integration)}
             yield dg.AssetMaterialization(
                 BREAKDOWN, partition=tally.keys[account.id], metadata=metadata
             )
-    elif CHANGES in selected:
+    if CHANGES in selected and not {RAW_GROUPS, GROUPS} & selected:
         yield _changes_event(session, tally)
 
 
@@ -340,11 +343,7 @@ def _tell(
     for result in results:
         if isinstance(result, PassedOver):
             tally.progress.account_count -= 1
-            context.log.warning(
-                "Passed over integrated account %s. %s",
-                show(tally.keys[result.integrated_account_id]),
-                show(result.reason),
-            )
+            _warn_of_passed_over(context, result, tally)
             continue
         tally.count(result)
         attempt = result.attempt
@@ -357,6 +356,16 @@ def _tell(
                 show(tally.keys[attempt.integrated_account_id]),
                 show(attempt.error or ""),
             )
+
+
+def _warn_of_passed_over(
+    context: dg.AssetExecutionContext, passed: PassedOver, tally: _Tally
+) -> None:
+    context.log.warning(
+        "Passed over integrated account %s. %s",
+        show(tally.keys[passed.integrated_account_id]),
+        show(passed.reason),
+    )
 
 
 def _event(

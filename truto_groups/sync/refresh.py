@@ -50,6 +50,7 @@ from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)
 _UNBOUNDED = 1 << 31
+_NEVER_SYNCED = "It was never synced: materialize raw_groups for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +155,23 @@ def replay_accounts(
         if account_id in known:
             yield _replay(session, known[account_id], run_id=run_id)
         else:
-            yield PassedOver(account_id, "It was never synced: materialize raw_groups for it.")
+            yield PassedOver(account_id, _NEVER_SYNCED)
 
 
-def rebuild_account_breakdowns(session: Session, account_ids: Sequence[str]) -> list[KnownAccount]:
+def rebuild_account_breakdowns(
+    session: Session, account_ids: Sequence[str]
+) -> list[KnownAccount | PassedOver]:
     """Count the groups of accounts anew by type, without a request.
 
     Returns:
-        The accounts concerned; those that were never synced are left out.
+        The accounts, in their order; those that were never synced have nothing to count.
+
+    Raises:
+        DatabaseError: Nothing can be written.
     """
     synced = _read_synced(session, account_ids)
     rebuild_breakdowns(session.database, list(synced))
-    return list(synced.values())
+    return [synced.get(one) or PassedOver(one, _NEVER_SYNCED) for one in account_ids]
 
 
 def _prepare(session: Session, account_ids: Sequence[str]) -> dict[str, KnownAccount]:

@@ -378,6 +378,35 @@ def test_materializing_only_the_breakdown_counts_groups_anew_and_sends_no_reques
     assert project.table("group_type_breakdown") == before
 
 
+@pytest.mark.parametrize("asset", ["groups", "group_type_breakdown"])
+def test_an_account_that_has_nothing_to_rebuild_from_is_told_and_materialized_nowhere(
+    project: Project, asset: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(project, A, B)
+    assert select(project, "raw_groups", key=A).success
+    capfd.readouterr()
+    result = project.run(
+        "refresh_groups",
+        asset_selection=[dg.AssetKey(asset)],
+        tags=range_tags(KEYS[A], KEYS[B]),
+    )
+    assert result.success
+    assert materialized(result)[asset] == [A]
+    told = f"Passed over integrated account {KEYS[B]}. It was never synced: materialize raw_groups"
+    assert told in capfd.readouterr().err
+
+
+def test_group_changes_beside_the_breakdown_are_materialized_as_they_are_alone(
+    project: Project,
+) -> None:
+    connect(project, A)
+    project.refresh()
+    before = read_data(project.database)
+    result = select(project, "group_type_breakdown", "group_changes", key=A)
+    assert materialized(result) == {"group_type_breakdown": [A], "group_changes": [None]}
+    assert read_data(project.database) == before
+
+
 def test_group_changes_alone_need_no_partition_and_no_request(project: Project) -> None:
     connect(project, A)
     project.refresh()
