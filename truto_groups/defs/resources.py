@@ -17,7 +17,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
 from truto_groups.coordination.seam import PATIENCE_SECONDS, StartLog
-from truto_groups.errors import TrutoGroupsError
+from truto_groups.errors import SettingsError, TrutoGroupsError
 from truto_groups.session import Session
 from truto_groups.settings import (
     DATA_PATH_VARIABLE,
@@ -124,6 +124,14 @@ class GroupsDatabase(DuckDBResource):
         ),
     )
 
+    # DuckDBResource has it. Who reads and who writes must connect alike, and what it may hold, such
+    # as a token of MotherDuck, would be stored in clear.
+    connection_config: dict[str, Any] = Field(
+        default={},
+        description="Not taken: leave it empty. DuckDB reads tokens from its own variables, such "
+        "as motherduck_token.",
+    )
+
     @classmethod
     def _is_dagster_maintained(cls) -> bool:
         return False
@@ -135,8 +143,16 @@ class GroupsDatabase(DuckDBResource):
             patience_seconds: How long the server of a lake's catalogue may be away.
 
         Raises:
-            SettingsError: No database is named, and there is no project to hold one.
+            SettingsError: No database is named, and there is no project to hold one; or
+                ``connection_config`` is not empty.
         """
+        if self.connection_config:
+            raise SettingsError(
+                "The database resource takes no connection_config: it would have no effect, and "
+                "what is typed there is stored in clear.",
+                advice="Leave it out; DuckDB reads tokens from its own variables, such as "
+                "motherduck_token.",
+            )
         fields = {DATABASE_VARIABLE: self.database, DATA_PATH_VARIABLE: self.data_path}
         named = {variable: value for variable, value in fields.items() if value}
         environment = read_environment({**os.environ, **named}, cwd=Path.cwd())

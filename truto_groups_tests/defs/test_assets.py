@@ -551,6 +551,19 @@ def test_what_is_set_up_wrong_is_told_in_one_paragraph(
     assert "sandbox-token" not in text
 
 
+def test_a_field_of_the_database_that_would_have_no_effect_is_refused(project: Project) -> None:
+    connect(project, A)
+    options = {"motherduck_token": "a-token"}
+    result = project.run(
+        "refresh_groups",
+        partition_key=KEYS[A],
+        run_config={"resources": {"duckdb": {"config": {"connection_config": options}}}},
+    )
+    assert not result.success
+    assert "takes no connection_config" in failure_text(result)
+    assert "a-token" not in failure_text(result)
+
+
 def test_a_rejected_token_reads_no_account_and_every_check_still_speaks(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
