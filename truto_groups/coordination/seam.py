@@ -22,7 +22,7 @@ SMALLEST_SHARE: Final = 1 / 16
 ROOM_AFTER_LOSS: Final = 1_000_000
 # How long a server may be away, when it is first needed or later: a restart, a failover.
 PATIENCE_SECONDS: Final = 60.0
-# For how long it is known that a run was killed: none stays in Dagster's history for longer.
+# For how long it is known that a run was killed: by then it is ended in Dagster's history too.
 TRACE_DAYS: Final = 90
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg2
 import pytest
@@ -17,7 +18,7 @@ from truto_groups.coordination.postgres.sessions import Server, Session
 from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups_tests.places import OPEN, Place
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.processes import other_process
+from truto_groups_tests.processes import as_another_user, other_process
 
 pytestmark = pytest.mark.long
 
@@ -317,3 +318,17 @@ def test_a_leave_is_taken_when_postgres_is_back_and_keeps_nobody_waiting(
         assert time.monotonic() - began < 20
         time.sleep(0.1)
     session.close()
+
+
+def test_a_folder_that_may_be_written_and_not_listed_keeps_nobody_from_being_present() -> None:
+    with TemporaryDirectory() as home:
+        Path(home).chmod(0o755)
+        place = Place(Path(home) / "groups.duckdb")
+        folder = Path(f"{place.companion}.runs")
+        folder.mkdir()
+        folder.chmod(0o333)
+        try:
+            with as_another_user(), place.join().mark_alive("run"):
+                assert place.join().is_alive("run")
+        finally:
+            folder.chmod(0o777)

@@ -97,7 +97,10 @@ def _hold(path: Path) -> int:
 def _drop_old_traces(folder: Path) -> None:
     """Remove the files of runs that were killed long ago."""
     oldest = time.time() - TRACE_DAYS * 24 * 3600
-    for path in folder.iterdir():
+    paths: list[Path] = []
+    with contextlib.suppress(OSError):  # to be present needs no right to list the others
+        paths += folder.iterdir()
+    for path in paths:
         with contextlib.suppress(OSError):  # another user's, or another run was faster
             if path.stat().st_mtime < oldest and not _is_locked(path):
                 path.unlink()
