@@ -18,6 +18,7 @@ from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli.terminal import Complaints
 from truto_groups.errors import SettingsError
 from truto_groups.text.instants import read_instant
+from truto_groups.text.visible import is_utf_8
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 _EPILOG = """\
@@ -152,11 +153,23 @@ def _read_port(text: str) -> int:
 
 def _read_words(text: str) -> str:
     """What a person wrote, to be kept."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise click.BadParameter("it holds bytes that are not UTF-8") from None
+    if not is_utf_8(text):
+        raise click.BadParameter("it holds bytes that are not UTF-8")
     return text.strip()
+
+
+def _sign(why: str) -> Callable[[Command], Command]:
+    """Ask why something is done, in these words, and who does it."""
+
+    def add_options(command: Command) -> Command:
+        who = "Who; default: the system's user."
+        for option, metavar, text in (("--by", "NAME", who), ("--reason", "TEXT", why)):
+            command = click.option(
+                option, metavar=metavar, type=_read_words, default="", help=text
+            )(command)
+        return command
+
+    return add_options
 
 
 @click.group(epilog=_EPILOG, context_settings=_SETTINGS)
@@ -260,16 +273,7 @@ def plan(*, settings_path: Path | None, is_json: bool) -> int:
     multiple=True,
     help="All waiting accounts of these integrations.",
 )
-@click.option(
-    "--reason",
-    metavar="TEXT",
-    type=_read_words,
-    default="",
-    help="Why; without it nothing is accepted.",
-)
-@click.option(
-    "--by", metavar="NAME", type=_read_words, default="", help="Who; default: the system's user."
-)
+@_sign("Why; without it nothing is accepted.")
 @click.option(
     "--digest", default="", help="Of what was shown; refused when accounts have moved on."
 )
@@ -327,8 +331,20 @@ def diagnose(*, account: str, out: Path | None) -> int:
 @click.option(
     "--tenant", "tenants", metavar="ID", multiple=True, help="All accounts of these tenants."
 )
-@click.option("--reason", required=True, help="Why; stands in the certificate.")
-@click.option("--by", metavar="NAME", default="", help="Who wants it; default: the system's user.")
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    type=_read_words,
+    required=True,
+    help="Why; stands in the certificate.",
+)
+@click.option(
+    "--by",
+    metavar="NAME",
+    type=_read_words,
+    default="",
+    help="Who wants it; default: the system's user.",
+)
 @click.option("--yes", "is_confirmed", is_flag=True, help="Also accounts that Truto still lists.")
 @click.option(
     "--certificate",
@@ -353,7 +369,7 @@ def forget(
     """
     if bool(names) == bool(tenants):
         raise click.UsageError("Name accounts with --account, or tenants with --tenant.")
-    if not reason.strip():
+    if not reason:
         raise click.BadParameter("it must say why", param_hint="--reason")
     if certificate is not None and not certificate.absolute().parent.is_dir():
         raise click.BadParameter("its folder does not exist", param_hint="--certificate")
@@ -361,9 +377,7 @@ def forget(
     from truto_groups.cli.forget_command import run_forget
     from truto_groups.runner.forgetting import ForgetRequest
 
-    return run_forget(
-        ForgetRequest(names, tenants, reason.strip(), by.strip(), is_confirmed, certificate)
-    )
+    return run_forget(ForgetRequest(names, tenants, reason, by, is_confirmed, certificate))
 
 
 def _read_instant(text: str) -> datetime:
@@ -384,16 +398,7 @@ def _read_instant(text: str) -> datetime:
     type=_read_instant,
     help="The newest change that was looked at; what came later goes on waiting.",
 )
-@click.option(
-    "--reason",
-    metavar="TEXT",
-    type=_read_words,
-    default="",
-    help="Why it is right; without it nothing is marked.",
-)
-@click.option(
-    "--by", metavar="NAME", type=_read_words, default="", help="Who; default: the system's user."
-)
+@_sign("Why it is right; without it nothing is marked.")
 @_be_verbose
 def review(
     *,

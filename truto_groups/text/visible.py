@@ -25,6 +25,15 @@ def show(text: str) -> str:
     return "".join(map(_show_character, text))
 
 
+def is_utf_8(text: str) -> bool:
+    """Whether a text can be written; one that the shell gave may hold bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def show_lines(text: str) -> str:
     """The same for a text of our own, whose line breaks are meant."""
     return "\n".join(show(line) for line in text.split("\n"))

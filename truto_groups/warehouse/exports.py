@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import duckdb
 
 from truto_groups.errors import ExportError
-from truto_groups.text.visible import show
+from truto_groups.text.visible import is_utf_8, show
 from truto_groups.warehouse.database import name_spill_folder, set_variables
 from truto_groups.warehouse.duckdb_errors import first_line
 from truto_groups.warehouse.interruption import raise_interruption
@@ -70,7 +70,7 @@ def write_file(
             f"{show(str(path))} is no file that can be replaced.",
             advice="Name a file; without --out the rows go to stdout.",
         )
-    if not _is_utf_8(path):
+    if not is_utf_8(str(path)):
         raise ExportError(
             f"{show(str(path))} holds bytes that are not UTF-8, where DuckDB can write no file.",
             advice="Name another file; without --out the rows go to stdout.",
@@ -120,14 +120,6 @@ def _copy(
     written = connection.execute(_COPY[form]).fetchall()
     del exported_rows
     return written[0][0]
-
-
-def _is_utf_8(path: Path) -> bool:
-    try:
-        os.fspath(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from truto_groups.coordination.postgres.conninfo import lay_defaults
 from truto_groups.text.secrecy import hide, redact
+from truto_groups.text.visible import is_utf_8
 
 _LAKE = "ducklake:"
 _REMOTE = ("md:", "motherduck:", _LAKE)
@@ -151,10 +152,9 @@ def _find_fault(text: str, *, has_secrets: bool) -> str | None:
     if found is not None:
         character = found[0] if found[0] == "?" else f"U+{ord(found[0]):04X}"
         return f"holds the character {character}, behind which DuckDB would lose its journal"
-    try:
-        length = len(Path(text).name.encode())
-    except UnicodeEncodeError:
+    if not is_utf_8(text):
         return "holds bytes that are not UTF-8, which DuckDB cannot open"
+    length = len(Path(text).name.encode())
     if length > _LONGEST_NAME:
         return f"has a name of {length} bytes, which leaves no room for the files beside it"
     return None

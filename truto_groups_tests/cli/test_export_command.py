@@ -147,20 +147,25 @@ def test_json_is_one_list_of_objects_also_of_none(
     assert stored.folder.exists()
 
 
-def test_the_statement_is_said_before_the_first_row(stored: Stand) -> None:
-    ended = subprocess.run(
+def export_apart(stored: Stand, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Export to stdout by a process of its own, with these streams."""
+    return subprocess.run(
         [sys.executable, "-m", "truto_groups.cli", "export", "--format", "csv"],
         cwd=stored.folder,
         env={
             "PYTHONPATH": str(Path(__file__).parents[2]),
             "TRUTO_GROUPS_DATABASE": stored.database.location,
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
         text=True,
-        check=True,
+        check=False,
+        **streams,
     )
 
+
+def test_the_statement_is_said_before_the_first_row(stored: Stand) -> None:
+    ended = export_apart(stored, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    assert ended.returncode == 0, ended.stdout
     assert ended.stdout.startswith("At ")
     assert "2 of 2 active accounts" in ended.stdout.splitlines()[0]
     assert ended.stdout.splitlines()[1].startswith("integrated_account_id,")
@@ -585,18 +590,7 @@ def test_where_there_is_no_output_nothing_is_called_written(
 def test_an_output_that_is_full_is_told_as_the_file_is(stored: Stand) -> None:
     """Else it ends with 1, which says that a name is nobody's."""
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(
-            [sys.executable, "-m", "truto_groups.cli", "export", "--format", "csv"],
-            cwd=stored.folder,
-            env={
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-                "TRUTO_GROUPS_DATABASE": stored.database.location,
-            },
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        ended = export_apart(stored, stdout=full, stderr=subprocess.PIPE)
     assert ended.returncode == 2, ended.stderr
     assert "cannot be written to the output: No space left on device." in ended.stderr
 

@@ -234,6 +234,9 @@ def test_what_cannot_be_meant_changes_nothing(
         (2, []),
         (2, ["--account", A, "--tenant", "globex"]),
         (2, ["--account", A, "--reason", " "]),
+        # The certificate could not hold them, when all is forgotten.
+        (2, ["--account", A, "--yes", "--reason", "\udcff"]),
+        (2, ["--account", A, "--yes", "--by", "\udcff"]),
         (2, ["--account", A, "--yes", "--certificate", "nowhere/certificate.md"]),
     ):
         assert forget(*arguments) == code
