@@ -81,7 +81,7 @@ _REWRITTEN_SUFFIX = ".rewritten"
 _FILE_OPTIONS = " (ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
 _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
-# Each keeps a megabyte. As many as threads of one process read or write at once, as a rule.
+# Each keeps three megabytes. As many as threads of one process read or write at once, as a rule.
 _MOST_IDLE = 4
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
@@ -515,14 +515,15 @@ class Database:
     @contextlib.contextmanager
     def _connection(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Have a private connection for one block."""
-        if self.is_file:
+        if self._lake is not None and self._stays_open:
+            cursor = self._lake.open_cursor()
+            _configure(cursor)
+            block = contextlib.closing(cursor)
+        elif self.is_file:
             block = lend_connection()
-        elif self._lake is None or not self._stays_open:
-            block = contextlib.closing(connect())
         else:
-            block = contextlib.closing(self._lake.open_cursor())
+            block = contextlib.closing(connect())
         with block as connection:
-            _configure(connection)
             yield connection
 
     def _attach_in_place(
@@ -778,6 +779,7 @@ def lend_connection() -> Generator[duckdb.DuckDBPyConnection]:
             opened = connect()
         stack.callback(opened.close)
         with contextlib.closing(opened.cursor()) as connection:
+            _configure(connection)
             yield connection
         if len(idle) < _MOST_IDLE:
             stack.pop_all()

@@ -915,14 +915,18 @@ def test_pages_cannot_trick_us(stand: Stand) -> None:
     assert stand.data() == before
 
 
+def list_ahead(stand: Stand, **duration: float) -> None:
+    """List as another machine does, whose clock is ahead of that of whoever syncs."""
+    stand.pass_time(**duration)
+    stand.discover()
+    stand.pass_time(**{unit: -number for unit, number in duration.items()})
+
+
 def test_a_collapse_is_held_back_whatever_the_clock_said_when_the_account_was_first_listed(
     stand: Stand,
 ) -> None:
-    """Another machine lists, and its clock may be ahead of that of whoever syncs."""
     stand.put(A, groups_of(50))
-    stand.pass_time(seconds=20)
-    stand.discover()
-    stand.pass_time(seconds=-20)
+    list_ahead(stand, seconds=20)
     assert stand.outcomes(run_id="r1") == {A: "published"}
     stand.put(A, [])
     stand.pass_time(hours=6)
@@ -933,9 +937,7 @@ def test_an_account_that_a_clock_ahead_has_listed_is_not_synced_at_every_tick(
     stand: Stand,
 ) -> None:
     stand.put(A, groups_of(1))
-    stand.pass_time(hours=3)
-    stand.discover()
-    stand.pass_time(hours=-3)
+    list_ahead(stand, hours=3)
     for run_id in ("r1", "r2"):
         assert stand.outcomes(run_id=run_id)[A] in ("published", "unchanged")
         stand.pass_time(minutes=5)
