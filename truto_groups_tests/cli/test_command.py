@@ -49,12 +49,15 @@ def provide_known(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     return stand
 
 
-def test_what_is_alive_in_the_end_is_not_searched_for_garbage() -> None:
+def test_a_command_seldom_searches_for_garbage_and_not_at_its_end() -> None:
     program = (
         "import atexit, gc\n"
         "atexit.register(lambda: print(gc.get_freeze_count() > 1000))\n"  # called last
         "from truto_groups.cli import main\n"
         "main(['--version'])\n"
+        "before = gc.get_stats()[0]['collections']\n"
+        "much = [[] for _ in range(40_000)]\n"
+        "assert gc.get_stats()[0]['collections'] - before <= 1\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
