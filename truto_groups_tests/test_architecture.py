@@ -75,6 +75,7 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", [PACKAGE, f"{PACKAGE}_tests"])
 def test_nothing_happens_at_import_and_nothing_private_is_borrowed(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))

@@ -256,6 +256,7 @@ print(json.dumps([sorted(names), [one for one in opened if ".pyc" not in one[1]]
 """
 
 
+@pytest.mark.long
 def test_definitions_load_with_an_empty_environment_and_do_nothing_at_import(
     tmp_path: Path,
 ) -> None:

@@ -85,6 +85,7 @@ def test_daemon_and_webserver_share_history_and_tables() -> None:
     assert any("DAGSTER_HOME" in line for line in shared[0])
 
 
+@pytest.mark.long
 def test_a_backup_taken_while_somebody_writes_loads_again_whole(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

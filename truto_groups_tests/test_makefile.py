@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -48,6 +50,7 @@ def test_the_ui_is_refused_where_its_port_is_taken(tmp_path: Path) -> None:
     assert f"workspace.yaml --port {port} --log-level warning" in free.stdout
 
 
+@pytest.mark.long
 def test_the_ui_is_announced_once_it_answers() -> None:
     """The port is open from the start, as that of a webserver that still loads."""
 

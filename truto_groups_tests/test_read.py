@@ -88,6 +88,7 @@ TABLES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_a_frame_has_every_row_and_column_of_its_table(filled: Stand, table: schema.Table) -> None:
     frame = TABLES[table]()
@@ -164,6 +165,7 @@ def test_what_changed_comes_the_latest_first(mixed: Stand) -> None:
     assert at[0] == pd.Timestamp("2026-04-05", tz="UTC")
 
 
+@pytest.mark.long
 def test_one_connection_is_one_look_for_several_questions(filled: Stand) -> None:
     with read.connect() as connection:
         before = read.groups(connection)
@@ -255,6 +257,7 @@ def test_the_dotenv_of_the_project_names_the_database(
 # Filters.
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
@@ -342,6 +345,7 @@ def test_a_beginning_that_several_accounts_share_is_told(mixed: Stand) -> None:
         read.groups(account="acme.okta")
 
 
+@pytest.mark.long
 def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
     for name in ("okta", "slack"):
         mixed.write(
@@ -360,6 +364,7 @@ def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
     assert len(read.integration_contracts(integration="slack")) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "read_rows",
     [read.held_back, read.accepted, read.privileged_group_changes, read.account_syncs],

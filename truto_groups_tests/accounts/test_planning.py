@@ -326,6 +326,7 @@ def test_where_four_cannot_cover_all_those_that_wait_the_longest_come_first() ->
     assert plan(rest, in_flight=set(keys[1::2])) == [("00000", "00000"), ("00002", "00002")]
 
 
+@pytest.mark.long
 def test_a_range_holds_as_many_due_accounts_as_it_can_beside_the_one_that_waits_longest() -> None:
     """Every twentieth of 25,000 is due: two ranges of five hundred hold fifty of them."""
     accounts = [
@@ -339,6 +340,7 @@ def test_a_range_holds_as_many_due_accounts_as_it_can_beside_the_one_that_waits_
     assert sum(int(last) - int(first) + 1 for first, last in found) <= MAX_ACCOUNTS_IN_A_TICK
 
 
+@pytest.mark.long
 def test_a_plan_over_25_000_accounts_takes_well_under_a_second() -> None:
     chance = Random(7)
     accounts = [account(f"{n:05}", hours=chance.choice((1, 4, 7))) for n in range(25_000)]
@@ -396,6 +398,7 @@ def test_an_account_that_cannot_be_synced_has_no_slot() -> None:
     assert plan(accounts, is_spreading=True) == []
 
 
+@pytest.mark.long
 def test_whose_slot_has_come_waits_for_what_is_due() -> None:
     """However much longer ago it was tried."""
     accounts = [account(f"{n:05}", hours=5 if n < 20_000 else 1) for n in range(21_000)]
@@ -422,6 +425,7 @@ def test_nobody_is_requested_later_than_it_is_due_and_nobody_right_after_a_sync(
     assert turn_at >= min(due_at, one.last_confirmed_at + 2 * TICK)
 
 
+@pytest.mark.long
 def test_accounts_that_were_all_synced_at_once_are_spread_after_one_pace() -> None:
     day = Day(count=2500, failing=100, error_kind="not_found", hours=0.1)
     day.live(is_spreading=True, takes=timedelta(minutes=1))

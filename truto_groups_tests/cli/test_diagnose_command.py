@@ -213,6 +213,7 @@ def test_no_credential_of_the_settings_and_no_token_in_a_text_is_shown(
     assert "Truto: x-ratelimit-left" in out
 
 
+@pytest.mark.long
 def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -226,6 +227,7 @@ def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
     assert len(stand.table("groups")) == 2
 
 
+@pytest.mark.long
 def test_of_a_private_account_types_are_shown_and_no_value(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -270,6 +272,7 @@ def test_a_name_that_holds_a_credential_is_hidden_wherever_it_stands(
     assert "deepsecret" not in out
 
 
+@pytest.mark.slow
 def test_a_refusal_is_shown_with_its_reason_and_what_to_do(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -301,6 +304,7 @@ def test_a_refusal_is_shown_with_its_reason_and_what_to_do(
     assert "is not what Truto documents" in diagnose(capsys, A, code=1)
 
 
+@pytest.mark.long
 def test_the_last_attempts_drift_and_settings_stand_on_the_page(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +341,7 @@ def test_of_a_long_page_those_with_something_to_see_come_first_and_the_rest_is_c
     assert "not shown" not in diagnose(capsys, A)
 
 
+@pytest.mark.long
 def test_what_drifted_in_another_account_stands_on_its_own_page(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -359,6 +364,7 @@ def test_who_is_nobody_is_answered_with_the_nearest_and_a_missing_token_at_once(
     assert "TRUTO_API_TOKEN" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_job_shows_the_same_page_in_the_ui(stand: Stand) -> None:
     job = build_definitions().resolve_job_def("diagnose")
 

@@ -607,6 +607,7 @@ def test_every_table_can_be_exported(stored: Stand) -> None:
         assert main(["export", "--table", table, *past]) == (0 if table in EXPORTED_AS_OF else 2)
 
 
+@pytest.mark.slow
 def test_a_lake_is_exported_like_a_file(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     use_ducklake(stand)
     stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)

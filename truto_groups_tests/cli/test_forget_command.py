@@ -136,6 +136,7 @@ def read_all(database: Database) -> str:
         )
 
 
+@pytest.mark.slow
 def test_a_tenant_is_gone_from_every_table_file_and_event(
     stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_tenant_is_gone_from_every_table_file_and_event(
     assert "the next discovery brings them back" in capsys.readouterr().err.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_what_others_have_in_dagster_stays_and_verdicts_stay_in_sight(
     stand: Stand, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_an_account_between_two_that_are_forgotten_keeps_its_run(
             assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
 
 
+@pytest.mark.slow
 def test_what_lies_in_dagsters_folder_and_is_not_dagsters_stays_whole(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_journal_that_cannot_be_understood_is_not_thrown_away(
         assert forget("--account", A, "--yes") == 0
 
 
+@pytest.mark.slow
 def test_of_a_run_over_many_only_what_is_about_others_is_left(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +328,7 @@ def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that
                 assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
 
 
+@pytest.mark.slow
 def test_a_certificate_whose_folder_is_gone_is_printed_and_keeps_nobody_from_being_forgotten(
     stand: Stand,
     tmp_path: Path,

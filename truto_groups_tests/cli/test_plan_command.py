@@ -64,6 +64,7 @@ def effect_on(found: dict[str, Any], key: str) -> dict[str, Any]:
     return effect
 
 
+@pytest.mark.long
 def test_requests_are_those_of_the_last_sync_and_estimated_where_there_was_none(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,6 +86,7 @@ def test_requests_are_those_of_the_last_sync_and_estimated_where_there_was_none(
     assert found["accounts"] == 4
 
 
+@pytest.mark.long
 def test_what_cannot_be_synced_asks_for_nothing(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,6 +98,7 @@ def test_what_cannot_be_synced_asks_for_nothing(
     assert found["day"]["accounts"] == 1
 
 
+@pytest.mark.long
 def test_minutes_are_those_of_the_ceiling_that_holds_longest(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -121,6 +124,7 @@ def test_minutes_are_those_of_the_ceiling_that_holds_longest(
     assert plan(capsys)["day"]["minutes"] == 0
 
 
+@pytest.mark.long
 def test_a_changed_file_is_told_account_by_account(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -149,6 +153,7 @@ def test_a_changed_file_is_told_account_by_account(
     assert found["day"]["requests"] > plan(capsys)["day"]["requests"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("integration", "counted", "complete", "then", "requests"),
     [
@@ -190,6 +195,7 @@ def test_groups_that_are_read_by_themselves_are_counted_once(
     ]
 
 
+@pytest.mark.long
 def test_what_would_change_for_no_account_alone_is_told_too(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -211,6 +217,7 @@ def test_what_would_change_for_no_account_alone_is_told_too(
     assert plan_with(capsys, tmp_path, "truto: {page_size: 10}")["general"] == {}
 
 
+@pytest.mark.long
 def test_requests_at_the_ceiling_wait_for_nothing_and_one_more_for_a_window(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,6 +229,7 @@ def test_requests_at_the_ceiling_wait_for_nothing_and_one_more_for_a_window(
         assert plan(capsys)["day"]["minutes"] == minutes
 
 
+@pytest.mark.long
 def test_what_is_synced_or_stale_at_once_is_named(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -240,6 +248,7 @@ def test_what_is_synced_or_stale_at_once_is_named(
     assert effect_on(found, C)["requests_a_day"] == [4, 0]
 
 
+@pytest.mark.long
 def test_a_failure_that_waits_for_other_settings_is_tried_again(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -291,6 +300,7 @@ def test_what_is_wrong_for_one_account_or_names_nobody_is_told(
     assert "did you mean okta?" in stray
 
 
+@pytest.mark.long
 def test_a_person_reads_it_in_words_and_nothing_changes(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -306,6 +316,7 @@ def test_a_person_reads_it_in_words_and_nothing_changes(
     assert stand.data() == before
 
 
+@pytest.mark.long
 def test_without_accounts_or_without_a_database_it_says_so(
     stand: Stand,
     capsys: pytest.CaptureFixture[str],
@@ -320,6 +331,7 @@ def test_without_accounts_or_without_a_database_it_says_so(
     assert "There is no database" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_day_begins_now_whatever_is_overdue(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:

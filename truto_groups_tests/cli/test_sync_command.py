@@ -406,6 +406,7 @@ def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(synced: C
     assert f"acme.jira.{B[:8]} is stale" in synced.err
 
 
+@pytest.mark.slow
 def test_a_materialization_that_was_killed_does_not_keep_its_account_in_flight(
     synced: Command,
 ) -> None:

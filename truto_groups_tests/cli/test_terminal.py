@@ -83,6 +83,7 @@ def test_without_streams_nothing_is_said_and_nothing_fails(monkeypatch: pytest.M
     complain("nor that")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", [60, 100], ids=lambda columns: f"{columns} columns")
 def test_in_a_terminal_nothing_is_wider_than_it_and_no_word_is_lost(
     known: Stand, columns: int
@@ -98,6 +99,7 @@ def test_in_a_terminal_nothing_is_wider_than_it_and_no_word_is_lost(
     assert ESCAPE not in shown
 
 
+@pytest.mark.long
 def test_colour_is_for_terminals_alone_and_only_where_it_is_wanted(known: Stand) -> None:
     assert ESCAPE in run(known, "status")
     assert ESCAPE not in run(known, "status", NO_COLOR="1")
@@ -126,6 +128,7 @@ def test_colour_is_for_terminals_alone_and_only_where_it_is_wanted(known: Stand)
     ]
 
 
+@pytest.mark.long
 def test_markup_of_somebody_else_is_shown_as_it_stands(known: Stand) -> None:
     shown = run(known, "status", columns="200")
 
@@ -133,6 +136,7 @@ def test_markup_of_somebody_else_is_shown_as_it_stands(known: Stand) -> None:
     assert "\x1b[2J" not in shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "a reader that leaves"])
 def test_a_reader_that_is_not_there_ends_it_quietly(
     known: Stand, is_closed: bool, tmp_path: Path
@@ -165,6 +169,7 @@ def test_status_is_watched_in_place_until_ctrl_c(known: Stand) -> None:
     assert terminal.written.rstrip().endswith("goes on with it.")
 
 
+@pytest.mark.long
 def test_what_does_not_fit_while_it_is_watched_is_told(known: Stand) -> None:
     terminal = Terminal("status", "--watch", cwd=known.folder, lines=8)
     terminal.read_until("lines more than fit here.")

@@ -33,6 +33,7 @@ def provide_truto(stand: Stand) -> ChangingTruto:
     return truto
 
 
+@pytest.mark.long
 def test_answers_that_differ_each_time_are_published_whole(
     stand: Stand, truto: ChangingTruto
 ) -> None:
@@ -40,6 +41,7 @@ def test_answers_that_differ_each_time_are_published_whole(
     assert judge(stand.database, last_whole=truto.last_whole) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("tampering", "notice"),
     [
@@ -72,6 +74,7 @@ def test_what_a_trial_must_not_leave_behind_is_noticed(
     assert any(text.startswith(f"{notice}: ") for text in told), told
 
 
+@pytest.mark.long
 def test_rows_of_an_answer_before_the_last_are_noticed(stand: Stand, truto: ChangingTruto) -> None:
     newer = dict.fromkeys(truto.account_ids, 3)
     (told,) = judge(stand.database, last_whole=newer)
@@ -91,6 +94,7 @@ def kill_of(run: dg.DagsterRun, *, seconds_ago: float) -> Done:
     return Done("a worker killed", "worker1", at, at, [run.run_id, "process-of-a-command"])
 
 
+@pytest.mark.long
 def test_a_killed_run_that_is_ended_too_late_or_never_is_noticed() -> None:
     with dg.instance_for_test() as instance:
         job = dg.GraphDefinition("nothing").to_job()

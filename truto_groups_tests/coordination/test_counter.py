@@ -69,6 +69,7 @@ def test_a_count_that_was_lost_goes_on_where_it_is_told(postgres_database: str) 
     assert number == 900 + ROOM_AFTER_LOSS + 1
 
 
+@pytest.mark.slow
 def test_a_standby_that_lacks_the_last_numbers_gives_none_of_them_out_again(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_server_that_cannot_be_reached_is_told_without_its_secret(conninfo: st
     assert "\n" not in told
 
 
+@pytest.mark.long
 def test_a_server_that_is_away_when_it_is_first_needed_is_waited_for(
     postgres_database: str, postgres_cluster: PostgresCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_refusal_is_told_and_not_tried_again(postgres_database: str) -> None:
     session.close()
 
 
+@pytest.mark.long
 def test_a_server_that_stays_away_is_told_after_a_while(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
@@ -144,6 +146,7 @@ def test_a_server_that_stays_away_is_told_after_a_while(
     session.close()
 
 
+@pytest.mark.long
 def test_closing_a_session_ends_the_waiting_for_a_server(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:

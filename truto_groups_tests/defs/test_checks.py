@@ -454,6 +454,7 @@ def since_of(stand: Stand, path: str) -> str:
     return since
 
 
+@pytest.mark.slow
 def test_drift_is_since_its_first_sync_however_many_follow(stand: Stand) -> None:
     """Only the newest twenty shapes of an account are kept beside."""
     first = stand.now

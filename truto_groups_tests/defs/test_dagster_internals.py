@@ -122,6 +122,7 @@ def test_an_address_of_the_ui_is_encoded_so_that_nothing_in_it_ends_a_link() -> 
     assert query == {"config": [odd]}
 
 
+@pytest.mark.long
 def test_a_run_without_an_origin_is_of_the_location_of_workspace_yaml() -> None:
     internals = importlib.import_module("truto_groups.defs.dagster_internals")
     job = dg.GraphDefinition("nothing").to_job()

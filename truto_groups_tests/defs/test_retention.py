@@ -238,6 +238,7 @@ def prune_all(stand: Stand, *, most: int = 1000) -> int:
         return prune_ledger(connection, before=stand.now + timedelta(days=10_000), most=most)
 
 
+@pytest.mark.long
 def test_what_freshness_and_plausible_counts_are_read_from_stays_however_old(stand: Stand) -> None:
     stand.discover()
     fill_ledger(stand, A, {"published": 1, "unchanged": 30, "failed": 6, "interrupted": 5})
@@ -262,6 +263,7 @@ def test_of_the_ledger_the_oldest_go_first(stand: Stand) -> None:
     assert runs == ["run-3", "run-4", "run-5", "run-6"]
 
 
+@pytest.mark.long
 def test_an_attempt_that_runs_or_whose_shape_is_kept_stays(stand: Stand) -> None:
     stand.put(A, groups_of(30), [])
     stand.discover()

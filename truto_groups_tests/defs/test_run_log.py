@@ -22,7 +22,7 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield project
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_says_how_far_it_has_come_while_it_waits_and_what_it_did_at_its_end(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

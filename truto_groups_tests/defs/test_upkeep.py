@@ -90,6 +90,7 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield project
 
 
+@pytest.mark.slow
 def test_the_job_keeps_a_lake_small_and_says_so_of_a_file(
     project: Project, postgres_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ def cases() -> list[Case]:
     return score.make_cases((3, 50), most=60, seed="test")
 
 
+@pytest.mark.slow
 def test_the_corpus_has_hundreds_of_mutations_and_of_harmless_variations(cases: list[Case]) -> None:
     assert len({case.kind for case in cases if case.kind}) >= 9
     assert sum(case.kind is not None for case in cases) > 300
@@ -32,6 +33,7 @@ def test_every_breaking_mutation_is_held_back_and_no_other(cases: list[Case]) ->
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_mutations_are_named_with_kind_and_path(cases: list[Case]) -> None:
     mutated = [case for case in cases if case.kind]
     missed = [c for c in mutated if not score.is_named(c, score.ours(c))]

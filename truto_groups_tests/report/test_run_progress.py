@@ -94,6 +94,7 @@ def test_several_runs_are_counted_together_and_each_for_itself() -> None:
     assert both.page_count == 2
 
 
+@pytest.mark.long
 def test_a_sync_counts_its_pages_and_its_throttling_and_is_heard_while_it_waits(
     stand: Stand,
 ) -> None:

@@ -146,6 +146,7 @@ def test_the_probe_stands_alone(listed: Stand) -> None:
         assert main([*PROBE, *other]) == 2
 
 
+@pytest.mark.long
 def test_the_probe_imports_nothing_that_is_slow_and_that_it_does_not_need(listed: Stand) -> None:
     program = (
         "import sys\n"

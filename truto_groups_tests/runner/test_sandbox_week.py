@@ -87,7 +87,7 @@ def test_after_the_week_one_more_day_is_now(day: int) -> None:
     assert plan_instants(day, days=7, now=NOW, last=NOW - DAY) == [NOW]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_week_is_finished_once_and_then_a_day_passes_with_each_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

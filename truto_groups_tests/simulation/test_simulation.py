@@ -54,6 +54,7 @@ def test_a_history_that_once_broke_a_promise_breaks_none(seed: int) -> None:
     play(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if name in _QUICK_CASES])
 def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
     assert play_case(name) >= 3

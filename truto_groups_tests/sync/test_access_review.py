@@ -73,18 +73,21 @@ def test_a_group_that_becomes_privileged_is_noted_with_what_it_was(stand: Stand)
     assert (rows[1]["group_type_before"], rows[1]["group_type"]) == ("team", "SUPER_ADMIN")
 
 
+@pytest.mark.long
 def test_what_was_privileged_by_a_rule_before_is_not_noted_for_it_again(stand: Stand) -> None:
     publish(stand, [named(1, "Admins"), named(2, "Admins 2")])
     publish(stand, [named(1, "Admins of France"), named(2, "Domain Admins")])
     assert noted(stand) == [("g2", "renamed", "Domain Admins", "Admins 2", "domain admin")]
 
 
+@pytest.mark.long
 def test_what_its_type_made_privileged_is_not_noted_for_another_name(stand: Stand) -> None:
     publish(stand, [named(1, "Cooks", group_type="SUPER_ADMIN")])
     publish(stand, [named(1, "Bakers", group_type="SUPER_ADMIN")])
     assert noted(stand) == []
 
 
+@pytest.mark.long
 def test_what_is_only_spelled_otherwise_is_noted_in_the_spelling_that_the_groups_keep(
     stand: Stand,
 ) -> None:
@@ -97,6 +100,7 @@ def test_what_is_only_spelled_otherwise_is_noted_in_the_spelling_that_the_groups
     assert (first["matched_rules"], second["matched_rules"]) == ("type root", "root")
 
 
+@pytest.mark.long
 def test_what_a_replay_renames_is_noted_too(stand: Stand) -> None:
     publish(stand, [named(1, "Root")])
     stand.write("UPDATE groups SET name = 'Ops'")
@@ -104,6 +108,7 @@ def test_what_a_replay_renames_is_noted_too(stand: Stand) -> None:
     assert noted(stand) == [("g1", "renamed", "Root", "Ops", "root")]
 
 
+@pytest.mark.long
 def test_accounts_of_one_run_are_noted_each_for_itself(stand: Stand) -> None:
     for name in ("x", "Root"):
         for key in (A, B):
@@ -115,6 +120,7 @@ def test_accounts_of_one_run_are_noted_each_for_itself(stand: Stand) -> None:
     assert found == [(A, "team"), (B, "team")]
 
 
+@pytest.mark.long
 def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
     publish(stand, [named(1, "Ops")])
     publish(stand, [named(1, "Admins")])
@@ -126,6 +132,7 @@ def test_the_same_data_and_other_fields_make_no_rows(stand: Stand) -> None:
     assert len(before) == 1
 
 
+@pytest.mark.long
 def test_a_first_sync_is_a_beginning_unless_the_settings_say_otherwise(stand: Stand) -> None:
     publish(stand, [named(1, "Admins")])
     stand.write_settings("defaults: {record_initial_sync: true}")
@@ -134,12 +141,14 @@ def test_a_first_sync_is_a_beginning_unless_the_settings_say_otherwise(stand: St
     assert noted(stand, key=B) == [("g1", "created", "Admins", None, "admin")]
 
 
+@pytest.mark.long
 def test_a_group_that_was_removed_and_comes_back_is_created_again(stand: Stand) -> None:
     for groups in ([named(1, "Root")], [named(2, "x")], [named(1, "Root"), named(2, "x")]):
         publish(stand, [*groups, named(3, "y"), named(4, "z")])
     assert noted(stand) == [("g1", "created", "Root", None, "root")]
 
 
+@pytest.mark.long
 def test_what_was_held_back_is_noted_when_a_person_accepts_it(stand: Stand) -> None:
     stand.put(A, groups_of(30))
     stand.discover()
@@ -159,6 +168,7 @@ def test_what_was_held_back_is_noted_when_a_person_accepts_it(stand: Stand) -> N
     assert noted(stand) == [("g0", "renamed", "Owners", "Group 0", "owner")]
 
 
+@pytest.mark.long
 def test_the_rules_are_those_of_the_account(stand: Stand) -> None:
     stand.write_settings(
         "defaults:\n"
@@ -221,6 +231,7 @@ def test_a_review_marks_what_was_seen_of_the_named_accounts_and_no_more(stand: S
     assert waiting(stand) == [(A, "g3")]
 
 
+@pytest.mark.long
 def test_a_later_review_leaves_who_reviewed_earlier_when_and_why(stand: Stand) -> None:
     publish(stand, [named(1, "x")])
     publish(stand, [named(1, "Root")])
@@ -249,6 +260,7 @@ def test_a_review_of_which_the_answer_was_lost_is_told_as_it_was(
     assert (row["reviewed_at"], row["reviewed_by"]) == (stand.now, "ann")
 
 
+@pytest.mark.long
 def test_a_review_that_says_too_little_is_refused_and_marks_nothing(stand: Stand) -> None:
     publish(stand, [named(1, "x")], key=B)
     publish(stand, [named(1, "x")])

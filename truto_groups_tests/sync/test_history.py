@@ -130,6 +130,7 @@ def test_changes_replayed_from_empty_give_exactly_todays_groups(
         assert set(today) == {str(group["id"]) for group in history[-1][0]}
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, st.booleans())
 def test_groups_as_of_gives_every_past_state_exactly_as_it_was(

@@ -70,6 +70,7 @@ def told(stand: Stand) -> str:
     return f"ermission lost: scope {SCOPE} is missing, since {stand.now:%Y-%m-%d %H:%M} UTC"
 
 
+@pytest.mark.long
 def test_a_type_that_vanishes_while_a_refusal_stands_is_held_back_and_comes_back(
     stand: Stand,
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_type_that_vanishes_while_a_refusal_stands_is_held_back_and_comes_back
     assert len(stand.table("group_changes")) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scopes", [[], None, ""], ids=["empty", "null", "blank"])
 def test_a_refusal_that_names_no_scope_is_told_by_what_was_refused(
     stand: Stand, scopes: object
@@ -116,11 +118,13 @@ def test_a_refusal_that_names_no_scope_is_told_by_what_was_refused(
     assert told == [("permission_lost", 1)] * 2
 
 
+@pytest.mark.long
 def test_without_a_refusal_a_small_type_may_vanish(stand: Stand) -> None:
     assert sync(stand, records(departments=1), run_id="good") == "published"
     assert sync(stand, records(departments=0), run_id="next") == "published"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -140,6 +144,7 @@ def test_every_fall_that_a_refusal_explains_is_held_back(
     assert len(stand.table("groups")) == len(before)
 
 
+@pytest.mark.long
 def test_a_type_that_vanishes_is_held_back_however_many_others_have_come(stand: Stand) -> None:
     """What was given another type is there under its id, and has not vanished."""
     assert sync(stand, records(), run_id="good") == "published"
@@ -152,6 +157,7 @@ def test_a_type_that_vanishes_is_held_back_however_many_others_have_come(stand: 
     assert sync(stand, retyped, run_id="retyped", forbidden=forbidden) == "published"
 
 
+@pytest.mark.long
 def test_what_a_refusal_does_not_explain_is_published(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     forbidden = refusal(stand)
@@ -162,6 +168,7 @@ def test_what_a_refusal_does_not_explain_is_published(stand: Stand) -> None:
     assert sync(stand, records(25, 5), run_id="more", forbidden=refusal(stand)) == "published"
 
 
+@pytest.mark.long
 def test_the_settings_may_let_it_through_and_then_it_is_only_told(stand: Stand) -> None:
     stand.write_settings("defaults: {volume: {hold_back: false}}")
     assert sync(stand, records(), run_id="good") == "published"
@@ -172,6 +179,7 @@ def test_the_settings_may_let_it_through_and_then_it_is_only_told(stand: Stand) 
     assert words in now
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("email", [None, "gone"], ids=["null", "vanished"])
 def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(
     stand: Stand, email: str | None
@@ -204,6 +212,7 @@ def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(
     assert drift(stand) == []
 
 
+@pytest.mark.long
 def test_a_field_of_few_groups_warns_too_and_one_that_was_always_null_does_not(
     stand: Stand,
 ) -> None:
@@ -219,6 +228,7 @@ def test_a_field_of_few_groups_warns_too_and_one_that_was_always_null_does_not(
     assert found["remote_data.phone"][1] != "permission_lost"
 
 
+@pytest.mark.long
 def test_a_listing_that_tells_of_the_refusal_only_after_the_sync_explains_it_too(
     stand: Stand,
 ) -> None:
@@ -235,6 +245,7 @@ def test_a_listing_that_tells_of_the_refusal_only_after_the_sync_explains_it_too
     assert drift(stand)[0][4] == "permission_lost"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["while it is fetched", "while it is judged"])
 def test_a_listing_that_comes_during_the_sync_holds_it_back(
     stand: Stand, monkeypatch: pytest.MonkeyPatch, moment: str
@@ -269,6 +280,7 @@ def test_a_listing_that_comes_during_the_sync_holds_it_back(
     assert stand.data() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hours", [-2, 60], ids=["long before", "long after"])
 def test_a_refusal_of_another_time_explains_nothing(stand: Stand, hours: int) -> None:
     forbidden = refusal(stand, occurred_at=(stand.now + timedelta(hours=hours)).isoformat())
@@ -280,6 +292,7 @@ def test_a_refusal_of_another_time_explains_nothing(stand: Stand, hours: int) ->
     assert [row[4] for row in drift(stand)] == ["vendor"]
 
 
+@pytest.mark.long
 def test_the_attempt_that_found_it_first_is_not_the_last_that_was_well(stand: Stand) -> None:
     """Its end is written a moment before what it saw, by a clock that goes on."""
     assert sync(stand, records(), run_id="good") == "published"
@@ -292,6 +305,7 @@ def test_the_attempt_that_found_it_first_is_not_the_last_that_was_well(stand: St
     assert [row[4] for row in drift(stand)] == ["permission_lost"]
 
 
+@pytest.mark.long
 def test_of_two_refusals_the_one_that_names_a_scope_is_told(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     later = refusal(stand, missing_scopes=[], occurred_at=stand.now.isoformat())
@@ -306,6 +320,7 @@ def test_of_two_refusals_the_one_that_names_a_scope_is_told(stand: Stand) -> Non
     assert f"scope {SCOPE} is missing" in drift(stand)[0][3]
 
 
+@pytest.mark.long
 def test_more_groups_than_is_plausible_are_no_lost_permission(stand: Stand) -> None:
     assert sync(stand, records(20, 4), run_id="good") == "published"
     assert sync(stand, records(600, 4), run_id="more", forbidden=refusal(stand)) == "published"
@@ -314,6 +329,7 @@ def test_more_groups_than_is_plausible_are_no_lost_permission(stand: Stand) -> N
     assert "ermission lost" not in now
 
 
+@pytest.mark.long
 def test_a_refusal_that_is_listed_no_longer_explains_nothing(stand: Stand) -> None:
     """The permission was granted again before anything was fetched without it."""
     assert sync(stand, records(), run_id="good") == "published"
@@ -328,6 +344,7 @@ def test_a_refusal_that_is_listed_no_longer_explains_nothing(stand: Stand) -> No
     assert [row[4] for row in drift(stand)] == ["vendor"]
 
 
+@pytest.mark.long
 def test_part_of_a_field_is_drift_as_before(stand: Stand) -> None:
     assert sync(stand, records(), run_id="good") == "published"
     half = [*records(email=None)[:12], *records()[12:]]
@@ -335,6 +352,7 @@ def test_part_of_a_field_is_drift_as_before(stand: Stand) -> None:
     assert [row[4] for row in drift(stand)] == ["vendor"]
 
 
+@pytest.mark.long
 def test_a_refused_sync_explains_what_the_next_one_lacks(stand: Stand) -> None:
     """Truto's listing does not always tell; our own attempt knows the scope too."""
     body = {
@@ -362,6 +380,7 @@ def test_a_refused_sync_explains_what_the_next_one_lacks(stand: Stand) -> None:
     assert SCOPE in drift(stand)[0][3]
 
 
+@pytest.mark.long
 def test_a_completion_that_is_refused_fails_and_names_the_scope(stand: Stand) -> None:
     stand.write_settings("defaults: {complete: always}")
     assert sync(stand, records(3, 0), run_id="good") == "published"
@@ -410,6 +429,7 @@ def test_an_odd_refusal_costs_only_what_is_odd_about_it(
     assert stand.outcomes(A) == {A: "published"}
 
 
+@pytest.mark.long
 def test_the_shell_says_to_have_it_granted_again_and_not_to_accept_it(stand: Stand) -> None:
     sync(stand, records(), run_id="good")
     sync(stand, records(email=None), run_id="lost", forbidden=refusal(stand))

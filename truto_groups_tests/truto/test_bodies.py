@@ -125,6 +125,7 @@ def test_a_page_larger_than_memory_can_bear_is_told_with_its_remedy(
     assert caught.value.kind in find_permanent_kinds()
 
 
+@pytest.mark.long
 def test_a_page_as_large_as_allowed_passes(server: ScriptedServer) -> None:
     end = b'{"result":[]}'
     server.answer = lambda asked: Reply(BLANK[len(end) + 1 :] + end)
@@ -184,6 +185,7 @@ def test_a_completed_page_weighs_what_completed_it(server: ScriptedServer) -> No
     assert stats.byte_count == page.byte_count
 
 
+@pytest.mark.long
 def test_groups_that_are_too_large_together_are_told_with_the_remedy(
     server: ScriptedServer,
 ) -> None:

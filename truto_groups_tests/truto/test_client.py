@@ -654,6 +654,7 @@ def test_always_completes_what_does_not_say_that_it_is_partial() -> None:
     assert json.loads(walked.pages[0].records) == [{"id": "1", "name": "whole"}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("get", "groups"),
     [

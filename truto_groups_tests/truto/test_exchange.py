@@ -92,6 +92,7 @@ def test_completions_share_the_bound_of_the_account(server: ScriptedServer) -> N
     assert server.most_at_once == 3
 
 
+@pytest.mark.long
 def test_accounts_are_fetched_at_once_and_a_slow_one_delays_no_other(
     server: ScriptedServer,
 ) -> None:
@@ -176,6 +177,7 @@ def test_a_compressed_page_is_read(server: ScriptedServer) -> None:
     assert "gzip" in server.asked[0].headers["accept-encoding"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("told", "is_of_account"),
     [
@@ -218,6 +220,7 @@ def test_throttling_slows_the_account_or_the_token_and_nobody_else(
     assert (other.throttled_seconds == 0.0) is is_of_account
 
 
+@pytest.mark.long
 def test_the_ceilings_hold_on_the_wire_over_two_clients_of_one_file(
     server: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -295,6 +298,7 @@ def test_a_server_that_goes_away_in_the_middle_is_an_error() -> None:
         asyncio.run(run())
 
 
+@pytest.mark.long
 def test_a_server_that_drips_an_answer_is_not_waited_for_beyond_patience(
     server: ScriptedServer,
 ) -> None:

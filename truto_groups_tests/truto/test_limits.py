@@ -141,6 +141,7 @@ async def start_many(
     return starts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_shared", [True, False], ids=["file", "memory"])
 def test_no_window_sees_more_starts_than_the_ceiling(tmp_path: Path, is_shared: bool) -> None:
     path = tmp_path / "limits" if is_shared else None
@@ -153,6 +154,7 @@ def test_no_window_sees_more_starts_than_the_ceiling(tmp_path: Path, is_shared: 
     assert find_busiest_window(starts) == 10
 
 
+@pytest.mark.long
 def test_no_window_of_a_shared_log_sees_more_starts_than_the_ceiling(log: Log) -> None:
     with log.open_limits(window_seconds=WINDOW) as limits:
         asyncio.run(start_many(limits, 35, account=None, token=Ceiling("token", 10)))
@@ -160,6 +162,7 @@ def test_no_window_of_a_shared_log_sees_more_starts_than_the_ceiling(log: Log) -
     assert find_busiest_window(log.find_starts("token")) == 10
 
 
+@pytest.mark.long
 def test_the_account_and_the_token_both_hold(log: Log) -> None:
     async def run() -> None:
         limits = log.open_limits(window_seconds=WINDOW)
@@ -203,6 +206,7 @@ def test_an_account_that_waits_holds_up_no_other(log: Log) -> None:
     assert order.count("slow") == 1
 
 
+@pytest.mark.long
 def test_who_waits_for_the_token_is_served_in_the_order_of_asking(log: Log) -> None:
     async def run() -> list[int]:
         order: list[int] = []
@@ -241,6 +245,7 @@ asyncio.run(run())
 """
 
 
+@pytest.mark.long
 def test_two_processes_share_one_ceiling(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _CHILD, str(tmp_path / "limits"), str(WINDOW), "25"]
     children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -250,6 +255,7 @@ def test_two_processes_share_one_ceiling(tmp_path: Path) -> None:
     assert find_busiest_window(starts) == 10
 
 
+@pytest.mark.long
 def test_a_slowed_key_starts_nothing_until_its_pause_is_over(log: Log) -> None:
     async def run() -> None:
         first = log.open_limits(window_seconds=WINDOW)
@@ -268,6 +274,7 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(log: Log) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_waiting_out_a_pause_counts_as_throttled_and_a_ceiling_does_not(log: Log) -> None:
     async def run() -> tuple[float, float]:
         limits = log.open_limits(window_seconds=0.1)
@@ -295,6 +302,7 @@ async def count_immediate_starts(limits: RequestLimits, ceiling: Ceiling) -> int
         count += 1
 
 
+@pytest.mark.long
 def test_after_a_pause_the_ceiling_is_halved_and_recovers_within_a_minute(log: Log) -> None:
     async def run() -> list[int]:
         limits = log.open_limits()
@@ -515,6 +523,7 @@ def test_the_file_keeps_no_more_starts_than_the_ceilings_need(tmp_path: Path) ->
     assert count < 100
 
 
+@pytest.mark.long
 def test_a_cancelled_wait_takes_no_room(log: Log) -> None:
     async def run() -> list[float]:
         limits = log.open_limits(window_seconds=0.5)
@@ -603,6 +612,7 @@ def test_eight_processes_keep_one_ceiling_by_the_clock_of_the_server(
     assert all(log.find_starts(f"account {number}") for number in range(8))
 
 
+@pytest.mark.long
 def test_a_claim_that_waits_for_postgres_does_not_hold_up_the_loop(
     postgres_database: str,
 ) -> None:
@@ -629,6 +639,7 @@ def test_a_claim_that_waits_for_postgres_does_not_hold_up_the_loop(
     assert asyncio.run(run()) < 0.3
 
 
+@pytest.mark.long
 def test_claims_go_on_through_a_restart_of_postgres(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
@@ -649,6 +660,7 @@ def test_claims_go_on_through_a_restart_of_postgres(
     assert find_busiest_window(log.find_starts("token")) <= 10
 
 
+@pytest.mark.long
 def test_a_pause_outlives_a_crash_of_postgres(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:

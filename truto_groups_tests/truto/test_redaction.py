@@ -77,6 +77,7 @@ def assert_hidden(*texts: str) -> None:
             assert form not in text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
 def test_an_echoed_token_is_in_no_error_and_no_log(
     server: ScriptedServer, echo: Reply, caplog: pytest.LogCaptureFixture

@@ -279,6 +279,7 @@ def test_a_403_that_says_that_it_is_a_rate_limit_is_one_of_the_account_alone(
     assert find_permanent_kinds().isdisjoint({failed.kind, untried.kind})
 
 
+@pytest.mark.long
 def test_a_403_that_is_a_rate_limit_heals() -> None:
     walked = walk(heal_after(httpx.Response(403, headers={"retry-after": "0"})))
     assert (walked.ids, walked.stats.retry_count) == (["1"], 1)

@@ -263,6 +263,7 @@ def test_a_harmless_oddity_costs_no_group(server: ScriptedServer, trap: Trap, at
     assert sorted({group["id"] for group in groups}) == EVERY_ID
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", POSITIONS.values(), ids=POSITIONS.keys())
 @pytest.mark.parametrize(("trap", "error"), FAILING.values(), ids=FAILING.keys())
 def test_a_trap_ends_the_walk_with_its_own_error(
@@ -294,6 +295,7 @@ def test_a_missing_cursor_is_the_end(server: ScriptedServer, at: int) -> None:
     assert [group["id"] for group in walk(server)] == EVERY_ID[: 2 * (at + 1)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", POSITIONS.values(), ids=POSITIONS.keys())
 @pytest.mark.parametrize(
     "reply",

@@ -59,6 +59,7 @@ def resume(database: Database) -> None:
         resume_count(database, connection)
 
 
+@pytest.mark.long
 def test_every_first_request_gets_a_number_of_its_own_that_is_larger(
     shared: Database, place: Place
 ) -> None:

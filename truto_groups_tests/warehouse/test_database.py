@@ -572,7 +572,7 @@ def test_a_file_of_an_older_format_is_taken_on(stand: Stand) -> None:
     assert len(stand.table("groups")) == 3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_one_sql_text_runs_on_duckdb_and_on_ducklake(stand: Stand, postgres_database: str) -> None:
     def run_history(database: Database) -> dict[str, object]:
         stand.database, stand.now = database, START

@@ -76,6 +76,7 @@ def spell(value: Any, dice: random.Random) -> str:
     return json.dumps(value, ensure_ascii=dice.random() < 0.5)
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(values, st.integers())
 def test_two_spellings_of_a_value_are_the_same(value: Any, seed: int) -> None:
@@ -93,6 +94,7 @@ def exactly(value: Any) -> Any:
     return (isinstance(value, bool), value)
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(values, values)
 def test_two_values_are_the_same_when_they_are_equal(one: Any, other: Any) -> None:
@@ -176,6 +178,7 @@ with closing(connect()) as connection:
 """
 
 
+@pytest.mark.long
 def test_a_signal_that_comes_while_texts_are_compared_is_not_lost() -> None:
     """DuckDB makes an error of its own of it, and drops the exception.
 
@@ -269,6 +272,7 @@ OTHER_FIELDS = [
 
 
 # Of so long a failure a smaller one would be looked for too long.
+@pytest.mark.long
 @settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(st.lists(values, min_size=10, max_size=30), st.integers())
 def test_other_fields_of_the_past_are_given_letter_by_letter(found: list[Any], seed: int) -> None:
@@ -388,6 +392,7 @@ def respelled(groups: list[dict[str, Any]]) -> str:
     return json.dumps({"result": [dict(reversed(one.items())) for one in groups]}, indent=1)
 
 
+@pytest.mark.long
 def test_an_answer_in_another_spelling_is_found_unchanged_the_next_time(stand: Stand) -> None:
     stand.put(A, groups_of(3))
     stand.discover()
@@ -403,6 +408,7 @@ def test_an_answer_in_another_spelling_is_found_unchanged_the_next_time(stand: S
     assert stand.data() == before
 
 
+@pytest.mark.long
 def test_acceptance_counts_no_group_that_only_is_written_otherwise(stand: Stand) -> None:
     stand.put(A, groups_of(30))
     stand.discover()

@@ -361,6 +361,7 @@ def test_a_transaction_that_is_spoiled_each_time_ends_with_advice(
     assert names(lake) == ["one"]
 
 
+@pytest.mark.slow
 def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
     stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
@@ -503,6 +504,7 @@ def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
     assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
 
 
+@pytest.mark.slow
 def test_a_replay_of_whose_commit_the_answer_is_lost_tells_what_it_changed(
     stand: Stand, postgres_database: str
 ) -> None:
@@ -538,6 +540,7 @@ with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
     starts = [
         subprocess.Popen(

@@ -179,6 +179,7 @@ def test_upkeep_goes_on_where_the_answer_to_a_flush_was_lost(
     assert count_rows(lake) == 500
 
 
+@pytest.mark.slow
 def test_what_needs_no_file_is_written_while_the_object_store_is_away(
     postgres_database: str, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def fill(stand: Stand) -> None:
         stand.write(sql, id=A)
 
 
+@pytest.mark.long
 def test_what_is_deleted_leaves_a_file_and_what_is_left_is_all_there(stand: Stand) -> None:
     fill(stand)
     path = Path(stand.database.location)
@@ -57,6 +58,7 @@ def test_a_link_goes_on_leading_to_the_file(stand: Stand, tmp_path: Path) -> Non
     assert SECRET.encode() not in real.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_that_another_program_holds_stays_as_it_was(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +124,7 @@ def read_statistics(database: Database) -> str:
         return str(connection.execute("FROM catalogue.ducklake_table_column_stats").fetchall())
 
 
+@pytest.mark.slow
 def test_without_a_database_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         Database(str(tmp_path / "none.duckdb")).rewrite()

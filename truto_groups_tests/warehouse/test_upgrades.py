@@ -421,6 +421,7 @@ def test_a_table_that_somebody_dropped_is_not_read_as_an_empty_one(database: Dat
             refused(Database(database.location))
 
 
+@pytest.mark.slow
 def test_columns_tables_and_views_of_others_are_no_reason_to_fail(stand: Stand) -> None:
     """Every table gets the columns of every other one, so that no name is clear by itself."""
 
