@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 
 _TOGETHER = 10
 _QUICK = 10
-_ALL = 200
+_ALL = 50
 # At most a few dozen faults each; the others, which `make simulate` plays, have one for every
 # statement.
 _QUICK_CASES = frozenset(
