@@ -7,7 +7,7 @@ import dagster as dg
 from truto_groups.defs.accept_drift import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
 from truto_groups.defs.check_jobs import check_freshness, evaluate_checks
-from truto_groups.defs.diagnose import diagnose
+from truto_groups.defs.diagnose_job import diagnose
 from truto_groups.defs.discovery_sensor import discover_integrated_accounts
 from truto_groups.defs.followup_sensors import (
     evaluate_checks_after_interruption,
@@ -27,7 +27,7 @@ from truto_groups.defs.schedules import (
     refresh_contracts_schedule,
     refresh_groups_schedule,
 )
-from truto_groups.defs.upkeep import maintain_lake, maintain_lake_schedule
+from truto_groups.defs.upkeep_job import maintain_lake, maintain_lake_schedule
 
 
 def build_definitions(resources: Mapping[str, object] | None = None) -> dg.Definitions:

@@ -4,7 +4,9 @@ The real files are read, nothing is faked; that each rule can be broken is shown
 """
 
 import ast
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,32 @@ def test_a_fault_is_found_and_named(path: str, text: str, fault: str) -> None:
 )
 def test_what_a_function_does_when_it_is_called_is_no_fault(text: str) -> None:
     assert find_faults("truto_groups/truto/x.py", text) == []
+
+
+def find_modules(root: Path) -> list[Path]:
+    """Find the modules of the package, their rooms apart."""
+    return [path for path in root.rglob("*.py") if not path.name.startswith("__")]
+
+
+def find_doubled_names(modules: Sequence[Path]) -> list[str]:
+    """Find names that several modules have; of the two coordinations each part has one name."""
+    names = Counter(path.name for path in modules if path.parent.name != "postgres")
+    return sorted(name for name, count in names.items() if count > 1)
+
+
+def find_unnamed(charter: str, names: Collection[str]) -> list[str]:
+    """Find modules that the charter of their room does not name."""
+    return sorted(name for name in names if not re.search(rf"\b{name}\b", charter))
+
+
+def test_no_two_modules_have_the_same_name() -> None:
+    assert find_doubled_names(find_modules(ROOT / PACKAGE)) == []
+    doubled = [Path("sync/diagnosis.py"), Path("report/diagnosis.py"), Path("report/needs.py")]
+    assert find_doubled_names(doubled) == ["diagnosis.py"]
+
+
+def test_each_room_names_its_modules_in_its_charter() -> None:
+    for room in {path.parent for path in find_modules(ROOT / PACKAGE)} - {ROOT / PACKAGE}:
+        charter = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+        assert find_unnamed(charter, [path.stem for path in room.glob("[!_]*.py")]) == [], room
+    assert find_unnamed("land  pages landed", ["land", "settle"]) == ["settle"]

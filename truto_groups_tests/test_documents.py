@@ -28,6 +28,7 @@ EXAMPLES = 10
 QUOTED = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"[\w./]+(?:\.(?:py|sql|md|toml|yaml)|/)")
 NAME = re.compile(r"_?[A-Z]\w+")
+PATH_OF_A_MODULE = re.compile(r"(?<![\w./])(?:\w+/)+\w+\.py\b")
 DOTTED = re.compile(r"[a-z_]+(?:\.\w+)+")
 
 
@@ -109,6 +110,14 @@ def test_every_file_and_function_that_a_document_names_is_there(document: Path) 
 
     assert len(QUOTED.findall(text)) > 40
     assert find_strays(text) == []
+
+
+def test_every_module_that_a_docstring_or_a_comment_names_is_there() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    named = {one: path for path, text in texts.items() for one in PATH_OF_A_MODULE.findall(text)}
+
+    assert len(named) > 20
+    assert {one: path for one, path in named.items() if not is_there(one)} == {}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from truto_groups.cli.terminal import complain, say
-from truto_groups.runner.copying import Copying
+from truto_groups.runner.copy_database import Copying
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
 from truto_groups.warehouse.table_copies import SourceMovedError

@@ -5,7 +5,7 @@ from pathlib import Path
 from truto_groups.cli.terminal import complain, say, say_as_typed
 from truto_groups.errors import ExportError
 from truto_groups.report.diagnosis import write_diagnosis
-from truto_groups.runner.diagnosis import look_at_account
+from truto_groups.runner.diagnose_account import look_at_account
 from truto_groups.text.visible import show
 
 _FINE, _REFUSED, _NOTHING_DONE = 0, 1, 2

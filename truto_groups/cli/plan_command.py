@@ -9,7 +9,7 @@ from pathlib import Path
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.outlook import Load, SettingsEffect
 from truto_groups.cli.terminal import Block, Paragraph, Table, complain, say_as_typed, show_blocks
-from truto_groups.runner.outlook import OtherSettings, Outlook, read_outlook
+from truto_groups.runner.planned_day import OtherSettings, Outlook, read_outlook
 from truto_groups.settings import format_duration
 from truto_groups.text.visible import show_in_cell
 from truto_groups.text.words import say_count, say_duration

@@ -11,7 +11,7 @@ from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli.terminal import complain, say, say_as_typed, show_table
 from truto_groups.errors import ReviewRefusedError
-from truto_groups.report.access_review import review_command, say_privileged_change
+from truto_groups.report.privileged_changes import review_command, say_privileged_change
 from truto_groups.runner.reading import ReviewReport, read_review
 from truto_groups.text.words import say_count
 

@@ -7,7 +7,7 @@ integration_contracts  that asset, and its check
 group_overview         that asset
 checks                 verdicts on the tables, as asset checks
 check_results          how a verdict is laid out for who reads it
-accepting              the launchpads of accept_drift and of the review, filled in
+launchpad_links        the launchpads of accept_drift and of the review, filled in
 verdicts               how what a check says is told, so that it stays in sight
 launchpad              what a person fills in there, looked at before a run is made
 review_job             the job by which a person marks privileged groups as reviewed
@@ -18,11 +18,11 @@ schedules              what is requested by the clock
 discovery_sensor       new accounts and partitions
 followup_sensors       what a run that ended asks for: checks, the picture, contracts
 report_sensors         failed runs and turned checks, told to people
-diagnose               the job that looks at one page of one account
+diagnose_job           the job that looks at one page of one account
 history                which runs are still needed, and the deletion of the others
 retention              the daily job that deletes what is older than it is kept
-upkeep                 the daily job that merges a lake's files and drops its old states
-forgetting             what names forgotten accounts, taken out of Dagster's history
+upkeep_job             the daily job that merges a lake's files and drops its old states
+forget_in_history      what names forgotten accounts, taken out of Dagster's history
 in_flight              which accounts a queued or running run covers
 ended_runs             which runs have ended since a sensor last looked
 killed_runs            runs whose process is gone, reported as failed

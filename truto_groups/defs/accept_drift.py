@@ -13,13 +13,13 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.names import say_account
-from truto_groups.defs.accepting import ACCEPT_JOB, ACCEPT_OP
 from truto_groups.defs.assets import BREAKDOWN, GROUPS, RAW_GROUPS
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, find_location
 from truto_groups.defs.data_versions import provenance_tags
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.launchpad import PERSON, REASON
+from truto_groups.defs.launchpad_links import ACCEPT_JOB, ACCEPT_OP
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import log_verdicts

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from truto_groups.defs.accepting import (
+from truto_groups.defs.launchpad_links import (
     MAX_ACCOUNTS,
     address_acceptance,
     address_review,
@@ -21,9 +21,9 @@ from truto_groups.defs.accepting import (
     configure_review,
 )
 from truto_groups.defs.metadata import link_account
-from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.report.markdown import Cell, Link, draw_table, say_instant
 from truto_groups.report.pending import PendingAcceptance, is_acceptable
+from truto_groups.report.privileged_changes import UnreviewedChange
 from truto_groups.sync.waiting import digest_of
 from truto_groups.text.visible import read_out_markdown, show, show_in_markdown
 from truto_groups.text.words import cut_at_word, cut_in_middle, name_some, say_count, shorten_words

@@ -21,8 +21,8 @@ from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
 from truto_groups.drift.findings import GRANT_ADVICE, SEVERITIES, Finding, rank, sort_findings
 from truto_groups.drift.probability import Count
-from truto_groups.report.access_review import say_privileged_change
 from truto_groups.report.pending import PendingAcceptance, find_told
+from truto_groups.report.privileged_changes import say_privileged_change
 from truto_groups.session import Session
 from truto_groups.sync.waiting import read_pending
 from truto_groups.telemetry import is_on, observe_accounts

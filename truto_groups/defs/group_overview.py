@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.coverage import find_coverage
-from truto_groups.defs.accepting import address_acceptance
 from truto_groups.defs.assets import BREAKDOWN, CHANGES, GROUP_NAME, GROUPS, OWNERS
 from truto_groups.defs.check_results import say_headline
 from truto_groups.defs.checks import CHECK_SPECS
@@ -26,6 +25,7 @@ from truto_groups.defs.dagster_internals import (
 from truto_groups.defs.data_versions import ACCOUNTS
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.integration_contracts import CONTRACT_CHECK_SPECS
+from truto_groups.defs.launchpad_links import address_acceptance
 from truto_groups.defs.metadata import describe_needs, table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.errors import TrutoGroupsError

@@ -13,16 +13,16 @@ import dagster as dg
 
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.selection import AccountFilter
-from truto_groups.defs.accepting import REVIEW_OP
 from truto_groups.defs.checks import GROUPS, evaluate_checks
 from truto_groups.defs.dagster_internals import MAX_RETRIES_TAG, find_location
 from truto_groups.defs.failures import keep_secrets, make_failure
 from truto_groups.defs.launchpad import PERSON, REASON, UNTIL
+from truto_groups.defs.launchpad_links import REVIEW_OP
 from truto_groups.defs.metadata import table_of
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.defs.verdicts import log_verdicts
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.report.access_review import UnreviewedChange, say_privileged_change
+from truto_groups.report.privileged_changes import UnreviewedChange, say_privileged_change
 from truto_groups.session import Session
 from truto_groups.sync.access_review import Review, mark_reviewed
 from truto_groups.text.instants import read_instant

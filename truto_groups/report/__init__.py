@@ -9,7 +9,7 @@ is said is text/'s.
     pending   what waits for a person to accept it, and with which command
     needs     who needs a person, why, and what to do
     changes   what changed in groups, in words
-    access_review  what became privileged, and with which command it is marked as reviewed
+    privileged_changes  what became privileged, and with which command it is reviewed
     overview  the picture over all accounts, as Markdown
     diagnosis  one page about one account
     certificate  what was forgotten, and what a search found afterwards

@@ -6,14 +6,14 @@ What is printed of it is cli/'s.
     catch_up     discovery, then all that is due or wished for
     sync_report  what was asked for, what came of it, and who is told meanwhile
     acceptance   the job accept_drift in this process
-    outlook      what the coming day asks of Truto, without Dagster
-    diagnosis    one account looked at, without a run
+    planned_day  what the coming day asks of Truto, without Dagster
+    diagnose_account  one account looked at, without a run
     forgetting   accounts forgotten, with proof
     sandbox_place  the Truto double, served with data of its own
     sandbox_week  its week, replayed day by day
     opening      what a command works with that reads only
     reading      how accounts stand and what waits, without Dagster
-    copying      all tables into another database
+    copy_database  all tables into another database
     readiness    whether a process could work now, for probes
     exporting    a table for others, with its coverage statement
 """

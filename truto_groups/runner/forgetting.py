@@ -2,7 +2,8 @@
 
 What is to be forgotten is written down beside the database first, so that a process that is killed
 at any step can be followed by another that does the rest. How each part is done is
-warehouse/forgetting.py's and defs/forgetting.py's; what is printed is cli/forget_command.py's.
+warehouse/forget_in_tables.py's and defs/forget_in_history.py's; what is printed,
+cli/forget_command.py's.
 """
 
 import json
@@ -27,7 +28,7 @@ from truto_groups.accounts.names import make_partition_key, may_be_key_of
 from truto_groups.accounts.selection import AccountFilter, Unknown, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.dagster_internals import LOG_SUFFIXES, find_log_folder, list_history
-from truto_groups.defs.forgetting import (
+from truto_groups.defs.forget_in_history import (
     forget_in_history,
     read_keys_of_events,
     search_history,
@@ -51,7 +52,7 @@ from truto_groups.version import read_version
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX
-from truto_groups.warehouse.forgetting import (
+from truto_groups.warehouse.forget_in_tables import (
     count_rows,
     delete_rows,
     find_values,

@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 
 from truto_groups.accounts.ranges import PartitionRange
-from truto_groups.defs.accepting import ACCEPT_OP, REVIEW_OP
 from truto_groups.defs.check_results import say_headline
 from truto_groups.defs.dagster_internals import (
     MAX_RETRIES_TAG,
@@ -25,6 +24,7 @@ from truto_groups.defs.dagster_internals import (
 from truto_groups.defs.failures import ERROR_KIND
 from truto_groups.defs.home import HISTORY
 from truto_groups.defs.in_flight import PROCESS_TAG, UNFINISHED, end_abandoned_runs, range_tags
+from truto_groups.defs.launchpad_links import ACCEPT_OP, REVIEW_OP
 from truto_groups.errors import AcceptanceRefusedError, ReviewRefusedError, SettingsError
 from truto_groups.settings import find_project
 from truto_groups.settings.environment import PROJECT_MARK

@@ -12,7 +12,7 @@ reading of it, and the module that decides says so.
     admin            integrated accounts and their capabilities
     meta             what an integration declares to support
     formats          the records and the envelope of an answer, by response format
-    selection        the parameters applied: which groups are left, and their order
+    group_filters    the parameters applied: which groups are left, and their order
     cursors          opaque cursors
     clock            time that passes with every completed walk
     ceilings         Truto's limits on requests

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from truto_groups.sandbox import error_bodies
-from truto_groups.sandbox.selection import select_rows
+from truto_groups.sandbox.group_filters import select_rows
 from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Request, Response
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from truto_groups.sandbox import admin, error_bodies, meta, week
 from truto_groups.sandbox.ceilings import CeilingGuard, Ceilings
 from truto_groups.sandbox.clock import RefreshClock
+from truto_groups.sandbox.group_filters import read_instant
 from truto_groups.sandbox.group_routes import GroupRoutes
 from truto_groups.sandbox.integrations import INTEGRATIONS, Integration
 from truto_groups.sandbox.samples import sample_accounts
-from truto_groups.sandbox.selection import read_instant
 from truto_groups.sandbox.served_accounts import Account
 from truto_groups.sandbox.wire import Request, Response
 

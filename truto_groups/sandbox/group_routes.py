@@ -11,8 +11,8 @@ from typing import NamedTuple
 from truto_groups.sandbox import error_bodies, formats
 from truto_groups.sandbox.clock import RefreshClock, digest_chain
 from truto_groups.sandbox.cursors import Position, decode_cursor, encode_cursor
+from truto_groups.sandbox.group_filters import find_absent_parameters, read_path, select_groups
 from truto_groups.sandbox.integrations import Integration
-from truto_groups.sandbox.selection import find_absent_parameters, read_path, select_groups
 from truto_groups.sandbox.served_accounts import Account, Group
 from truto_groups.sandbox.wire import Query, Request, Response, read_boolean
 

@@ -14,7 +14,7 @@ here knows Dagster.
     publish   one transaction that replaces the rows of accounts
     replay    the same from raw records, without a request
     accept    the same from what was held back, because a person says so
-    diagnose  one page of one account in the debug format, beside what we make of it
+    debug_answer  one page of one account in the debug format, beside what we make of it
     waiting   what waits for a person to accept it
     access_review  what became privileged, and waits for a person to review it
     land_stored  what the database kept of an account, landed as if it had just come

@@ -11,7 +11,7 @@ from datetime import datetime
 from truto_groups.accounts.selection import AccountFilter, select_accounts
 from truto_groups.errors import ReviewRefusedError
 from truto_groups.privileged import make_rules, tell_change
-from truto_groups.report.access_review import UnreviewedChange
+from truto_groups.report.privileged_changes import UnreviewedChange
 from truto_groups.settings import PrivilegedSettings
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts

@@ -34,7 +34,7 @@ sync/'s; what a table's columns are, schema.py's.
     exports           rows written to a file
     check_queries     what checks read
     run_queries       what became of the accounts of a run, for who tells people of it
-    forgetting        what is kept of accounts that are to be forgotten
+    forget_in_tables  what is kept of accounts that are to be forgotten
     earlier_syncs     what is known of accounts' earlier syncs
     overview_queries  what the picture shows
     sql/              every statement longer than a line

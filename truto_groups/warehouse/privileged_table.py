@@ -10,7 +10,7 @@ from datetime import datetime
 
 import duckdb
 
-from truto_groups.report.access_review import UnreviewedChange
+from truto_groups.report.privileged_changes import UnreviewedChange
 from truto_groups.warehouse.statements import statement
 
 

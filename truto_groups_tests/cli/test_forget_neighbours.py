@@ -17,7 +17,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
-from truto_groups.defs.forgetting import Scrubbed
+from truto_groups.defs.forget_in_history import Scrubbed
 from truto_groups.defs.history import PARTITIONED
 from truto_groups.defs.partitions import remove_partitions
 from truto_groups.runner import forgetting
@@ -105,7 +105,7 @@ def test_an_account_between_two_that_are_forgotten_keeps_its_run(
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("truto_groups.defs.forgetting._scrub", die)
+            patch.setattr("truto_groups.defs.forget_in_history._scrub", die)
             assert forget("--account", A, C, "--yes") == 130
         assert forget("--account", A, C, "--yes") == 0
     with open_instance(cwd=project) as instance:

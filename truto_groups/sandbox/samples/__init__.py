@@ -1,6 +1,14 @@
 """The accounts of the demo: well-known apps of four tenants, each with its vendor's shapes.
 
 All of it is made up and the same every time. Ids are fixed; nothing is random.
+
+    directories     Okta, JumpCloud, OneLogin, Bitwarden
+    work            Jira, Slack, Asana, 15Five, Help Scout
+    building        GitLab, JFrog, LaunchDarkly, Vercel
+    data_platforms  Databricks, Fivetran
+    service_desks   ServiceNow, Freshservice, Opsgenie; and Zendesk, without groups
+    truto_test      Truto's own test app
+    made_up         values that look like a vendor's
 """
 
 from functools import cache

@@ -12,7 +12,7 @@ import pytest
 from truto_groups import schema
 from truto_groups.schema import Column
 from truto_groups.text.markers import Markers
-from truto_groups.warehouse.forgetting import (
+from truto_groups.warehouse.forget_in_tables import (
     count_rows,
     delete_rows,
     find_values,

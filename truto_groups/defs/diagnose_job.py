@@ -1,6 +1,6 @@
 """The job diagnose: one page of one account in Truto's debug format, as metadata of its run.
 
-What is asked and what it means is sync/diagnose.py's.
+What is asked and what it means is sync/debug_answer.py's.
 """
 
 # Dagster's decorators have parameters that are not typed.
@@ -16,7 +16,7 @@ from truto_groups.defs.launchpad import ACCOUNT
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.diagnosis import write_diagnosis
-from truto_groups.sync.diagnose import diagnose as look_at
+from truto_groups.sync.debug_answer import diagnose as look_at
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from truto_groups.accounts.selection import Unknown
-from truto_groups.defs.diagnose import find_one
+from truto_groups.defs.diagnose_job import find_one
 from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_session
 from truto_groups.report.diagnosis import Diagnosis
-from truto_groups.sync.diagnose import diagnose
+from truto_groups.sync.debug_answer import diagnose
 
 
 @dataclass(frozen=True)

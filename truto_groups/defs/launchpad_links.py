@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from truto_groups.defs.dagster_internals import address_launchpad
-from truto_groups.report.access_review import UnreviewedChange
 from truto_groups.report.pending import PendingAcceptance
+from truto_groups.report.privileged_changes import UnreviewedChange
 from truto_groups.sync.waiting import digest_of
 
 ACCEPT_JOB = "accept_drift"
