@@ -28,6 +28,7 @@ ONLY_WHEN_CALLED = {
     "urlopen",
     "utcnow",
 }
+PUBLIC_CLASS = re.compile(r"^class ([A-Z]\w+)", re.MULTILINE)
 # Dagster reads annotations of definitions when they are made, and refuses those kept as text.
 HOLDS_DEFINITIONS = ("truto_groups/defs/", "truto_groups/definitions.py")
 
@@ -143,6 +144,13 @@ def test_no_two_modules_have_the_same_name() -> None:
     assert find_doubled_names(find_modules(ROOT / PACKAGE)) == []
     doubled = [Path("sync/diagnosis.py"), Path("report/diagnosis.py"), Path("report/needs.py")]
     assert find_doubled_names(doubled) == ["diagnosis.py"]
+
+
+def test_no_two_public_classes_have_the_same_name() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in find_modules(ROOT / PACKAGE)]
+    names = Counter(name for text in texts for name in PUBLIC_CLASS.findall(text))
+    assert len(names) > 200
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_each_room_names_its_modules_in_its_charter() -> None:

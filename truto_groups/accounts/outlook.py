@@ -26,7 +26,7 @@ _WINDOW = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class Ceilings:
+class RequestCeilings:
     """How many requests may start in ten seconds; 0: as many as can.
 
     Attributes:
@@ -54,7 +54,7 @@ class Demand:
     due_at: Sequence[datetime]
     requests: int
     is_estimated: bool
-    ceilings: Ceilings
+    ceilings: RequestCeilings
 
     @property
     def request_count(self) -> int:
@@ -143,7 +143,7 @@ def find_demands(
     pace_of: Callable[[KnownAccount], Pace],
     requests_of: Callable[[KnownAccount], int],
     is_counted: Callable[[KnownAccount], bool],
-    ceilings_of: Callable[[KnownAccount], Ceilings],
+    ceilings_of: Callable[[KnownAccount], RequestCeilings],
     now: datetime,
     next_tick: timedelta,
 ) -> list[Demand]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from truto_groups.accounts.model import KnownAccount
-from truto_groups.accounts.ranges import TICK_LIMITS, Limits, PartitionRange, Turn, plan_ranges
+from truto_groups.accounts.ranges import TICK_LIMITS, Limits, PartitionRange, RangeRole, plan_ranges
 from truto_groups.accounts.slots import Place, find_slot
 from truto_groups.errors import find_permanent_kinds
 
@@ -178,7 +178,7 @@ def plan_due(
         has runs of its own, one at least and as many as they leave, within what is planned at once,
         and there comes first what was not tried for longest.
     """
-    turns: dict[str, Turn] = {}
+    roles: dict[str, RangeRole] = {}
     waiting: list[tuple[bool, datetime, str]] = []
     tried: list[tuple[datetime, str]] = []
     positions = {key: position for position, key in enumerate(partition_keys)}
@@ -187,8 +187,8 @@ def plan_due(
         if key not in positions or key in in_flight:
             continue
         pace = pace_of(account)
-        turns[key] = _find_turn(account, pace=pace)
-        if turns[key] is Turn.PASSED_OVER:
+        roles[key] = _find_role(account, pace=pace)
+        if roles[key] is RangeRole.PASSED_OVER:
             continue
         since = account.attempted_at or account.first_listed_at
         if is_spreading:
@@ -200,28 +200,28 @@ def plan_due(
         has_turn = is_ahead or (turn_at is not None and turn_at <= now)
         if not has_turn:
             if may_be_early(account, pace=pace, now=now):
-                turns[key] = Turn.EARLY
+                roles[key] = RangeRole.EARLY
         elif is_spreading and _was_just_tried(account, pace=pace, now=now, next_tick=next_tick):
-            turns[key] = Turn.EARLY
+            roles[key] = RangeRole.EARLY
             tried.append((since, key))
         else:
             is_late = is_due(account, pace=pace, now=now, next_tick=next_tick)
             waiting.append((not is_late, since, key))
     order = [key for *_, key in sorted(waiting)]
-    turns |= dict.fromkeys(order[: limits.in_all], Turn.DUE)
-    turns |= dict.fromkeys(order[limits.in_all :], Turn.EARLY)
-    planner = _Planner(partition_keys, positions, turns, order, limits)
+    roles |= dict.fromkeys(order[: limits.in_all], RangeRole.DUE)
+    roles |= dict.fromkeys(order[limits.in_all :], RangeRole.EARLY)
+    planner = _Planner(partition_keys, positions, roles, order, limits)
     again = [key for _, key in sorted(tried)]
     return planner.plan(again) if again else Plan(planner.find_ranges(limits))
 
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    """What is due, and its turns, where some of what failed is to be tried again with it."""
+    """What is due, and its roles, where some of what failed is to be tried again with it."""
 
     partition_keys: Sequence[str]
     positions: Mapping[str, int]
-    turns: Mapping[str, Turn]
+    roles: Mapping[str, RangeRole]
     order: Sequence[str]
     limits: Limits
 
@@ -245,16 +245,18 @@ class _Planner:
 
     def find_ranges(self, limits: Limits) -> list[PartitionRange]:
         """Cover what is due."""
-        return plan_ranges(self.partition_keys, turns=self.turns, waiting=self.order, limits=limits)
+        return plan_ranges(self.partition_keys, roles=self.roles, waiting=self.order, limits=limits)
 
     def _join(self, again: Sequence[str]) -> list[PartitionRange]:
         """Cover both, with nobody pulled in for what failed; nothing where what is due loses."""
         covered = self._cover(self.find_ranges(self.limits))
-        together = dict.fromkeys((*covered, *again), Turn.DUE)
-        passed_over = {key: turn for key, turn in self.turns.items() if turn is Turn.PASSED_OVER}
+        together = dict.fromkeys((*covered, *again), RangeRole.DUE)
+        passed_over = {
+            key: role for key, role in self.roles.items() if role is RangeRole.PASSED_OVER
+        }
         joined = plan_ranges(
             self.partition_keys,
-            turns=together | passed_over,
+            roles=together | passed_over,
             waiting=[*self.order, *again],
             limits=self.limits,
         )
@@ -305,22 +307,22 @@ def plan_wanted_ranges(
     Returns:
         Ranges as of ``plan_due``; of accounts that are not wanted, only those that must be bridged.
     """
-    turns: dict[str, Turn] = {}
+    roles: dict[str, RangeRole] = {}
     wanted: list[tuple[datetime, str]] = []
     for account in accounts:
         if account.partition_key in in_flight:
             continue
         pace = pace_of(account)
-        turns[account.partition_key] = _find_turn(account, pace=pace)
+        roles[account.partition_key] = _find_role(account, pace=pace)
         if account.wanted_at and is_wanted(account) and is_syncable(account, skip=pace.skip):
-            turns[account.partition_key] = Turn.DUE
+            roles[account.partition_key] = RangeRole.DUE
             wanted.append((account.wanted_at, account.partition_key))
     waiting = [key for _, key in sorted(wanted)]
-    return plan_ranges(partition_keys, turns=turns, waiting=waiting)
+    return plan_ranges(partition_keys, roles=roles, waiting=waiting)
 
 
-def _find_turn(account: KnownAccount, *, pace: Pace) -> Turn:
-    """The turn of an account that is not due: what failed waits, and is not tried before."""
+def _find_role(account: KnownAccount, *, pace: Pace) -> RangeRole:
+    """The role of an account that is not due: what failed waits, and is not tried before."""
     if not is_syncable(account, skip=pace.skip):
-        return Turn.PASSED_OVER
-    return Turn.FRESH if is_healthy(account, pace=pace) else Turn.BARRED
+        return RangeRole.PASSED_OVER
+    return RangeRole.FRESH if is_healthy(account, pace=pace) else RangeRole.BARRED

@@ -13,7 +13,7 @@ MAX_ACCOUNTS_IN_A_TICK = 1000
 MAX_RANGES_IN_A_TICK = 4
 
 
-class Turn(Enum):
+class RangeRole(Enum):
     """What an account may do in a range: what makes it, what it may hold, what ends it."""
 
     DUE = "due"
@@ -37,7 +37,7 @@ class Limits:
 
     Attributes:
         ranges: How many ranges; each becomes a run.
-        in_a_range: Keys in one range, whatever their turn.
+        in_a_range: Keys in one range, whatever their role.
         in_all: Keys in all ranges.
     """
 
@@ -71,7 +71,7 @@ _TAKEN = -1
 def plan_ranges(
     partition_keys: Sequence[str],
     *,
-    turns: Mapping[str, Turn],
+    roles: Mapping[str, RangeRole],
     waiting: Sequence[str] = (),
     limits: Limits = TICK_LIMITS,
 ) -> list[PartitionRange]:
@@ -84,36 +84,36 @@ def plan_ranges(
 
     Args:
         partition_keys: Dagster's keys in their order.
-        turns: By key; a key without one is barred, because it belongs to nobody we know.
+        roles: By key; a key without one is barred, because it belongs to nobody we know.
         waiting: Due keys, those that wait the longest first; others come after them in their order.
         limits: How much is planned at once.
 
     Returns:
         Ranges in the order of the keys, that begin and end with a due key and hold no barred one.
     """
-    found = [turns.get(key, Turn.BARRED) for key in partition_keys]
+    found = [roles.get(key, RangeRole.BARRED) for key in partition_keys]
     stretches = list(_iter_stretches(found, in_a_range=limits.in_a_range))
     is_bridging = len(stretches) > limits.ranges
     chosen = _join(stretches, limits) if is_bridging else stretches
     if chosen is None or sum(map(len, chosen)) > limits.in_all:
         position = {key: index for index, key in enumerate(partition_keys)}
-        order = [position[key] for key in waiting if turns.get(key) is Turn.DUE]
+        order = [position[key] for key in waiting if roles.get(key) is RangeRole.DUE]
         chosen = _take_longest_waiting(found, stretches, order, limits, is_bridging=is_bridging)
     return [PartitionRange(partition_keys[one.first], partition_keys[one.last]) for one in chosen]
 
 
-def _iter_stretches(turns: Sequence[Turn], *, in_a_range: int) -> Iterator[_Stretch]:
+def _iter_stretches(roles: Sequence[RangeRole], *, in_a_range: int) -> Iterator[_Stretch]:
     """Join due keys over what is early or passed over between them."""
     room = 0
     due: list[int] = []
-    for index, turn in enumerate(turns):
-        if turn is Turn.DUE:
+    for index, role in enumerate(roles):
+        if role is RangeRole.DUE:
             due.append(index)
-        elif turn is Turn.BARRED or turn is Turn.FRESH:
+        elif role is RangeRole.BARRED or role is RangeRole.FRESH:
             if due:
                 yield from _split(due, room, in_a_range=in_a_range)
                 due = []
-            room += turn is Turn.BARRED
+            room += role is RangeRole.BARRED
     if due:
         yield from _split(due, room, in_a_range=in_a_range)
 
@@ -181,7 +181,7 @@ def _fits(first: _Stretch, last: _Stretch, limits: Limits) -> bool:
 
 
 def _take_longest_waiting(
-    turns: Sequence[Turn],
+    roles: Sequence[RangeRole],
     stretches: Sequence[_Stretch],
     order: Sequence[int],
     limits: Limits,
@@ -191,7 +191,7 @@ def _take_longest_waiting(
     """Take ranges around the keys that wait the longest, each with as many due ones as it holds.
 
     Args:
-        turns: By position.
+        roles: By position.
         stretches: All that is due.
         order: Positions of due keys, the longest waiting first; those left out come after.
         limits: How much is taken.
@@ -201,7 +201,9 @@ def _take_longest_waiting(
     homes: list[int] = []
     for number, stretch in enumerate(stretches):
         inside = [
-            index for index in range(stretch.first, stretch.last + 1) if turns[index] is Turn.DUE
+            index
+            for index in range(stretch.first, stretch.last + 1)
+            if roles[index] is RangeRole.DUE
         ]
         due += inside
         homes += [stretch.room if is_bridging else number] * len(inside)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from truto_groups.accounts.names import say_account
 from truto_groups.accounts.outlook import Load, SettingsEffect
-from truto_groups.cli.terminal import Block, Paragraph, Table, complain, say_as_typed, show_blocks
+from truto_groups.cli.terminal import (
+    Block,
+    Paragraph,
+    TextTable,
+    complain,
+    say_as_typed,
+    show_blocks,
+)
 from truto_groups.runner.planned_day import OtherSettings, Outlook, read_outlook
 from truto_groups.settings import format_duration
 from truto_groups.text.visible import show_in_cell
@@ -62,7 +69,7 @@ def _describe(outlook: Outlook) -> Iterator[Block]:
     for title, loads in (("UTC", outlook.hours), ("integration", outlook.integrations)):
         if loads:
             yield Paragraph("")
-            yield Table([_row(load) for load in loads], (title, *_HEADER), right=_NUMBERS)
+            yield TextTable([_row(load) for load in loads], (title, *_HEADER), right=_NUMBERS)
     if outlook.other is not None:
         yield Paragraph("")
         yield from _describe_other(outlook.day, outlook.other)
@@ -98,7 +105,7 @@ def _describe_other(day: Load, other: OtherSettings) -> Iterator[Block]:
         rows = [_row_of_effect(effect) for effect in other.effects[:_MOST_ACCOUNTS]]
         yield Paragraph("")
         header = ("account", "what changes", "requests a day", "then")
-        yield Table(rows, header, right=(2, 3), indent=2)
+        yield TextTable(rows, header, right=(2, 3), indent=2)
         if len(other.effects) > _MOST_ACCOUNTS:
             more = len(other.effects) - _MOST_ACCOUNTS
             yield Paragraph(f"And {say_count(more, 'account')} more; --json names all.", indent=2)

@@ -15,7 +15,7 @@ from truto_groups.cli.terminal import (
     Cell,
     Paragraph,
     Styled,
-    Table,
+    TextTable,
     complain,
     is_interactive,
     redrawing,
@@ -92,7 +92,7 @@ def describe_statuses(report: StatusReport) -> Iterator[Block]:
     # A key tells both to a person; whoever reads a pipe by its columns wants them whole.
     wide = _WIDE if not is_interactive() else ()
     rows = [_row(one, now=report.now, wide=wide) for one in statuses]
-    yield Table(rows, (_HEADER[0], *wide, *_HEADER[1:]), right=(_GROUPS + len(wide),))
+    yield TextTable(rows, (_HEADER[0], *wide, *_HEADER[1:]), right=(_GROUPS + len(wide),))
     yield Paragraph("")
     waiting = [one for one in statuses if one.what_to_do]
     if waiting:

@@ -43,7 +43,7 @@ Cell = str | int | Styled | None
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """Rows under a header.
 
     Attributes:
@@ -67,7 +67,7 @@ class Paragraph:
     indent: int = 0
 
 
-Block = Table | Paragraph
+Block = TextTable | Paragraph
 
 
 def write_anything() -> None:
@@ -133,7 +133,7 @@ def show_table(
     indent: int = 0,
 ) -> None:
     """Show a table on stdout."""
-    show_blocks([Table(rows, header, right, indent)])
+    show_blocks([TextTable(rows, header, right, indent)])
 
 
 def show_blocks(blocks: Sequence[Block]) -> None:
@@ -207,7 +207,9 @@ def find_console(stream: TextIO | None) -> "Console | None":
 def _write(blocks: Sequence[Block], stream: TextIO | None) -> None:
     console = find_console(stream)
     for block in blocks:
-        if console is None or (isinstance(block, Table) and len(block.rows) > _MOST_ROWS_TO_WRAP):
+        if console is None or (
+            isinstance(block, TextTable) and len(block.rows) > _MOST_ROWS_TO_WRAP
+        ):
             for line in _format(block):
                 print(line, file=stream)
         else:

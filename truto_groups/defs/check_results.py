@@ -67,7 +67,7 @@ class AccountProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """What a check found.
 
     Attributes:
@@ -93,7 +93,7 @@ class Verdict:
     see_all: str = _SEE_PLAIN
 
 
-def lay_out(verdict: Verdict, *, location: str) -> dg.AssetCheckResult:
+def lay_out(verdict: CheckVerdict, *, location: str) -> dg.AssetCheckResult:
     """Lay out what a check found.
 
     Args:
@@ -130,7 +130,7 @@ def say_headline(description: str) -> str:
     return read_out_markdown(description.partition("\n\n")[0])
 
 
-def _find_acceptable(verdict: Verdict) -> dict[str, PendingAcceptance]:
+def _find_acceptable(verdict: CheckVerdict) -> dict[str, PendingAcceptance]:
     """What accepting would make right, by partition key, in the order of the problems."""
     waiting = {one.partition_key: one for one in verdict.pending if is_acceptable(one)}
     curable = (one.partition_key for one in verdict.problems if one.is_curable)
@@ -138,7 +138,7 @@ def _find_acceptable(verdict: Verdict) -> dict[str, PendingAcceptance]:
 
 
 def _describe(
-    verdict: Verdict,
+    verdict: CheckVerdict,
     by_account: Mapping[str, Sequence[AccountProblem]],
     acceptable: Mapping[str, PendingAcceptance],
     *,
@@ -173,7 +173,7 @@ def _describe(
     return "\n\n".join(parts)
 
 
-def _say(verdict: Verdict, partition_keys: Sequence[str]) -> str:
+def _say(verdict: CheckVerdict, partition_keys: Sequence[str]) -> str:
     named = name_some(partition_keys, most=_NAMED_IN_A_SENTENCE)
     at_once = [shorten_words(one, _LONGEST_WORD) for one in verdict.at_once[:_TOLD_AT_ONCE]]
     if len(verdict.at_once) > _TOLD_AT_ONCE:

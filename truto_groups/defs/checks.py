@@ -15,7 +15,7 @@ from truto_groups import schema
 from truto_groups.accounts.freshness import StaleAccount, find_lag_seconds, find_stale_accounts
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import count_states
-from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out
+from truto_groups.defs.check_results import AccountProblem, CheckVerdict, lay_out
 from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.common_drift import find_common_drift
@@ -112,10 +112,10 @@ class _Tables:
         return read_pending(self.connection)
 
 
-Judge = Callable[[Session, _Tables], Verdict]
+Judge = Callable[[Session, _Tables], CheckVerdict]
 
 
-def _judge_contract(session: Session, tables: _Tables) -> Verdict:
+def _judge_contract(session: Session, tables: _Tables) -> CheckVerdict:
     problems: list[AccountProblem] = []
     is_held_back = False
     for audit in tables.audits:
@@ -126,7 +126,7 @@ def _judge_contract(session: Session, tables: _Tables) -> Verdict:
         found = list(_find_contract_problems(audit, tables, unmapped_limit=limit))
         problems += found
         is_held_back |= bool(found) and not audit.is_published
-    return Verdict(
+    return CheckVerdict(
         _key("groups_match_contract"),
         _ERROR if is_held_back else _WARN,
         problems,
@@ -183,7 +183,7 @@ def _find_contract_problems(
         )
 
 
-def _judge_drift(session: Session, tables: _Tables) -> Verdict:
+def _judge_drift(session: Session, tables: _Tables) -> CheckVerdict:
     del session
     problems: list[AccountProblem] = []
     for audit in tables.audits:
@@ -213,7 +213,7 @@ def _judge_drift(session: Session, tables: _Tables) -> Verdict:
         },
         integrations={audit.integrated_account_id: audit.integration for audit in tables.audits},
     )
-    return Verdict(
+    return CheckVerdict(
         _key("no_unaccepted_drift"),
         _WARN,
         problems,
@@ -256,10 +256,10 @@ def _tell_drift(audit: LastAudit, finding: Finding, tables: _Tables) -> AccountP
     )
 
 
-def _judge_freshness(session: Session, tables: _Tables) -> Verdict:
+def _judge_freshness(session: Session, tables: _Tables) -> CheckVerdict:
     stale = find_stale_accounts(tables.accounts, max_age_of=session.max_age_of, now=session.clock())
     is_error = any(found.account.is_active for found in stale)
-    return Verdict(
+    return CheckVerdict(
         _key("every_account_is_fresh"),
         _ERROR if is_error else _WARN,
         [
@@ -287,9 +287,9 @@ def _say_stale(found: StaleAccount) -> str:
     return f"{verb} for {say_duration(found.age)}; allowed are {say_duration(found.max_age)}."
 
 
-def _judge_uniqueness(session: Session, tables: _Tables) -> Verdict:
+def _judge_uniqueness(session: Session, tables: _Tables) -> CheckVerdict:
     del session
-    return Verdict(
+    return CheckVerdict(
         _key("ids_are_unique"),
         _ERROR,
         [
@@ -306,11 +306,11 @@ def _judge_uniqueness(session: Session, tables: _Tables) -> Verdict:
     )
 
 
-def _judge_counts(session: Session, tables: _Tables) -> Verdict:
+def _judge_counts(session: Session, tables: _Tables) -> CheckVerdict:
     del session
     audits = [audit for audit in tables.audits if audit.volume != "ok"]
     is_held_back = any(not audit.is_published for audit in audits)
-    return Verdict(
+    return CheckVerdict(
         _key("group_counts_are_plausible"),
         _ERROR if is_held_back else _WARN,
         [
@@ -330,9 +330,9 @@ def _judge_counts(session: Session, tables: _Tables) -> Verdict:
     )
 
 
-def _judge_breakdown(session: Session, tables: _Tables) -> Verdict:
+def _judge_breakdown(session: Session, tables: _Tables) -> CheckVerdict:
     del session
-    return Verdict(
+    return CheckVerdict(
         dg.AssetCheckKey(BREAKDOWN, "breakdown_adds_up"),
         _ERROR,
         [
@@ -350,10 +350,10 @@ def _judge_breakdown(session: Session, tables: _Tables) -> Verdict:
     )
 
 
-def _judge_privileged(session: Session, tables: _Tables) -> Verdict:
+def _judge_privileged(session: Session, tables: _Tables) -> CheckVerdict:
     del session
     waiting = read_unreviewed(tables.connection)
-    return Verdict(
+    return CheckVerdict(
         _key("privileged_changes_are_reviewed"),
         _WARN,
         [

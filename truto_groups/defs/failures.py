@@ -20,7 +20,7 @@ from truto_groups.text.visible import show
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class UnforeseenError(Exception):
+class RetoldError(Exception):
     """Something that nobody foresaw, told again because its own words held a secret."""
 
 
@@ -67,4 +67,4 @@ def _keeping_secrets() -> Generator[None]:
             raise
         text = redact(f"{type(error).__name__}: {error}")
         # Where it happened is kept; what it is chained to is not, because that holds the secret.
-        raise UnforeseenError(text).with_traceback(error.__traceback__) from None
+        raise RetoldError(text).with_traceback(error.__traceback__) from None

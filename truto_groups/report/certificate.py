@@ -47,7 +47,7 @@ class ForgottenAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FoundPlace:
     """Where something was found.
 
     Attributes:
@@ -112,8 +112,8 @@ class Certificate:
     searched: Sequence[str]
     searched_bytes: int
     searched_lake: Sequence[str]
-    remains: Sequence[Place]
-    yours: Sequence[Place]
+    remains: Sequence[FoundPlace]
+    yours: Sequence[FoundPlace]
 
     @property
     def beyond(self) -> Sequence[str]:
@@ -242,7 +242,7 @@ def _tell_rewritten(one: Certificate) -> str:
     )
 
 
-def _tell_places(title: str, places: Sequence[Place]) -> list[str]:
+def _tell_places(title: str, places: Sequence[FoundPlace]) -> list[str]:
     if not places:
         return []
     return [

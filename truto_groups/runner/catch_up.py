@@ -22,7 +22,7 @@ from truto_groups.accounts.planning import (
     is_syncable,
     plan_due,
 )
-from truto_groups.accounts.ranges import Limits, PartitionRange, Turn, plan_ranges
+from truto_groups.accounts.ranges import Limits, PartitionRange, RangeRole, plan_ranges
 from truto_groups.accounts.selection import find_states, select_accounts
 from truto_groups.definitions import build_definitions
 from truto_groups.defs.data_versions import listing_event
@@ -151,15 +151,15 @@ class _Sync:
                 limits=Limits(ranges=len(keys)),
             )
             return list(plan.ranges)
-        turns: dict[str, Turn] = {}
+        roles: dict[str, RangeRole] = {}
         for account in known:
             key = account.partition_key
             if key not in excluded:
                 if not self._is_syncable(account):
-                    turns[key] = Turn.PASSED_OVER
+                    roles[key] = RangeRole.PASSED_OVER
                 elif account.id in wanted:
-                    turns[key] = Turn.DUE
-        return plan_ranges(keys, turns=turns, limits=Limits(ranges=len(keys), in_all=len(keys)))
+                    roles[key] = RangeRole.DUE
+        return plan_ranges(keys, roles=roles, limits=Limits(ranges=len(keys), in_all=len(keys)))
 
     def _settle(self, finished: FinishedRun, covered: Sequence[KnownAccount]) -> bool:
         """Take what a run did; False when the next one would only meet the same problem."""

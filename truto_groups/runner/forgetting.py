@@ -40,7 +40,7 @@ from truto_groups.errors import DatabaseError
 from truto_groups.report.certificate import (
     Certificate,
     ForgottenAccount,
-    Place,
+    FoundPlace,
     digest_markers,
     write_certificate,
 )
@@ -382,16 +382,16 @@ class _Forgetting:
     def _search(self, plan: _Plan) -> Certificate:
         searched: list[str] = []
         size = 0
-        remains: list[Place] = []
-        yours: list[Place] = []
+        remains: list[FoundPlace] = []
+        yours: list[FoundPlace] = []
         in_bytes = plan.in_bytes
         with closing(open_snapshot(self.database)) as connection:
             for table, count in find_values(connection, in_bytes).items():
                 if is_ours(table):
-                    remains.append(Place(f"table {table}", count, "A table of this program."))
+                    remains.append(FoundPlace(f"table {table}", count, "A table of this program."))
                 else:
                     note = "A table of yours in the same database."
-                    yours.append(Place(f"table {table}", count, note))
+                    yours.append(FoundPlace(f"table {table}", count, note))
         has_foreign = bool(yours)
         unreadable: list[OSError] = []
         for path in self._list_files(certificate=plan.certificate, unreadable=unreadable):
@@ -406,20 +406,20 @@ class _Forgetting:
                 continue
             searched.append(str(path))
             if found and has_foreign and self._is_database(path):
-                yours.append(Place(str(path), found, "The tables of yours in it."))
+                yours.append(FoundPlace(str(path), found, "The tables of yours in it."))
             elif found:
                 note = "A file of this program or of Dagster, which somebody may have open."
-                remains.append(Place(str(path), found, note))
+                remains.append(FoundPlace(str(path), found, note))
         for error in unreadable:
             note = f"It cannot be read: {error.strerror}. Run as a user who may."
-            remains.append(Place(str(error.filename), 0, note))
+            remains.append(FoundPlace(str(error.filename), 0, note))
         for where, count in search_history(self.instance, plan.words).items():
-            remains.append(Place(where, count, "Dagster's history."))
+            remains.append(FoundPlace(where, count, "Dagster's history."))
         lake_places = self._search_lake(in_bytes, remains)
         settings = self.session.settings.path
         if settings is not None and (found := sum(in_bytes.find_in_file(settings).values())):
             note = "Your settings file. An account that Truto still lists needs its `skip` there."
-            yours.append(Place(str(settings), found, note))
+            yours.append(FoundPlace(str(settings), found, note))
         salt = secrets.token_hex(16)
         return Certificate(
             accounts=[ForgottenAccount(**account) for account in plan.accounts],
@@ -447,7 +447,7 @@ class _Forgetting:
             yours=yours,
         )
 
-    def _search_lake(self, markers: Markers, remains: list[Place]) -> list[str]:
+    def _search_lake(self, markers: Markers, remains: list[FoundPlace]) -> list[str]:
         """Search a lake's files and its catalogue by value, and say which these were."""
         searched: list[str] = []
         with self.database.catalogue() as connection:
@@ -459,7 +459,7 @@ class _Forgetting:
                 searched.append(place.where)
                 if found:
                     note = _OF_THE_LAKE if place.is_known else _UNKNOWN_TO_THE_LAKE
-                    remains.append(Place(place.where, found, note))
+                    remains.append(FoundPlace(place.where, found, note))
         return searched
 
     def _list_files(self, *, certificate: str, unreadable: list[OSError]) -> list[Path]:

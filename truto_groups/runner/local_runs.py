@@ -39,7 +39,7 @@ _INTERRUPTIONS = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrup
 
 
 @dataclass(frozen=True, slots=True)
-class CheckVerdict:
+class ToldVerdict:
     """What an asset check said: its name, whether it passed, how bad that is, and in words."""
 
     name: str
@@ -65,7 +65,7 @@ class FinishedRun:
     is_success: bool
     problem: str = ""
     is_interrupted: bool = False
-    verdicts: Sequence[CheckVerdict] = field(default_factory=tuple[CheckVerdict, ...])
+    verdicts: Sequence[ToldVerdict] = field(default_factory=tuple[ToldVerdict, ...])
     error_kind: str | None = None
 
     @property
@@ -185,7 +185,7 @@ def _run(
     loggers = {"console": {"config": {"log_level": level}}}
     result = run_in_process(job, instance, config={"loggers": loggers, "ops": ops or {}}, tags=tags)
     verdicts = [
-        CheckVerdict(
+        ToldVerdict(
             name=one.check_name,
             is_passed=one.passed,
             is_error=one.severity is dg.AssetCheckSeverity.ERROR,

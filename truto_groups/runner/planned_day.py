@@ -12,9 +12,9 @@ from pathlib import Path
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.outlook import (
-    Ceilings,
     Demand,
     Load,
+    RequestCeilings,
     SettingsEffect,
     becomes_due,
     count_requests_a_day,
@@ -146,9 +146,9 @@ def _find_demands(
     *,
     now: datetime,
 ) -> list[Demand]:
-    def ceilings_of(account: KnownAccount) -> Ceilings:
+    def ceilings_of(account: KnownAccount) -> RequestCeilings:
         own = session.settings_for(account).requests_per_10_seconds_per_account
-        return Ceilings(session.knobs.requests_per_10_seconds, own)
+        return RequestCeilings(session.knobs.requests_per_10_seconds, own)
 
     return find_demands(
         accounts,

@@ -13,7 +13,7 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.selection import AccountFilter, Unknown
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.report.run_progress import RunProgress
-from truto_groups.runner.local_runs import CheckVerdict
+from truto_groups.runner.local_runs import ToldVerdict
 from truto_groups.warehouse.run_queries import AccountOutcome
 
 
@@ -63,7 +63,7 @@ class SyncReport:
     outcomes: list[AccountOutcome] = field(default_factory=list[AccountOutcome])
     run_ids: list[str] = field(default_factory=list[str])
     problems: list[str] = field(default_factory=list[str])
-    verdicts: Sequence[CheckVerdict] = ()
+    verdicts: Sequence[ToldVerdict] = ()
     pending: Sequence[PendingAcceptance] = ()
     due_at: datetime | None = None
 

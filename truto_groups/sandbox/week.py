@@ -47,7 +47,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class AcceptanceOfDay:
     """What a person finds right from a day on, before its sync, where it is held back."""
 
     day: int
@@ -257,5 +257,7 @@ WEEK = (
 )
 """What happens, day by day. An event of a day on which its account is not connected only tells."""
 
-ACCEPTED = (Acceptance(4, "acme jira", "acme's IT moved the roles of its projects out of Jira"),)
+ACCEPTED = (
+    AcceptanceOfDay(4, "acme jira", "acme's IT moved the roles of its projects out of Jira"),
+)
 """What a person accepts in the meantime."""

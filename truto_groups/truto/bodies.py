@@ -24,7 +24,7 @@ _EITHER_HEADER: Final = zlib.MAX_WBITS | 32
 _NO_HEADER: Final = -zlib.MAX_WBITS
 
 
-class TooLargeError(Exception):
+class BodyTooLargeError(Exception):
     """The body is larger than it may be; the rest of it was not read."""
 
 
@@ -38,12 +38,12 @@ class Scales:
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    def load(self) -> "Load":
+    def load(self) -> "BodyLoad":
         """Begin something of unknown weight; use it in a ``with``."""
-        return Load(self._turns)
+        return BodyLoad(self._turns)
 
 
-class Load:
+class BodyLoad:
     """What one answer weighs, from its first byte until it is put down."""
 
     def __init__(self, turns: asyncio.Semaphore) -> None:
@@ -85,7 +85,7 @@ async def read_body(
     *,
     encodings: Sequence[str],
     most: int,
-    load: Load,
+    load: BodyLoad,
     deadline: asyncio.Timeout,
 ) -> bytes:
     """Read a body to its end.
@@ -99,7 +99,7 @@ async def read_body(
         deadline: Stands still while it waits for that.
 
     Raises:
-        TooLargeError: It is larger.
+        BodyTooLargeError: It is larger.
         UnpackingError: It is not packed as it says.
     """
     packer = _Zipped() if _is_zipped(encodings) else None
@@ -109,7 +109,7 @@ async def read_body(
         for piece in (chunk,) if packer is None else packer.unpack(chunk):
             size += len(piece)
             if size > most:
-                raise TooLargeError
+                raise BodyTooLargeError
             if load.must_wait(size):
                 await _wait(load, deadline)
             pieces.append(piece)
@@ -118,7 +118,7 @@ async def read_body(
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def _wait(load: Load, deadline: asyncio.Timeout) -> None:
+async def _wait(load: BodyLoad, deadline: asyncio.Timeout) -> None:
     clock = asyncio.get_running_loop().time
     until, now = deadline.when(), clock()
     deadline.reschedule(None)

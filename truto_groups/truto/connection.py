@@ -19,8 +19,8 @@ import httpx
 from truto_groups.errors import AnswerTooLargeError, EnvelopeError, TrutoError
 from truto_groups.truto.bodies import (
     MOST_OF_A_REFUSAL,
-    Load,
-    TooLargeError,
+    BodyLoad,
+    BodyTooLargeError,
     UnpackingError,
     read_body,
 )
@@ -138,7 +138,7 @@ class Connection:
         return str(there) if is_same and not there.userinfo else None
 
     async def get(
-        self, url: str, *, subject: Subject, most: int, load: Load
+        self, url: str, *, subject: Subject, most: int, load: BodyLoad
     ) -> Received | Lost | TrutoError:
         """Send a GET, once.
 
@@ -166,7 +166,7 @@ class Connection:
                 advice="Ask Truto's support; nothing was published.",
                 integrated_account_id=subject.integrated_account_id,
             )
-        except TooLargeError:
+        except BodyTooLargeError:
             return _build_too_large(subject, most=most)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             asked = httpx.URL(url)
@@ -185,7 +185,7 @@ class Connection:
 
 
 async def _receive(
-    response: httpx.Response, *, most: int, load: Load, deadline: asyncio.Timeout
+    response: httpx.Response, *, most: int, load: BodyLoad, deadline: asyncio.Timeout
 ) -> Received:
     is_success = response.status_code == SUCCESS
     headers = response.headers.multi_items()
@@ -198,7 +198,7 @@ async def _receive(
             load=load,
             deadline=deadline,
         )
-    except TooLargeError:
+    except BodyTooLargeError:
         if is_success:
             raise
         return Received(response.status_code, headers, b"", is_cut=True)

@@ -23,7 +23,7 @@ from truto_groups.errors import (
     TrutoError,
     UnexpectedAnswerError,
 )
-from truto_groups.truto.bodies import MOST_OF_A_PAGE, Load, Scales
+from truto_groups.truto.bodies import MOST_OF_A_PAGE, BodyLoad, Scales
 from truto_groups.truto.connection import SUCCESS, Connection, Lost, Received
 from truto_groups.truto.envelope import MalformedError, ToldError, read_envelope
 from truto_groups.truto.limits import PausedTooLongError, RequestLimits
@@ -97,7 +97,7 @@ class Exchange:
         *,
         subject: Subject,
         stats: SyncStats,
-        load: Load,
+        load: BodyLoad,
         account: Ceiling | None = None,
         most: int = MOST_OF_A_PAGE,
     ) -> Answer[T]:
@@ -156,7 +156,7 @@ class Exchange:
         path: str,
         *,
         subject: Subject,
-        load: Load,
+        load: BodyLoad,
         account: Ceiling | None = None,
     ) -> tuple[Received | None, TrutoError | None]:
         """Send a GET once, whatever it is answered, within the ceilings.
@@ -230,7 +230,7 @@ class Exchange:
         stats: SyncStats,
         account: Ceiling | None,
         most: int,
-        load: Load,
+        load: BodyLoad,
     ) -> Received | Lost | TrutoError:
         url = self._connection.find_url(path)
         for _ in range(MAX_REDIRECTS + 1):

@@ -24,7 +24,7 @@ from truto_groups.errors import (
 )
 from truto_groups.settings.query import QueryValue
 from truto_groups.text.logs import get_logger
-from truto_groups.truto.bodies import MOST_OF_A_PAGE, Load
+from truto_groups.truto.bodies import MOST_OF_A_PAGE, BodyLoad
 from truto_groups.truto.encoding import encode_path, encode_query, encode_text, plan_listings
 from truto_groups.truto.envelope import (
     Envelope,
@@ -178,7 +178,7 @@ class GroupsWalk:
         )
 
     async def _fetch(
-        self, path: str, read: Callable[[bytes], T], subject: Subject, load: Load
+        self, path: str, read: Callable[[bytes], T], subject: Subject, load: BodyLoad
     ) -> Answer[T]:
         async with self._at_once:
             return await self._exchange.fetch(

@@ -8,8 +8,8 @@ from typing import Any
 
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.outlook import (
-    Ceilings,
     Demand,
+    RequestCeilings,
     find_demands,
     find_newly_stale,
     sum_up_by_hour,
@@ -43,7 +43,7 @@ def demands(
         pace_of=lambda _: replace(PACE, refresh_every=refresh_every),
         requests_of=requests_of,
         is_counted=lambda _: True,
-        ceilings_of=lambda _: Ceilings(500, 50),
+        ceilings_of=lambda _: RequestCeilings(500, 50),
         now=NOW,
         next_tick=REFRESH_TICK,
     )

@@ -14,7 +14,7 @@ import pytest
 
 from truto_groups.coordination.postgres import presence
 from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
-from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.postgres.sessions import PostgresSession, Server
 from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups_tests.places import OPEN, Place
 from truto_groups_tests.postgres import PostgresCluster
@@ -86,7 +86,7 @@ def wait_until_reached(conninfo: str) -> None:
 
 def is_heard(conninfo: str) -> bool | None:
     """Whether the run is heard, as somebody who just came finds it, with a tenth of the times."""
-    session = Session(Server(conninfo))
+    session = PostgresSession(Server(conninfo))
     try:
         return presence.is_heard(session, "run", dead_after_seconds=1.2, gap_seconds=0.6)
     finally:
@@ -96,7 +96,7 @@ def is_heard(conninfo: str) -> bool | None:
 def wait_until_seen(conninfo: str, *, within_seconds: float) -> float:
     """Wait for the next heartbeat; how long that took."""
     began = time.monotonic()
-    session = Session(Server(conninfo))
+    session = PostgresSession(Server(conninfo))
     try:
         while not presence.is_heard(session, "run", dead_after_seconds=0.3):
             assert time.monotonic() - began < within_seconds
@@ -148,7 +148,7 @@ def age_traces(place: Place, *, days: float) -> None:
 def count_traces(place: Place) -> int:
     if not place.postgres:
         return len(list(Path(f"{place.companion}.runs").iterdir()))
-    session = Session(Server(place.postgres))
+    session = PostgresSession(Server(place.postgres))
     rows = session.run(
         "SELECT count(*) FROM truto_groups_coordination.presence WHERE run_id <> ''", {}
     )
@@ -192,7 +192,7 @@ def test_a_run_is_abandoned_when_it_was_not_heard_for_a_minute(postgres_database
     fall_silent(postgres_database, seconds=15)
     if not coordination.is_abandoned("run/1"):
         # The server of the tests has not been up for a minute itself.
-        session = Session(Server(postgres_database))
+        session = PostgresSession(Server(postgres_database))
         ((uptime,),) = session.run(
             "SELECT extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())", {}
         )
@@ -205,7 +205,7 @@ def test_a_run_is_abandoned_when_it_was_not_heard_for_a_minute(postgres_database
 def test_heartbeats_that_stop_make_a_run_abandoned(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=0.1):
         time.sleep(1)
         assert presence.is_heard(session, "run", dead_after_seconds=0.5) is True
@@ -231,7 +231,7 @@ def test_the_time_in_which_postgres_was_away_is_nobodys_silence(
 def test_heartbeats_go_on_after_a_restart_of_postgres(
     postgres_database: str, postgres_cluster: PostgresCluster, is_crash: bool
 ) -> None:
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=0.1):
         postgres_cluster.stop(is_crash=is_crash)
         time.sleep(1)
@@ -242,7 +242,7 @@ def test_heartbeats_go_on_after_a_restart_of_postgres(
 
 
 def test_a_presence_that_a_failover_lost_is_told_anew(postgres_database: str) -> None:
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=0.1):
         execute(postgres_database, "DELETE FROM truto_groups_coordination.presence")
         wait_until_seen(postgres_database, within_seconds=10)
@@ -251,7 +251,7 @@ def test_a_presence_that_a_failover_lost_is_told_anew(postgres_database: str) ->
 
 def test_a_recovery_after_a_backend_was_killed_is_nobodys_silence(postgres_database: str) -> None:
     """The time at which the server started stays what it was."""
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=60):
         time.sleep(1.5)  # the server of the tests may have just been started
         cut_off(postgres_database, seconds=90)
@@ -262,7 +262,7 @@ def test_a_recovery_after_a_backend_was_killed_is_nobodys_silence(postgres_datab
 
 @pytest.mark.slow
 def test_the_time_in_which_all_were_cut_off_is_nobodys_silence(postgres_database: str) -> None:
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=60, gap_seconds=0.6):
         time.sleep(1.5)
         assert is_heard(postgres_database) is True
@@ -275,7 +275,10 @@ def test_the_time_in_which_all_were_cut_off_is_nobodys_silence(postgres_database
 
 
 def test_a_dead_run_is_told_by_those_who_are_heard_without_it(postgres_database: str) -> None:
-    session, other = Session(Server(postgres_database)), Session(Server(postgres_database))
+    session, other = (
+        PostgresSession(Server(postgres_database)),
+        PostgresSession(Server(postgres_database)),
+    )
     with (
         presence.mark_alive(session, "run", beat_seconds=60, gap_seconds=0.6),
         presence.mark_alive(other, "other", beat_seconds=0.1, gap_seconds=0.6),
@@ -292,7 +295,7 @@ def test_a_run_that_was_killed_long_ago_is_abandoned_at_the_first_look(
 ) -> None:
     """Without a daemon the next to look is the next sync, and there is one a day."""
     monkeypatch.setattr(presence, "HOPELESS_SECONDS", 0.3)
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     with presence.mark_alive(session, "run", beat_seconds=60):
         cut_off(postgres_database, seconds=3600)
         time.sleep(0.5)  # the server of the tests may have just been started
@@ -303,7 +306,7 @@ def test_a_run_that_was_killed_long_ago_is_abandoned_at_the_first_look(
 def test_a_leave_is_taken_when_postgres_is_back_and_keeps_nobody_waiting(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    session = Session(Server(postgres_database, patience_seconds=0.3))
+    session = PostgresSession(Server(postgres_database, patience_seconds=0.3))
     present = presence.mark_alive(session, "run", beat_seconds=0.1, leave_seconds=0.5)
     present.__enter__()
     postgres_cluster.stop()

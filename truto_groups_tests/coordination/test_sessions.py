@@ -11,7 +11,7 @@ import pytest
 
 from truto_groups.coordination.choice import choose_coordination
 from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
-from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.postgres.sessions import PostgresSession, Server
 from truto_groups.errors import DatabaseError, MissingPackageError
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.postgres import PostgresCluster
@@ -118,7 +118,7 @@ def test_who_may_make_no_schema_uses_the_one_that_is_there(postgres_database: st
 
 def test_a_refusal_is_told_and_not_tried_again(postgres_database: str) -> None:
     count_up(PostgresCoordination(postgres_database))
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     session.run("SELECT 1", {})
     began = time.monotonic()
     with pytest.raises(DatabaseError, match=r"SQL|division"):
@@ -132,7 +132,7 @@ def test_a_refusal_is_told_and_not_tried_again(postgres_database: str) -> None:
 def test_a_server_that_stays_away_is_told_after_a_while(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    session = Session(Server(postgres_database, patience_seconds=0.5))
+    session = PostgresSession(Server(postgres_database, patience_seconds=0.5))
     session.run("SELECT 1", {})
     postgres_cluster.stop()
     try:
@@ -150,7 +150,7 @@ def test_a_server_that_stays_away_is_told_after_a_while(
 def test_closing_a_session_ends_the_waiting_for_a_server(
     postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     session.run("SELECT 1", {})
     errors: list[DatabaseError] = []
 

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from truto_groups.defs.check_results import AccountProblem, Verdict, lay_out, say_headline
+from truto_groups.defs.check_results import AccountProblem, CheckVerdict, lay_out, say_headline
 from truto_groups.defs.checks import CHECK_SPECS, evaluate_checks
 from truto_groups.defs.dagster_internals import DEFAULT_LOCATION
 from truto_groups.drift.attribution import ATTRIBUTION_TEXTS, Attribution
@@ -377,7 +377,7 @@ def test_of_more_accounts_than_one_link_accepts_the_worst_are_taken_and_the_rest
     with stand.database.reading() as connection:
         (one,) = read_pending(connection)
     keys = [f"acme.okta.{number:08x}" for number in range(250)]
-    verdict = Verdict(
+    verdict = CheckVerdict(
         BY_NAME["no_unaccepted_drift"],
         WARN,
         [AccountProblem(key, None, "It drifted.", "Look.", is_curable=True) for key in keys],

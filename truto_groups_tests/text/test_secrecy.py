@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 import truto_groups.defs
-from truto_groups.defs.failures import UnforeseenError, keep_secrets
+from truto_groups.defs.failures import RetoldError, keep_secrets
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import read_environment, read_token
 from truto_groups.text.secrecy import hide, hide_address, hide_password, redact
@@ -119,7 +119,7 @@ def test_a_generator_is_guarded_as_well() -> None:
 
     steps = broken()
     assert next(steps) == 1
-    with pytest.raises(UnforeseenError, match=r"ValueError: \[secret\]"):
+    with pytest.raises(RetoldError, match=r"ValueError: \[secret\]"):
         next(steps)
 
 

@@ -18,7 +18,7 @@ import psycopg2
 import pytest
 
 from truto_groups.coordination.files.start_log import FileStartLog
-from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.postgres.sessions import PostgresSession, Server
 from truto_groups.coordination.postgres.start_log import PostgresStartLog
 from truto_groups.coordination.seam import WINDOW_SECONDS, Ceiling
 from truto_groups.errors import DatabaseError
@@ -63,7 +63,7 @@ class Log:
                 self._place.companion, window_seconds=window_seconds, clock=self.clock
             )
             return RequestLimits(file_log, clock=self.clock)
-        session = Session(Server(self._place.postgres))
+        session = PostgresSession(Server(self._place.postgres))
         log = PostgresStartLog(session, window_seconds=window_seconds)
         return RequestLimits(log, clock=self.clock)
 
@@ -95,7 +95,7 @@ class Log:
 
     def _ask(self, sql: str, **values: object) -> list[tuple[Any, ...]]:
         assert self._place.postgres is not None
-        session = Session(Server(self._place.postgres))
+        session = PostgresSession(Server(self._place.postgres))
         rows = session.run(sql, values)
         session.close()
         return rows
@@ -556,13 +556,13 @@ def test_a_file_that_cannot_be_used_is_told_with_its_name(tmp_path: Path) -> Non
 
 _CLAIMING = """
 import asyncio, sys, time
-from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.postgres.sessions import Server, PostgresSession
 from truto_groups.coordination.postgres.start_log import PostgresStartLog
 from truto_groups.coordination.seam import Ceiling
 from truto_groups.truto.limits import RequestLimits
 
 async def run():
-    session = Session(Server(sys.argv[1]))
+    session = PostgresSession(Server(sys.argv[1]))
     limits = RequestLimits(PostgresStartLog(session, window_seconds=float(sys.argv[2])))
     until = time.monotonic() + float(sys.argv[4])
     while time.monotonic() < until:
@@ -585,7 +585,7 @@ def test_eight_processes_keep_one_ceiling_by_the_clock_of_the_server(
     # Somebody may want another isolation of transactions, in which a claim would not see those
     # that it had waited for.
     name = postgres_database.rpartition("=")[2]
-    session = Session(Server(postgres_database))
+    session = PostgresSession(Server(postgres_database))
     session.run(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'", {})
     session.close()
     with ExitStack() as stack:

@@ -11,7 +11,7 @@ the milliseconds of its clock, which no count catches up with.
 from collections.abc import Callable
 from typing import Final
 
-from truto_groups.coordination.postgres.sessions import Session
+from truto_groups.coordination.postgres.sessions import PostgresSession
 from truto_groups.coordination.seam import ROOM_AFTER_LOSS
 
 # A count that the server forgot in a crash would be given out again.
@@ -39,7 +39,7 @@ RETURNING number
 """
 
 
-def advance_count(session: Session, *, at_least: int, after_loss: Callable[[], int]) -> int:
+def advance_count(session: PostgresSession, *, at_least: int, after_loss: Callable[[], int]) -> int:
     """Return a number larger than every one before, in any process.
 
     Args:

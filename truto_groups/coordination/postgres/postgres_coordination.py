@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from truto_groups.coordination.postgres import presence
 from truto_groups.coordination.postgres.counter import advance_count
-from truto_groups.coordination.postgres.sessions import Server, Session
+from truto_groups.coordination.postgres.sessions import PostgresSession, Server
 from truto_groups.coordination.postgres.start_log import PostgresStartLog, forget_keys
 from truto_groups.coordination.postgres.turns import ReaderTurn, turn
 from truto_groups.coordination.seam import PATIENCE_SECONDS, Turn
@@ -24,7 +24,7 @@ class PostgresCoordination:
 
     def __init__(self, conninfo: str, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._server = Server(conninfo, patience_seconds=patience_seconds)
-        self._session = Session(self._server)
+        self._session = PostgresSession(self._server)
 
     def turn(
         self, *, is_alone: bool, within_seconds: float | None = None
@@ -52,7 +52,7 @@ class PostgresCoordination:
 
     def open_start_log(self) -> PostgresStartLog:
         """Prepare the log of requests' starts. See the seam."""
-        return PostgresStartLog(Session(self._server))
+        return PostgresStartLog(PostgresSession(self._server))
 
     def forget_starts(self, part: str) -> None:
         """Forget all keys in which a text stands. See the seam."""

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from truto_groups.coordination.postgres.sessions import Session
+from truto_groups.coordination.postgres.sessions import PostgresSession
 from truto_groups.coordination.seam import TRACE_DAYS
 from truto_groups.errors import DatabaseError
 from truto_groups.text.logs import get_logger
@@ -82,7 +82,7 @@ FROM found
 
 @contextmanager
 def mark_alive(
-    session: Session,
+    session: PostgresSession,
     run_id: str,
     *,
     beat_seconds: float = BEAT_SECONDS,
@@ -138,7 +138,7 @@ def mark_alive(
 
 
 def is_heard(
-    session: Session,
+    session: PostgresSession,
     run_id: str,
     *,
     dead_after_seconds: float = DEAD_AFTER_SECONDS,
@@ -165,7 +165,7 @@ def is_heard(
     return rows[0][0] if rows else None
 
 
-def _take_leave(session: Session, values: dict[str, object]) -> bool:
+def _take_leave(session: PostgresSession, values: dict[str, object]) -> bool:
     try:
         # Not the session's own end: whoever closes it has left nothing to wait for.
         session.run(_LEAVE, values, ended=threading.Event())

@@ -138,7 +138,7 @@ class Server:
             wait = min(2 * wait, _LONGEST_WAIT_SECONDS)
 
 
-class Session:
+class PostgresSession:
     """A session for short statements, of any thread; opened anew when it was lost."""
 
     def __init__(self, server: Server) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from truto_groups.coordination.postgres.sessions import Session
+from truto_groups.coordination.postgres.sessions import PostgresSession
 from truto_groups.coordination.seam import (
     LONGEST_PAUSE_SECONDS,
     RECOVERY_SECONDS,
@@ -100,7 +100,7 @@ _CLAIMS_BETWEEN_PRUNES = 1000
 class PostgresStartLog:
     """A sliding window over the starts of requests. See the seam's StartLog."""
 
-    def __init__(self, session: Session, *, window_seconds: float = WINDOW_SECONDS) -> None:
+    def __init__(self, session: PostgresSession, *, window_seconds: float = WINDOW_SECONDS) -> None:
         """Prepare the log; nothing is sent before the first claim.
 
         Args:
@@ -160,7 +160,7 @@ class PostgresStartLog:
         return [Room(*row) for row in rows]
 
 
-def forget_keys(session: Session, part: str) -> None:
+def forget_keys(session: PostgresSession, part: str) -> None:
     """Forget all keys in which a text stands.
 
     Raises:
