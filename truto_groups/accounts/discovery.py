@@ -12,7 +12,10 @@ from truto_groups.accounts.listing import find_expired, find_gone, plan_question
 from truto_groups.accounts.model import KnownAccount, Listing
 from truto_groups.accounts.planning import is_syncable, is_wanted
 from truto_groups.contracts.declared import KeptRow
-from truto_groups.contracts.kept import advise_parameter, find_accounts_lacking_parameters
+from truto_groups.contracts.refresh_contracts import (
+    advise_parameter,
+    find_accounts_lacking_parameters,
+)
 from truto_groups.errors import TrutoError
 from truto_groups.session import Session
 from truto_groups.settings import find_unused_settings

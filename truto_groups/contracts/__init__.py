@@ -2,6 +2,6 @@
 
 Not the tables that we promise, which are schema.py's.
 
-    declared  what an answer declares, and what changed in it   (pure)
-    kept      Truto asked, its answers kept and reviewed
+    declared           what an answer declares, and what changed in it   (pure)
+    refresh_contracts  Truto asked for each integration in use, and what changed written
 """

@@ -8,7 +8,7 @@ Each sensor requests at most one run at a time. What the runs do is the assets'.
 
 import dagster as dg
 
-from truto_groups.contracts.kept import find_in_use
+from truto_groups.contracts.refresh_contracts import find_in_use
 from truto_groups.defs.assets import GROUPS
 from truto_groups.defs.check_jobs import evaluate_checks
 from truto_groups.defs.checks import CHECK_SPECS

@@ -1,7 +1,7 @@
 """The asset integration_contracts and its check.
 
-What is asked and what a change means is contracts/kept.py's and contracts/declared.py's; here it
-becomes an asset, a check and their metadata.
+What is asked and what a change means is contracts/refresh_contracts.py's and
+contracts/declared.py's; here it becomes an asset, a check and their metadata.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import dagster as dg
 from truto_groups import schema
 from truto_groups.accounts.model import KnownAccount
 from truto_groups.contracts.declared import Change, ContractChange
-from truto_groups.contracts.kept import (
+from truto_groups.contracts.refresh_contracts import (
     ContractAnswers,
     ContractReview,
     MissingParameter,

@@ -6,7 +6,7 @@ is said is text/'s.
     messages  a failed run, a check that turned: text and JSON
     delivery  messages that are not delivered yet, kept for the next tick
     run_progress  how far a run has come, counted and said at a human pace
-    pending   what waits for a person to accept it, and with which command
+    pending   one that waits, in words: what accepting does, why, with which command
     needs     who needs a person, why, and what to do
     changes   what changed in groups, in words
     privileged_changes  what became privileged, and with which command it is reviewed

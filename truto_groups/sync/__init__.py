@@ -15,7 +15,7 @@ here knows Dagster.
     replay    the same from raw records, without a request
     accept    the same from what was held back, because a person says so
     debug_answer  one page of one account in the debug format, beside what we make of it
-    waiting   what waits for a person to accept it
+    waiting   who waits for a person to accept, read out of the tables
     access_review  what became privileged, and waits for a person to review it
     land_stored  what the database kept of an account, landed as if it had just come
     remove    accounts whose grace period is over
