@@ -9,8 +9,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -24,23 +26,98 @@ from truto_groups.runner import forgetting
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.quick_history import quick_history
-from truto_groups_tests.stand import A, B, C, Stand, enter_project, group, groups_of
+from truto_groups_tests.stand import (
+    A,
+    B,
+    C,
+    D,
+    Row,
+    Stand,
+    enter_project,
+    go_on_in_project,
+    group,
+    groups_of,
+    open_stand,
+)
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("forget_neighbours")]
+
+LONGER = f"{A}9"
+KEY_OF_A = "alpha.okta.aaaaaaaa"
+KEY_OF_LONGER = "alpha-eu.okta.aaaaaaaa"
+KEY_OF_B = "beta.okta.bbbbbbbb"
+KEY_OF_C = "gamma.okta.cccccccc"
+KEY_OF_D = "Ganymede-Ltd.okta.dddddddd"
 
 
 @pytest.fixture(autouse=True)
 def have_a_temporary_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them are searched, also those of tests that run beside."""
-    temporary = tmp_path / "temporary"
+    use_temporary_folder(tmp_path, monkeypatch)
+
+
+def use_temporary_folder(folder: Path, patch: pytest.MonkeyPatch) -> Path:
+    temporary = folder / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    patch.setattr("tempfile.tempdir", str(temporary))
+    return temporary
 
 
-LONGER = f"{A}9"
-KEY_OF_LONGER = "acme-eu.okta.aaaaaaaa"
-KEY_OF_A = "alpha.okta.aaaaaaaa"
-KEY_OF_B = "beta.okta.bbbbbbbb"
+@dataclass
+class Site:
+    """A project, the stand that it is filled from, and a temporary folder of their own."""
+
+    stand: Stand
+    project: Path
+    temporary: Path
+    patch: pytest.MonkeyPatch
+
+
+@contextmanager
+def open_site(folder: Path) -> Iterator[Site]:
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        temporary = use_temporary_folder(folder, patch)
+        yield Site(stand, enter_project(stand, folder, patch), temporary, patch)
+
+
+def connect(stand: Stand) -> None:
+    """One that is forgotten, some that are others', and one without groups."""
+    label = {"label": "Ganymede EU"}
+    # Groups may be called like classes by which Dagster reads its events.
+    names = ["Ganymede Board", "DagsterEvent", "EventLogEntry", "refresh_groups"]
+    groups = [group(number, name) for number, name in enumerate(names)]
+    stand.put(A, groups, integration="okta", tenant_id="alpha", context=label)
+    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
+    stand.put(C, groups_of(2), integration="okta", tenant_id="gamma")
+    stand.put(D, [], integration="okta", tenant_id="Ganymede Ltd.")
+
+
+@pytest.fixture(name="kept", scope="module")
+def provide_kept(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A history in which one run covers all but one account, whose names begin like another's."""
+    with open_site(tmp_path_factory.mktemp("kept")) as site:
+        connect(site.stand)
+        assert main(["sync"]) == 0
+        site.stand.put(LONGER, groups_of(4), integration="okta", tenant_id="alpha-eu")
+        assert main(["sync", "--account", LONGER]) == 0
+    return site
+
+
+@contextmanager
+def going_on(folder: Path, kept: Site) -> Iterator[Site]:
+    """A site of one's own with that history."""
+    with open_site(folder) as site:
+        other, project = kept.stand, kept.project
+        go_on_in_project(site.stand, site.project, other=other, other_project=project)
+        connect(site.stand)
+        site.stand.put(LONGER, groups_of(4), integration="okta", tenant_id="alpha-eu")
+        yield site
+
+
+@pytest.fixture(name="site")
+def provide_site(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> Iterator[Site]:
+    with going_on(tmp_path_factory.mktemp("site"), kept) as site:
+        yield site
 
 
 def forget(*arguments: str) -> int:
@@ -57,6 +134,13 @@ def read_events(project: Path, *names: str) -> list[str]:
         )
 
 
+def materialized(site: Site) -> set[str]:
+    """The partitions that Dagster shows as materialized, which are those of each asset."""
+    with open_instance(cwd=site.project) as instance:
+        (keys,) = {frozenset(instance.get_materialized_partitions(one)) for one in PARTITIONED}
+    return set(keys)
+
+
 def count_orphaned_tags(project: Path) -> int:
     """Tags of events that are gone, which an event that gets such a number would take up."""
     with closing(sqlite3.connect(project / ".dagster" / "history" / "runs" / "index.db")) as one:
@@ -67,50 +151,84 @@ def count_orphaned_tags(project: Path) -> int:
     return count
 
 
+@pytest.fixture(name="forgotten", scope="module")
+def provide_forgotten(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> Site:
+    """That history without A, and without D, which was removed from the listing before."""
+    with going_on(tmp_path_factory.mktemp("forgotten"), kept) as site:
+        logs = site.project / ".dagster" / "storage"
+        for name, text in ((STEP, "before Ganymede EU after\n"), (TICK, f"{KEY_OF_A} failed\n")):
+            (logs / name).parent.mkdir(parents=True)
+            (logs / name).write_text(text)
+        long_ago = time.time() - 7200
+        for pid in (os.getpid(), DEAD):
+            folder = site.temporary / f"truto-groups-{pid}-x"
+            folder.mkdir()
+            os.utime(folder, (long_ago, long_ago))
+        site.stand.write("DELETE FROM integrated_accounts WHERE id = $id", id=D)
+        with open_instance(cwd=site.project) as instance:
+            remove_partitions(instance, [KEY_OF_D])
+        assert forget("--account", A, D[:8], "--yes", "--certificate", "certificate.json") == 0
+    return site
+
+
+STEP = Path("run") / "compute_logs" / "step.out"
+TICK = Path("__repository__") / "report_failures" / "17.err"
+DEAD = 99999999
+
+
 def test_an_account_whose_names_begin_like_anothers_leaves_the_other_alone(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Site, forgotten: Site
 ) -> None:
-    project = enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    stand.put(LONGER, groups_of(4), integration="okta", tenant_id="acme-eu")
-    with quick_history():
-        assert main(["sync", "--account", A]) == 0
-        assert main(["sync", "--account", LONGER]) == 0
-    rows = stand.table("groups", account=LONGER)
-    before = [one for one in read_events(project, KEY_OF_LONGER) if "ASSET_CHECK" not in one]
-    assert forget("--tenant", "acme", "--yes") == 0
-    assert stand.table("groups", account=LONGER) == rows
-    assert stand.table("groups", account=A) == []
-    after = read_events(project, KEY_OF_LONGER)
+    rows = forgotten.stand.table("groups", account=LONGER)
+    assert rows == kept.stand.table("groups", account=LONGER) != []
+    assert forgotten.stand.table("groups", account=A) == []
+    events = read_events(kept.project, KEY_OF_LONGER)
+    before = [one for one in events if "ASSET_CHECK" not in one]
+    after = read_events(forgotten.project, KEY_OF_LONGER)
     assert [one for one in before if one not in after] == []
-    with open_instance(cwd=project) as instance:
-        for asset in PARTITIONED:
-            assert instance.get_materialized_partitions(asset) == {KEY_OF_LONGER}
-        assert read_events(project, "(forgotten)") == []
-        assert count_orphaned_tags(project) == 0
+    assert materialized(forgotten) == {KEY_OF_LONGER, KEY_OF_B, KEY_OF_C}
+    assert [one for one in after if "(forgotten)" in one] == []
+    assert count_orphaned_tags(forgotten.project) == 0
 
 
-def test_an_account_between_two_that_are_forgotten_keeps_its_run(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_words_of_dagsters_own_are_left_in_its_history(forgotten: Site) -> None:
+    assert read_events(forgotten.project, KEY_OF_B)
+    with open_instance(cwd=forgotten.project) as instance:
+        names = {record.dagster_run.job_name for record in instance.get_run_records()}
+    assert "refresh_groups" in names
+
+
+def test_what_is_printed_of_a_label_goes_and_folders_at_work_stay(forgotten: Site) -> None:
+    logs = forgotten.project / ".dagster" / "storage"
+    assert (logs / STEP).read_text() == "before *********** after\n"
+    assert (logs / TICK).read_text() == "******************* failed\n"
+    assert (forgotten.temporary / f"truto-groups-{os.getpid()}-x").exists()
+    assert not (forgotten.temporary / f"truto-groups-{DEAD}-x").exists()
+
+
+def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that_it_had(
+    kept: Site, forgotten: Site
 ) -> None:
+    """Nothing in the tables tells its tenant; Dagster's events do."""
+    certificate = json.loads((forgotten.project / "certificate.json").read_text())
+    assert {"id": D, "partition_key": KEY_OF_D} in certificate["accounts"]
+    assert KEY_OF_D in materialized(kept)
+    assert KEY_OF_D not in materialized(forgotten)
+    assert read_events(kept.project, "Ganymede-Ltd")
+    assert read_events(forgotten.project, "Ganymede") == []
+
+
+def test_an_account_between_two_that_are_forgotten_keeps_its_run(site: Site) -> None:
     """Its partition's materialization is in a run whose range begins and ends with theirs."""
-    project = enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="alpha")
-    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
-    stand.put(C, groups_of(4), integration="okta", tenant_id="gamma")
-    with quick_history():
-        assert main(["sync"]) == 0
 
-        def die(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch:
-            patch.setattr("truto_groups.defs.forget_in_history._scrub", die)
-            assert forget("--account", A, C, "--yes") == 130
-        assert forget("--account", A, C, "--yes") == 0
-    with open_instance(cwd=project) as instance:
-        for asset in PARTITIONED:
-            assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
+    with site.patch.context() as patch:
+        patch.setattr("truto_groups.defs.forgetting._scrub", die)
+        assert forget("--tenant", "alpha", "Ganymede Ltd.", "--yes") == 130
+    assert forget("--tenant", "alpha", "Ganymede Ltd.", "--yes") == 0
+    assert materialized(site) == {KEY_OF_B, KEY_OF_C, KEY_OF_LONGER}
 
 
 @pytest.mark.slow
@@ -142,21 +260,23 @@ def test_what_lies_in_dagsters_folder_and_is_not_dagsters_stays_whole(
         assert main(["sync", "--account", B]) == 0
 
 
-def test_a_folder_that_cannot_be_looked_into_is_told_and_one_behind_a_link_is_searched(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    project = enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, [group(1, "Ganymede Board")], integration="okta", tenant_id="acme")
-    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
-    with quick_history():
-        assert main(["sync"]) == 0
-        closed, behind = project / ".dagster" / "closed", tmp_path / "behind"
+@dataclass
+class Left:
+    """What a certificate tells of what was left, and how the command ended when it was away."""
+
+    remains: list[dict[str, Any]]
+    next_code: int
+
+
+@pytest.fixture(name="left", scope="module")
+def provide_left(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> Left:
+    """In the history, in a folder that cannot be looked into, and in one behind a link."""
+    folder = tmp_path_factory.mktemp("left")
+    with going_on(folder, kept) as site:
+        closed, behind = site.project / ".dagster" / "closed", folder / "behind"
         closed.mkdir()
         behind.mkdir()
-        (project / ".dagster" / "storage" / "link").symlink_to(behind)
+        (site.project / ".dagster" / "storage" / "link").symlink_to(behind)
         (behind / "itself").symlink_to(behind)
         (behind / "kept").write_text("Ganymede Board")
         list_folder = Path.iterdir
@@ -166,37 +286,50 @@ def test_a_folder_that_cannot_be_looked_into_is_told_and_one_behind_a_link_is_se
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return list_folder(path)
 
-        with monkeypatch.context() as patch:
+        with site.patch.context() as patch:
             patch.setattr(Path, "iterdir", refuse)
+            patch.setattr(forgetting, "forget_in_history", lambda *_: Scrubbed())
             assert forget("--account", A, "--yes", "--certificate", "certificate.json") == 1
-        certificate = json.loads(Path("certificate.json").read_text())
-        told = {Path(one["where"]).name: one["note"] for one in certificate["remains"]}
-        assert set(told) == {"closed", "kept"}
-        assert "cannot be read: Permission denied" in told["closed"]
+        remains = json.loads(Path("certificate.json").read_text())["remains"]
         (behind / "kept").unlink()
-        assert forget("--account", A, "--yes") == 0
+        return Left(remains, forget("--account", A, "--yes"))
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told_and_one_behind_a_link_is_searched(
+    left: Left,
+) -> None:
+    folders = [one for one in left.remains if "/history/" not in one["where"]]
+    told = {Path(one["where"]).name: one["note"] for one in folders}
+    assert set(told) == {"closed", "kept"}
+    assert "cannot be read: Permission denied" in told["closed"]
+
+
+def test_what_is_left_in_the_history_is_told(left: Left) -> None:
+    """A daemon may write while it is searched; compressed, no search of bytes would find it."""
+    places = {one["where"].rpartition(": ")[2] for one in left.remains}
+    assert {"event_logs", "runs", "run_tags", "dynamic_partitions"} <= places
+
+
+def test_what_was_left_and_told_is_gone_by_the_same_command_once_more(left: Left) -> None:
+    assert left.next_code == 0
 
 
 def test_a_journal_that_cannot_be_understood_is_not_thrown_away(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another version's: the rows that told whom it was about may be gone already."""
-    enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    with quick_history():
-        assert main(["sync"]) == 0
-        journal = Path(f"{stand.database.location}.forgetting")
-        for text in ('{"asked": [["x"], []], "of a later version": 1}', '{"asked"'):
-            journal.write_text(text)
-            assert forget("--account", A, "--yes") == 2
-            assert journal.read_text() == text
-            assert "another version" in capsys.readouterr().err.replace("\n", " ")
-        assert len(stand.table("groups", account=A)) == 3
-        journal.unlink()
-        assert forget("--account", A, "--yes") == 0
+    before = read_state(site)
+    journal = Path(f"{site.stand.database.location}.forgetting")
+    for text in ('{"asked": [["x"], []], "of a later version": 1}', '{"asked"'):
+        journal.write_text(text)
+        assert forget("--account", A, "--yes") == 2
+        assert journal.read_text() == text
+        assert "another version" in capsys.readouterr().err.replace("\n", " ")
+    assert read_state(site) == before
+
+
+def read_state(site: Site) -> tuple[dict[str, list[Row]], list[str]]:
+    return site.stand.data(), read_events(site.project, "")
 
 
 @pytest.mark.slow
@@ -241,131 +374,34 @@ def test_of_a_run_over_many_only_what_is_about_others_is_left(
         assert after.fetchall()[0][0] <= at
 
 
-def test_words_of_dagsters_own_are_left_in_its_history(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A group may be called like a class by which events are read."""
-    project = enter_project(stand, tmp_path, monkeypatch)
-    odd = [group(1, "DagsterEvent"), group(2, "EventLogEntry"), group(3, "refresh_groups")]
-    stand.put(A, odd, integration="okta", tenant_id="acme")
-    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
-    with quick_history():
-        assert main(["sync"]) == 0
-        assert forget("--account", A, "--yes") == 0
-        assert read_events(project, "beta.okta.bbbbbbbb")
-        with open_instance(cwd=project) as instance:
-            names = {record.dagster_run.job_name for record in instance.get_run_records()}
-        assert "refresh_groups" in names
-
-
-def test_what_is_printed_of_a_label_goes_and_folders_at_work_stay(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = enter_project(stand, tmp_path, monkeypatch)
-    stand.put(
-        A, groups_of(2), integration="okta", tenant_id="acme", context={"label": "Ganymede EU"}
-    )
-    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
-    temporary = tmp_path / "temporary"
-    at_work, abandoned = (temporary / f"truto-groups-{pid}-x" for pid in (os.getpid(), 99999999))
-    long_ago = time.time() - 7200
-    with quick_history():
-        assert main(["sync"]) == 0
-        log = project / ".dagster" / "storage" / "run" / "compute_logs" / "step.out"
-        log.parent.mkdir(parents=True)
-        log.write_text("before Ganymede EU after\n")
-        tick = project / ".dagster" / "storage" / "__repository__" / "report_failures" / "17.err"
-        tick.parent.mkdir(parents=True)
-        tick.write_text("acme.okta.aaaaaaaa failed\n")
-        for folder in (at_work, abandoned):
-            folder.mkdir()
-            os.utime(folder, (long_ago, long_ago))
-        assert forget("--account", A, "--yes") == 0
-    assert log.read_text() == "before *********** after\n"
-    assert tick.read_text() == "****************** failed\n"
-    assert at_work.exists()
-    assert not abandoned.exists()
-
-
-def test_what_is_left_in_the_history_is_told(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """A daemon may write while it is searched; compressed, no search of bytes would find it."""
-    enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    with quick_history():
-        assert main(["sync"]) == 0
-        with monkeypatch.context() as patch:
-            patch.setattr(forgetting, "forget_in_history", lambda *_: Scrubbed())
-            assert forget("--account", A, "--yes", "--certificate", "certificate.json") == 1
-        certificate = json.loads(Path("certificate.json").read_text())
-        places = {one["where"].rpartition(": ")[2] for one in certificate["remains"]}
-        assert {"event_logs", "runs", "run_tags", "dynamic_partitions"} <= places
-        assert forget("--account", A, "--yes") == 0
-
-
-def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that_it_had(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing in the tables tells its tenant; Dagster's events do."""
-    project = enter_project(stand, tmp_path, monkeypatch)
-    stand.put(A, [], integration="okta", tenant_id="Ganymede Ltd.")
-    stand.put(B, groups_of(4), integration="okta", tenant_id="beta")
-    with quick_history():
-        assert main(["sync"]) == 0
-        stand.write("DELETE FROM integrated_accounts WHERE id = $id", id=A)
-        with open_instance(cwd=project) as instance:
-            remove_partitions(instance, ["Ganymede-Ltd.okta.aaaaaaaa"])
-        assert forget("--account", A[:8], "--certificate", "certificate.json") == 0
-        (told,) = json.loads(Path("certificate.json").read_text())["accounts"]
-        assert told == {"id": A, "partition_key": "Ganymede-Ltd.okta.aaaaaaaa"}
-        assert read_events(project, "Ganymede") == []
-        with open_instance(cwd=project) as instance:
-            for asset in PARTITIONED:
-                assert instance.get_materialized_partitions(asset) == {"beta.okta.bbbbbbbb"}
-
-
 @pytest.mark.slow
 def test_a_certificate_whose_folder_is_gone_is_printed_and_keeps_nobody_from_being_forgotten(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each certificate of a call is told with its own place."""
-    enter_project(stand, tmp_path, monkeypatch)
-    for account, tenant in ((A, "alpha"), (B, "beta"), (C, "gamma")):
-        stand.put(account, groups_of(2), integration="okta", tenant_id=tenant)
     folder = tmp_path / "certificates"
     folder.mkdir()
-    with quick_history():
-        assert main(["sync"]) == 0
 
-        def begin(account: str, certificate: str) -> None:
-            with monkeypatch.context() as patch:
-                patch.setattr(forgetting, "forget_in_history", interrupt)
-                assert forget("--account", account, "--yes", "--certificate", certificate) == 130
-            capsys.readouterr()
+    def begin(account: str, certificate: str) -> None:
+        with site.patch.context() as patch:
+            patch.setattr(forgetting, "forget_in_history", interrupt)
+            assert forget("--account", account, "--yes", "--certificate", certificate) == 130
+        capsys.readouterr()
 
-        def interrupt(*_: object) -> None:
-            raise KeyboardInterrupt
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-        begin(A, str(folder / "a.md"))
-        folder.rmdir()
-        assert forget("--account", B, "--yes", "--certificate", "b.md") == 1
-        told = capsys.readouterr()
-        assert "alpha.okta.aaaaaaaa" in told.out
-        assert "a.md: No such file or directory" in " ".join(told.err.split())
-        assert "beta.okta.bbbbbbbb" in Path("b.md").read_text()
-        assert [row["id"] for row in stand.table("integrated_accounts")] == [C]
+    begin(A, str(folder / "a.md"))
+    folder.rmdir()
+    assert forget("--account", B, "--yes", "--certificate", "b.md") == 1
+    told = capsys.readouterr()
+    assert KEY_OF_A in told.out
+    assert "a.md: No such file or directory" in " ".join(told.err.split())
+    assert KEY_OF_B in Path("b.md").read_text()
+    assert {row["id"] for row in site.stand.table("integrated_accounts")} == {C, D, LONGER}
 
-        stand.put(A, groups_of(2), integration="okta", tenant_id="alpha")
-        assert main(["sync", "--account", A]) == 0
-        begin(A, "a.md")
-        assert forget("--account", C, "--yes", "--certificate", "c.md") == 0
-        said = " ".join(capsys.readouterr().out.split())
-        assert f"The certificate is {Path('a.md').absolute()}." in said
-        assert f"The certificate is {Path('c.md').absolute()}." in said
+    begin(D, "d.md")
+    assert forget("--account", C, "--yes", "--certificate", "c.md") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"The certificate is {Path('d.md').absolute()}." in said
+    assert f"The certificate is {Path('c.md').absolute()}." in said
