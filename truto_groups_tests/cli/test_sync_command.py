@@ -4,6 +4,7 @@ Most tests call the command in this process; those on signals and kills run it i
 """
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -44,7 +45,7 @@ from truto_groups_tests.stand import (
     serve_body,
 )
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("sync_command")]
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
@@ -57,18 +58,19 @@ class Command:
 
     stand: Stand
     project: Path
-    capsys: pytest.CaptureFixture[str]
+    code: int = field(default=-1, init=False)
     out: str = field(default="", init=False)
     err: str = field(default="", init=False)
 
     def sync(self, *arguments: str) -> int:
-        """Call it here; what it printed is in ``out`` and ``err``."""
-        self.capsys.readouterr()
-        code = main(["sync", *arguments])
-        self.out, self.err = self.capsys.readouterr()
+        """Call it here; what it printed is in ``out`` and ``err``, how it ended in ``code``."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.code = main(["sync", *arguments])
+        self.out, self.err = out.getvalue(), err.getvalue()
         assert self.stand.server.token not in self.out + self.err
         assert "Traceback" not in self.err
-        return code
+        return self.code
 
     def start(
         self, *arguments: str, program: Sequence[str] = ("-m", "truto_groups.cli")
@@ -95,6 +97,10 @@ class Command:
         with open_instance(cwd=self.project) as instance:
             return list(reversed(instance.get_runs()))
 
+    def go_on_from(self, other: "Command") -> None:
+        """Begin with the tables and with Dagster's history of another project."""
+        go_on_in_project(self.stand, self.project, other=other.stand, other_project=other.project)
+
 
 def materialized(instance: dg.DagsterInstance) -> set[str]:
     return {*map(id_of, instance.get_materialized_partitions(dg.AssetKey("groups")))}
@@ -102,14 +108,11 @@ def materialized(instance: dg.DagsterInstance) -> set[str]:
 
 @pytest.fixture(name="command")
 def provide_command(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Command]:
     project = enter_project(stand, tmp_path, monkeypatch)
     before = signal.getsignal(signal.SIGTERM)
-    yield Command(stand, project, capsys)
+    yield Command(stand, project)
     signal.signal(signal.SIGTERM, before)
 
 
@@ -120,24 +123,38 @@ def provide_three(command: Command) -> Command:
     return command
 
 
-@pytest.fixture(name="first", scope="module")
-def provide_first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
-    """A project whose first sync is over."""
-    folder = tmp_path_factory.mktemp("first")
+@contextlib.contextmanager
+def in_a_project(folder: Path) -> Iterator[Command]:
     with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
-        project = enter_project(stand, folder, patch)
-        connect_accounts(stand)
-        assert main(["sync"]) == 0
-    return stand, project
+        yield Command(stand, enter_project(stand, folder, patch))
+
+
+@pytest.fixture(name="first", scope="module")
+def provide_first(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A project whose first sync is over."""
+    with in_a_project(tmp_path_factory.mktemp("first")) as command:
+        connect_accounts(command.stand)
+        assert command.sync() == 0
+    return command
 
 
 @pytest.fixture(name="synced")
-def provide_synced(command: Command, first: tuple[Stand, Path]) -> Command:
+def provide_synced(command: Command, first: Command) -> Command:
     """The same accounts after their first sync; one has other groups since."""
-    other, other_project = first
-    go_on_in_project(command.stand, command.project, other=other, other_project=other_project)
+    command.go_on_from(first)
     connect_accounts(command.stand)
     command.stand.put(A, [*groups_of(2), group(7)], integration="okta")
+    return command
+
+
+@pytest.fixture(name="one_failed", scope="module")
+def provide_one_failed(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """A project in whose first sync one account failed; another is of another tenant."""
+    with in_a_project(tmp_path_factory.mktemp("one_failed")) as command:
+        connect_accounts(command.stand)
+        command.stand.put(C, [], integration="gitlab", tenant_id="globex")
+        command.stand.server.intercept = serve_body(B, "<html>", status=200)
+        command.sync()
     return command
 
 
@@ -149,28 +166,29 @@ def connect_accounts(stand: Stand) -> None:
 
 
 def test_the_first_sync_discovers_and_publishes_all_and_the_next_finds_nothing_due(
-    three: Command,
+    first: Command, command: Command
 ) -> None:
-    assert three.sync() == 0
     assert (
         "Truto lists 4 accounts, 3 new: 3 to keep in sync, "
-        "1 to be reconnected (acme.slack.dddddddd)." in three.out
+        "1 to be reconnected (acme.slack.dddddddd)." in first.out
     )
-    assert "3 accounts: 3 published." in three.out
-    assert three.lines == {
+    assert "3 accounts: 3 published." in first.out
+    assert first.lines == {
         A: "published 3 groups first sync",
         B: "published 2 groups first sync",
         C: "published 0 groups first sync",
     }
-    assert three.err == ""
-    assert len(three.stand.table("groups")) == 5
+    assert first.err == ""
+    assert len(first.stand.table("groups")) == 5
 
-    assert three.sync() == 0
+    command.go_on_from(first)
+    connect_accounts(command.stand)
+    assert command.sync() == 0
     # Six hours after they were confirmed, but so early that these do not pass before a next tick.
-    (first,) = three.stand.rows("SELECT min(last_confirmed_at) FROM integrated_accounts")[0]
-    due_at = first.astimezone(UTC) + timedelta(hours=6) - timedelta(minutes=10)
-    assert f"Nothing is due before {due_at:%Y-%m-%d %H:%M} UTC." in three.out
-    assert [run.status for run in three.runs()] == [dg.DagsterRunStatus.SUCCESS]
+    (confirmed,) = command.stand.rows("SELECT min(last_confirmed_at) FROM integrated_accounts")[0]
+    due_at = confirmed.astimezone(UTC) + timedelta(hours=6) - timedelta(minutes=10)
+    assert f"Nothing is due before {due_at:%Y-%m-%d %H:%M} UTC." in command.out
+    assert [run.status for run in command.runs()] == [dg.DagsterRunStatus.SUCCESS]
 
 
 def test_all_refreshes_what_is_not_due_and_tells_what_changed(synced: Command) -> None:
@@ -210,11 +228,13 @@ def test_a_folder_below_the_project_uses_the_same_instance(
         }
 
 
-def test_a_named_account_is_synced_alone(synced: Command) -> None:
+def test_a_named_account_is_synced_alone_also_where_another_that_was_named_cannot_be(
+    synced: Command,
+) -> None:
     count = len(synced.stand.server.requests)
 
-    assert synced.sync("--account", B) == 0
-    assert list(synced.lines) == [B]
+    assert synced.sync("--account", B, D) == 1
+    assert synced.lines == {B: "unchanged 2 groups"}
     asked = {
         request.integrated_account_id
         for request in synced.stand.server.requests[count:]
@@ -250,49 +270,44 @@ def test_an_account_that_cannot_be_synced_may_lie_between_and_is_passed_over(
 
 
 def test_an_account_that_fails_is_named_with_its_reason_and_the_others_are_published(
-    three: Command,
+    one_failed: Command,
 ) -> None:
-    three.stand.server.intercept = serve_body(B, "<html>", status=200)
-
-    assert three.sync() == 1
-    assert "3 accounts: 1 failed, 2 published." in three.out
-    assert three.lines[B] == "failed"
-    (told,) = [line for line in three.err.splitlines() if line]
+    assert one_failed.code == 1
+    assert "3 accounts: 1 failed, 2 published." in one_failed.out
+    assert one_failed.lines[B] == "failed"
+    (told,) = [line for line in one_failed.err.splitlines() if line]
     assert told.startswith("acme.jira.bbbbbbbb failed. ")
     assert "JSON" in told
-    assert len(three.stand.table("groups", account=A)) == 3
+    assert len(one_failed.stand.table("groups", account=A)) == 3
 
 
-def test_an_account_that_is_held_back_ends_with_1(three: Command) -> None:
-    three.stand.put(B, [{"name": "without id"}], integration="jira", tenant_id="acme")
+def test_an_account_that_is_held_back_ends_with_1(synced: Command) -> None:
+    synced.stand.put(B, [{"name": "without id"}], integration="jira", tenant_id="acme")
 
-    assert three.sync() == 1
-    assert three.lines[B].startswith("held_back")
-    assert "acme.jira.bbbbbbbb was held back. " in three.err
+    assert synced.sync("--account", B) == 1
+    assert synced.lines[B].startswith("held_back")
+    assert "acme.jira.bbbbbbbb was held back. " in synced.err
 
 
-def test_a_check_that_fails_names_the_accounts_and_the_remedy(command: Command) -> None:
+def test_a_check_that_fails_names_the_accounts_and_the_remedy_while_a_person_reads_as_many(
+    command: Command,
+) -> None:
     grown = [group(n, new=n) for n in range(30)]
-    command.stand.put(A, groups_of(30), grown, integration="okta", tenant_id="acme")
-    assert [command.sync(), command.sync("--all")] == [0, 0]
+    for number in range(21):
+        command.stand.put(f"{number:08x}-0000-4000-8000-000000000001", groups_of(30), grown)
+    assert [command.sync(), command.sync("--account", "00000007")] == [0, 0]
 
     lines = command.out.splitlines()
     (told,) = [line for line in lines if line.startswith("Check ")]
     assert told.startswith("Check no_unaccepted_drift: ")
-    assert "acme.okta.aaaaaaaa" in told
-    assert A not in told
+    assert "acme.okta.00000007" in told
+    assert "00000007-0000" not in told
     assert lines[-2:] == [
         "What to do about each account: truto-groups status",
-        'If what they send is right: truto-groups accept --account acme.okta.aaaaaaaa --reason "…"',
+        'If what they send is right: truto-groups accept --account acme.okta.00000007 --reason "…"',
     ]
 
-
-def test_no_command_that_names_more_accounts_than_a_person_reads_is_told(command: Command) -> None:
-    grown = [group(n, new=n) for n in range(30)]
-    for number in range(21):
-        command.stand.put(f"{number:08x}-0000-4000-8000-000000000001", groups_of(30), grown)
-    assert [command.sync(), command.sync("--all")] == [0, 0]
-
+    assert command.sync("--all") == 0
     assert command.out.endswith(
         "\nIf what they send is right: truto-groups accept shows them, and what to type.\n"
     )
@@ -314,13 +329,13 @@ def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
     three.stand.put(C, [], integration="zendesk")
     three.stand.write_settings(f"accounts:\n  {B}:\n    skip: true\n")
 
-    assert three.sync("--account", name, A) == 1
+    assert three.sync("--account", name) == 1
     assert f"{shown} cannot be synced. {reason}" in three.err
-    assert three.lines == {A: "published 3 groups first sync"}
+    assert "Nothing was synced." in three.out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "synced"),
+    ("arguments", "wanted"),
     [
         (("--tenant", "acme"), {A, B}),
         (("--tenant", "globex", "--integration", "gitlab", "jira"), {C}),
@@ -330,34 +345,35 @@ def test_a_named_account_that_cannot_be_synced_is_named_with_the_reason(
     ids=["tenant", "tenant and integration", "state", "all of an integration"],
 )
 def test_accounts_are_named_by_tenant_integration_and_state_due_or_not(
-    three: Command, arguments: tuple[str, ...], synced: set[str]
+    command: Command, one_failed: Command, arguments: tuple[str, ...], wanted: set[str]
 ) -> None:
-    three.stand.put(C, [], integration="gitlab", tenant_id="globex")
-    three.stand.server.intercept = serve_body(B, "<html>", status=200)
-    three.sync()
-    three.stand.server.intercept = None
+    """Another run covers them all, so that those that are wanted are told and not synced."""
+    command.go_on_from(one_failed)
+    connect_accounts(command.stand)
+    command.stand.put(C, [], integration="gitlab", tenant_id="globex")
+    cover_elsewhere(command, A, C)
 
-    assert three.sync(*arguments) == 0
-    assert set(three.lines) == synced
+    assert command.sync(*arguments) == 0
+    assert set(left_to_another_run(command)) == wanted
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest_and_what_is_right_is_synced(
-    three: Command,
+    synced: Command,
 ) -> None:
-    assert three.sync("--tenant", "acme", "--integration", "okta", "jiro") == 1
-    assert three.err == (
+    assert synced.sync("--tenant", "acme", "--integration", "okta", "jiro") == 1
+    assert synced.err == (
         "jiro cannot be synced. With this token Truto lists no account of such an integration; "
         "did you mean jira?\n"
     )
-    assert set(three.lines) == {A}
+    assert set(synced.lines) == {A}
 
-    assert three.sync("--account", "aaaaaaab") == 1
-    assert "did you mean acme.okta.aaaaaaaa?" in three.err
-    assert three.out.endswith("\nNothing was synced.\n")
+    assert synced.sync("--account", "aaaaaaab") == 1
+    assert "did you mean acme.okta.aaaaaaaa?" in synced.err
+    assert synced.out.endswith("\nNothing was synced.\n")
 
-    assert three.sync("--account", "acme.") == 1
+    assert synced.sync("--account", "acme.") == 1
     told = "With this token Truto lists no one account alone, 4 begin so; acme."
-    assert told in three.err
+    assert told in synced.err
 
 
 def test_that_no_account_is_all_of_what_was_named_is_no_failure(three: Command) -> None:
@@ -375,34 +391,40 @@ def test_an_account_that_is_gone_is_told_so(synced: Command) -> None:
     assert "Nothing was synced." in synced.out
 
 
-def cover_elsewhere(command: Command) -> None:
-    """Another run, which runs for ever, covers the account B."""
-    key = f"acme.jira.{B[:8]}"
+def cover_elsewhere(command: Command, first: str, last: str) -> None:
+    """Another run, which runs for ever, covers the accounts from one to another."""
     with open_instance(cwd=command.project) as instance:
+        keys = {id_of(key): key for key in instance.get_dynamic_partitions(PARTITIONS)}
         instance.add_run(
             dg.DagsterRun(
                 job_name="refresh_groups",
                 status=dg.DagsterRunStatus.STARTED,
-                tags=range_tags(key, key),
+                tags=range_tags(keys[first], keys[last]),
             )
         )
 
 
-def test_accounts_in_flight_elsewhere_are_left_out_and_named(synced: Command) -> None:
-    cover_elsewhere(synced)
+def left_to_another_run(command: Command) -> list[str]:
+    return [id_of(key) for key in re.findall(r"Left to a run .*: (\S+)\.\n", command.out)]
 
-    assert synced.sync("--all") == 0
-    assert set(synced.lines) == {A, C}
-    assert "Left to a run that covers it already: acme.jira.bbbbbbbb." in synced.out
+
+def test_an_account_in_flight_elsewhere_is_left_out_and_named(synced: Command) -> None:
+    cover_elsewhere(synced, B, B)
+
+    assert synced.sync("--account", B) == 0
+    assert synced.lines == {}
+    assert "\nLeft to a run that covers it already: acme.jira.bbbbbbbb.\n" in synced.out
 
 
 def test_an_account_left_to_another_run_until_it_is_stale_is_a_failure(synced: Command) -> None:
-    cover_elsewhere(synced)
+    cover_elsewhere(synced, B, B)
     synced.stand.write(
         "UPDATE integrated_accounts SET last_confirmed_at = now() - INTERVAL 25 HOURS"
     )
 
     assert synced.sync() == 1
+    assert set(synced.lines) == {A, C}
+    assert left_to_another_run(synced) == [B]
     assert f"acme.jira.{B[:8]} is stale" in synced.err
 
 
