@@ -13,23 +13,33 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.warehouse.accounts_table import read_known_accounts
-from truto_groups_tests.stand import A, B, C, D, Stand, enter_project, groups_of
+from truto_groups_tests.stand import A, B, C, D, Stand, enter_project, groups_of, open_stand
 
 OLD = "2020-01-01T00:00:00Z"
 
 
+@pytest.fixture(name="known", scope="module")
+def provide_known(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """Two accounts of okta and one of slack, confirmed now, and one of okta never."""
+    with open_stand(tmp_path_factory.mktemp("known")) as stand:
+        stand.write_settings("truto: {page_size: 10}")
+        stand.now = datetime.now(UTC)
+        for key, groups, integration in ((A, 35, "okta"), (B, 5, "okta"), (C, 10, "slack")):
+            stand.put(key, groups_of(groups), integration=integration, tenant_id="acme")
+        stand.discover()
+        stand.sync(A, B, C)
+        stand.put(D, groups_of(3), integration="okta", tenant_id="globex")
+        stand.discover()
+    return stand
+
+
 @pytest.fixture(name="stand")
-def provide_stand(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """Two accounts of okta and one of slack, confirmed now, and one of okta never; no token."""
+def provide_stand(
+    stand: Stand, known: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Stand:
+    """The same in a database of the test's own; no token."""
     enter_project(stand, tmp_path, monkeypatch)
-    stand.write_settings("truto: {page_size: 10}")
-    stand.now = datetime.now(UTC)
-    for key, groups, integration in ((A, 35, "okta"), (B, 5, "okta"), (C, 10, "slack")):
-        stand.put(key, groups_of(groups), integration=integration, tenant_id="acme")
-    stand.discover()
-    stand.sync(A, B, C)
-    stand.put(D, groups_of(3), integration="okta", tenant_id="globex")
-    stand.discover()
+    stand.go_on_from(known)
     monkeypatch.delenv("TRUTO_API_TOKEN")
     return stand
 
@@ -64,7 +74,6 @@ def effect_on(found: dict[str, Any], key: str) -> dict[str, Any]:
     return effect
 
 
-@pytest.mark.long
 def test_requests_are_those_of_the_last_sync_and_estimated_where_there_was_none(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,7 +95,6 @@ def test_requests_are_those_of_the_last_sync_and_estimated_where_there_was_none(
     assert found["accounts"] == 4
 
 
-@pytest.mark.long
 def test_what_cannot_be_synced_asks_for_nothing(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +106,6 @@ def test_what_cannot_be_synced_asks_for_nothing(
     assert found["day"]["accounts"] == 1
 
 
-@pytest.mark.long
 def test_minutes_are_those_of_the_ceiling_that_holds_longest(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,7 +131,6 @@ def test_minutes_are_those_of_the_ceiling_that_holds_longest(
     assert plan(capsys)["day"]["minutes"] == 0
 
 
-@pytest.mark.long
 def test_a_changed_file_is_told_account_by_account(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -153,7 +159,6 @@ def test_a_changed_file_is_told_account_by_account(
     assert found["day"]["requests"] > plan(capsys)["day"]["requests"]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("integration", "counted", "complete", "then", "requests"),
     [
@@ -195,7 +200,6 @@ def test_groups_that_are_read_by_themselves_are_counted_once(
     ]
 
 
-@pytest.mark.long
 def test_what_would_change_for_no_account_alone_is_told_too(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -217,7 +221,6 @@ def test_what_would_change_for_no_account_alone_is_told_too(
     assert plan_with(capsys, tmp_path, "truto: {page_size: 10}")["general"] == {}
 
 
-@pytest.mark.long
 def test_requests_at_the_ceiling_wait_for_nothing_and_one_more_for_a_window(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -229,7 +232,6 @@ def test_requests_at_the_ceiling_wait_for_nothing_and_one_more_for_a_window(
         assert plan(capsys)["day"]["minutes"] == minutes
 
 
-@pytest.mark.long
 def test_what_is_synced_or_stale_at_once_is_named(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -248,7 +250,6 @@ def test_what_is_synced_or_stale_at_once_is_named(
     assert effect_on(found, C)["requests_a_day"] == [4, 0]
 
 
-@pytest.mark.long
 def test_a_failure_that_waits_for_other_settings_is_tried_again(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -300,7 +301,6 @@ def test_what_is_wrong_for_one_account_or_names_nobody_is_told(
     assert "did you mean okta?" in stray
 
 
-@pytest.mark.long
 def test_a_person_reads_it_in_words_and_nothing_changes(
     stand: Stand, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -316,7 +316,6 @@ def test_a_person_reads_it_in_words_and_nothing_changes(
     assert stand.data() == before
 
 
-@pytest.mark.long
 def test_without_accounts_or_without_a_database_it_says_so(
     stand: Stand,
     capsys: pytest.CaptureFixture[str],
@@ -331,7 +330,6 @@ def test_without_accounts_or_without_a_database_it_says_so(
     assert "There is no database" in capsys.readouterr().err
 
 
-@pytest.mark.long
 def test_the_day_begins_now_whatever_is_overdue(
     stand: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
