@@ -5,6 +5,7 @@ The sandbox, the database and the Dagster instance are real.
 
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,7 +31,7 @@ from truto_groups_tests.stand import (
     open_stand,
 )
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("accept_command")]
 
 ROOT = Path(__file__).parents[2]
 RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
@@ -54,12 +55,36 @@ def provide_waiting(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_back: tuple[Stand, Path]
 ) -> Stand:
     """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
-    project = enter_project(stand, tmp_path, monkeypatch)
-    other, other_project = held_back
+    go_on(stand, tmp_path, monkeypatch, held_back)
+    return stand
+
+
+def go_on(
+    stand: Stand, folder: Path, patch: pytest.MonkeyPatch, origin: tuple[Stand, Path]
+) -> Path:
+    """Go on from there in a project of the stand's own; its folder."""
+    project = enter_project(stand, folder, patch)
+    other, other_project = origin
     go_on_in_project(stand, project, other=other, other_project=other_project)
     stand.put(A, RETYPED, integration="okta")
     stand.put(B, [], integration="jira")
-    return stand
+    # Runs went by the machine's clock.
+    stand.now = datetime.now(UTC)
+    return project
+
+
+@pytest.fixture(name="accepted", scope="module")
+def provide_accepted(
+    tmp_path_factory: pytest.TempPathFactory, held_back: tuple[Stand, Path]
+) -> tuple[Stand, Path]:
+    """The same after one of them was accepted, without a token and by nobody who gave a name."""
+    folder = tmp_path_factory.mktemp("accepted")
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        project = go_on(stand, folder, patch, held_back)
+        patch.delenv("TRUTO_API_TOKEN")
+        patch.setattr("getpass.getuser", lambda: "someone")
+        main(["accept", "--account", A[:8], "--reason", "numbers now", "--by", "  "])
+    return stand, project
 
 
 def outcomes(stand: Stand, key: str) -> list[str]:
@@ -91,10 +116,11 @@ def test_without_a_reason_it_only_shows_what_acceptance_would_do(
     assert outcomes(waiting, B) == ["published", "held_back"]
 
 
-def test_an_account_is_named_by_the_beginning_of_its_id_as_for_a_sync(waiting: Stand) -> None:
-    assert main(["accept", "--account", A[:8], "--reason", "the vendor numbers its groups"]) == 0
-    assert outcomes(waiting, A) == ["published", "published"]
-    assert outcomes(waiting, B) == ["published", "held_back"]
+def test_without_a_token_the_account_is_accepted_that_the_beginning_of_an_id_names(
+    accepted: tuple[Stand, Path],
+) -> None:
+    assert outcomes(accepted[0], A) == ["published", "published"]
+    assert outcomes(accepted[0], B) == ["published", "held_back"]
 
 
 def test_a_name_that_is_nobodys_is_refused_and_nothing_is_accepted(
@@ -118,7 +144,8 @@ def test_a_named_account_that_does_not_wait_is_told_beside_one_that_does(
     waiting: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waiting.put(C, groups_of(3), integration="slack", tenant_id="acme")
-    assert main(["sync", "--account", C]) == 0
+    waiting.discover()
+    assert waiting.outcomes(C) == {C: "published"}
     capsys.readouterr()
     assert main(["accept", "--account", B, C]) == 0
     assert "acme.slack.cccccccc has nothing to accept." in capsys.readouterr().out
@@ -155,7 +182,8 @@ def test_where_accepting_does_not_help_what_does_is_told(
 ) -> None:
     enter_project(stand, tmp_path, monkeypatch)
     stand.put(A, [group(n, group_type="guild") for n in range(3)], tenant_id="acme")
-    assert main(["sync"]) == 0
+    stand.discover()
+    assert stand.outcomes() == {A: "published"}
     capsys.readouterr()
 
     assert main(["accept"]) == 0
@@ -176,7 +204,8 @@ def test_all_that_changed_is_shown_with_the_worst_first_and_the_command_to_paste
     before = [group(n, remote_data={"a": n, "b": n, "c": n, "d": n}) for n in range(40)]
     after = [group(n, remote_data={"d": str(n), "e": n}) for n in range(40)]
     stand.put(A, before, after, integration="okta", tenant_id="acme")
-    assert [main(["sync"]), main(["sync", "--all"])] == [0, 0]
+    stand.discover()
+    assert [stand.outcomes(), stand.outcomes(run_id="again")] == [{A: "published"}] * 2
     capsys.readouterr()
 
     assert main(["accept", "--account", A]) == 0
@@ -265,7 +294,7 @@ def test_records_without_an_id_cannot_be_accepted(
 ) -> None:
     nameless = [{"name": "no id"}, *groups_of(29)]
     stand.put(A, nameless, integration="okta")
-    assert main(["sync", "--account", A]) == 1
+    assert stand.outcomes(A) == {A: "held_back"}
     before = waiting.data()
     assert main(["accept", "--account", A, "--reason", "please"]) == 1
     assert "no rows can be made" in capsys.readouterr().err
@@ -276,7 +305,7 @@ def test_of_whole_integrations_is_counted_what_was_accepted(
     stand: Stand, waiting: Stand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stand.put(A, [{"name": "no id"}, *groups_of(29)], integration="okta")
-    assert main(["sync", "--account", A]) == 1
+    assert stand.outcomes(A) == {A: "held_back"}
     both = ["--integration", "okta", "--integration", "jira"]
     assert main(["accept", *both, "--reason", "it left"]) == 0
     assert "Accepted 1 account:" in capsys.readouterr().out
@@ -307,12 +336,8 @@ def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
     assert waiting.table("accepted_baselines") == []
 
 
-def test_a_name_of_blanks_is_none_as_in_a_review(
-    waiting: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("getpass.getuser", lambda: "someone")
-    assert main(["accept", "--account", B, "--reason", "emptied", "--by", "  "]) == 0
-    assert [row["accepted_by"] for row in waiting.table("accepted_baselines")] == ["someone"]
+def test_a_name_of_blanks_is_none_as_in_a_review(accepted: tuple[Stand, Path]) -> None:
+    assert [row["accepted_by"] for row in accepted[0].table("accepted_baselines")] == ["someone"]
 
 
 @pytest.mark.parametrize("command", ["accept", "review"])
@@ -336,32 +361,29 @@ def test_a_database_that_cannot_be_written_is_no_refusal(
     assert outcomes(waiting, B) == ["published", "held_back"]
 
 
-def test_an_acceptance_needs_no_token(waiting: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRUTO_API_TOKEN")
-    assert main(["accept", "--account", B, "--reason", "emptied"]) == 0
-    assert outcomes(waiting, B) == ["published", "published"]
+def test_what_was_accepted_is_what_later_answers_are_compared_with(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: tuple[Stand, Path]
+) -> None:
+    go_on(stand, tmp_path, monkeypatch, accepted)
+    stand.put(A, [RETYPED[0] | {"name": "renamed"}, *RETYPED[1:]], integration="okta")
+    assert stand.outcomes(A) == {A: "published"}
+    stand.put(A, groups_of(30), integration="okta")
+    assert stand.outcomes(A) == {A: "held_back"}
 
 
-def test_what_was_accepted_is_what_later_answers_are_compared_with(waiting: Stand) -> None:
-    main(["accept", "--account", A, "--reason", "the vendor numbers its groups now"])
-    waiting.put(A, [RETYPED[0] | {"name": "renamed"}, *RETYPED[1:]], integration="okta")
-    assert main(["sync", "--account", A]) == 0
-    assert outcomes(waiting, A) == ["published", "published", "published"]
-    waiting.put(A, groups_of(30), integration="okta")
-    assert main(["sync", "--account", A]) == 1
-    assert outcomes(waiting, A)[-1] == "held_back"
-
-
-@pytest.mark.parametrize("is_recorded", [True, False], ids=["recorded", "a beginning"])
 def test_the_changes_of_a_first_sync_that_is_accepted_are_as_the_settings_say(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_recorded: bool
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     enter_project(stand, tmp_path, monkeypatch)
-    stand.write_settings(f"defaults: {{record_initial_sync: {str(is_recorded).lower()}}}\n")
-    stand.put(A, [group(n, description=["a", "list"]) for n in (1, 2)])
+    stand.write_settings(f"accounts: {{{A}: {{record_initial_sync: true}}}}\n")
+    for account in (A, B):
+        stand.put(account, [group(n, description=["a", "list"]) for n in (1, 2)])
     stand.discover()
-    assert stand.outcomes() == {A: "held_back"}
-    assert main(["accept", "--account", A, "--reason", "descriptions are lists"]) == 0
-    assert {row["id"] for row in stand.table("groups")} == {"g1", "g2"}
-    added = [row["id"] for row in stand.table("group_changes") if row["change"] == "added"]
-    assert sorted(added) == (["g1", "g2"] if is_recorded else [])
+    assert stand.outcomes() == {A: "held_back", B: "held_back"}
+    assert main(["accept", "--account", A, B, "--reason", "descriptions are lists"]) == 0
+    both = {(account, number) for account in (A, B) for number in ("g1", "g2")}
+    assert {(row["integrated_account_id"], row["id"]) for row in stand.table("groups")} == both
+    changes = stand.table("group_changes")
+    added = {(row["integrated_account_id"], row["id"]) for row in changes}
+    assert added == {(A, "g1"), (A, "g2")}
+    assert {row["change"] for row in changes} == {"added"}
