@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from truto_groups.cli import main
 from truto_groups.settings.dotenv import read_variables
-from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of, id_of
+from truto_groups_tests.stand import A, B, C, D, Stand, group, groups_of, id_of, open_stand
 
 pytestmark = pytest.mark.long
 
@@ -34,19 +34,32 @@ def provide_read_output(capsys: pytest.CaptureFixture[str]) -> Read:
     return read_output
 
 
+@pytest.fixture(name="origin", scope="module")
+def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with open_stand(tmp_path_factory.mktemp("origin")) as stand:
+        stand.put(A, groups_of(3), context={"label": "Okta EU"})
+        stand.put(B, groups_of(2), integration="slack", status="needs_reauth")
+        stand.put(C, [], integration="zendesk", tenant_id="globex")
+        stand.put(D, [{"name": "no id"}], integration="jira", tenant_id="globex")
+        stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
+        stand.discover()
+        stand.sync(A, D)
+        yield stand
+
+
 @pytest.fixture(name="known")
-def provide_known(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+def provide_known(stand: Stand, origin: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
     """Four accounts: well, held in need of its tenant, without groups in its app, and failed."""
-    stand.put(A, groups_of(3), context={"label": "Okta EU"})
-    stand.put(B, groups_of(2), integration="slack", status="needs_reauth")
-    stand.put(C, [], integration="zendesk", tenant_id="globex")
-    stand.put(D, [{"name": "no id"}], integration="jira", tenant_id="globex")
-    stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
-    stand.discover()
-    stand.sync(A, D)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-    monkeypatch.chdir(stand.folder)
+    for account in origin.server.accounts:
+        stand.server.put_account(account)
+    stand.go_on_from(origin)
+    enter(stand, monkeypatch)
     return stand
+
+
+def enter(stand: Stand, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
+    patch.chdir(stand.folder)
 
 
 def test_a_command_seldom_searches_for_garbage_and_not_at_its_end() -> None:
@@ -210,16 +223,13 @@ def test_status_says_what_drifted_and_how_to_accept_it_and_which_types_want_a_ma
     assert '`truto-groups accept --account acme.slack.cccccccc --reason "…"`' in told[C[:8]]
 
 
-def test_status_needs_no_token_and_no_dagster_home(known: Stand) -> None:
-    program = (
-        "import sys\n"
-        "from truto_groups.cli import main\n"
-        "code = main(['status'])\n"
-        "assert 'dagster' not in sys.modules\n"
-        "sys.exit(code)\n"
-    )
-    environ = {"PYTHONPATH": str(ROOT), "TRUTO_GROUPS_DATABASE": known.database.location}
-    subprocess.run([sys.executable, "-c", program], cwd=known.folder, env=environ, check=True)
+def test_status_needs_no_token_and_no_dagster_home(
+    known: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in set(os.environ) - {"TRUTO_GROUPS_DATABASE"}:
+        monkeypatch.delenv(name)
+    assert main(["status"]) == 0
+    assert known.table("groups")
 
 
 def test_status_is_stale_by_what_the_settings_file_says(
@@ -308,15 +318,21 @@ def test_outside_of_a_project_no_dotenv_is_read(tmp_path: Path) -> None:
 NASTY = "技术\x1b[2J\x9b\u202e\nA line of its own"
 
 
-@pytest.fixture(name="nasty")
-def provide_nasty(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+@pytest.fixture(name="listed_nasty", scope="module")
+def provide_listed_nasty(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     """An account whose tenant and label are worded to do harm."""
     named = {"tenant_id": NASTY, "context": {"label": NASTY}}
-    stand.put(A, groups_of(1), integration="okta", status="needs_reauth", **named)
-    stand.discover()
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-    monkeypatch.chdir(stand.folder)
+    with open_stand(tmp_path_factory.mktemp("nasty")) as stand:
+        stand.put(A, groups_of(1), integration="okta", status="needs_reauth", **named)
+        stand.discover()
     return stand
+
+
+@pytest.fixture(name="nasty")
+def provide_nasty(listed_nasty: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """Its database, which is only read."""
+    enter(listed_nasty, monkeypatch)
+    return listed_nasty
 
 
 def test_no_name_is_obeyed_by_the_terminal_and_json_has_it_as_it_came(
