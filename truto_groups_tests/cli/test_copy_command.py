@@ -14,24 +14,34 @@ from truto_groups.schema import TABLES
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.warehouse.table_copies import SourceMovedError, copy_tables
-from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables
+from truto_groups_tests.stand import A, B, Stand, groups_of, open_stand, read_tables
 
 pytestmark = pytest.mark.long
 
 NAMES = [table.name for table in TABLES]
 
 
+@pytest.fixture(name="origin", scope="module")
+def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """A database with something in most tables."""
+    with open_stand(tmp_path_factory.mktemp("origin")) as stand:
+        stand.put(A, groups_of(40))
+        stand.put(B, groups_of(3))
+        stand.discover()
+        stand.sync(run_id="first")
+        stand.pass_time(days=1)
+        stand.put(A, groups_of(2))
+        stand.put(B, groups_of(5))
+        stand.sync(run_id="second")
+    return stand
+
+
 @pytest.fixture(autouse=True)
-def fill(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source with something in most tables, and a project whose database it is."""
-    stand.put(A, groups_of(40))
-    stand.put(B, groups_of(3))
-    stand.discover()
-    stand.sync(run_id="first")
-    stand.pass_time(days=1)
+def fill(stand: Stand, origin: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same as the source, and a project whose database it is."""
+    stand.go_on_from(origin)
     stand.put(A, groups_of(2))
     stand.put(B, groups_of(5))
-    stand.sync(run_id="second")
     monkeypatch.chdir(stand.folder)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
 
