@@ -92,7 +92,6 @@ def test_completions_share_the_bound_of_the_account(server: ScriptedServer) -> N
     assert server.most_at_once == 3
 
 
-@pytest.mark.long
 def test_accounts_are_fetched_at_once_and_a_slow_one_delays_no_other(
     server: ScriptedServer,
 ) -> None:
@@ -105,14 +104,15 @@ def test_accounts_are_fetched_at_once_and_a_slow_one_delays_no_other(
     async def run() -> bool:
         async with build_client(server) as client:
             slow = asyncio.create_task(walk(client, "slow"))
-            await asyncio.gather(*(walk(client, f"quick {number}") for number in range(20)))
+            # No more than the server lets wait to be connected: the next would try again after 1 s.
+            await asyncio.gather(*(walk(client, f"quick {number}") for number in range(4)))
             was_waiting = not slow.done()
             slow.cancel()
             await asyncio.gather(slow, return_exceptions=True)
             return was_waiting
 
     assert asyncio.run(run())
-    assert len(server.asked) == 21
+    assert len(server.asked) == 5
 
 
 @pytest.mark.parametrize("where", ["answer", "backoff", "pause", "landing"])
@@ -192,13 +192,15 @@ def test_throttling_slows_the_account_or_the_token_and_nobody_else(
 ) -> None:
     throttled: list[float] = []
     others: list[float] = []
+    # The other must come while the token waits, on a busy machine too.
+    seconds = 1 if is_of_account else 2
 
     def answer(asked: Asked) -> Reply:
         if asked.query["integrated_account_id"] == "other":
             others.append(time.monotonic())
         elif not throttled:
             throttled.append(time.monotonic())
-            return reply_json(told, status=429, retry_after="2")
+            return reply_json(told, status=429, retry_after=str(seconds))
         return EMPTY
 
     server.answer = answer
@@ -214,9 +216,9 @@ def test_throttling_slows_the_account_or_the_token_and_nobody_else(
 
     first, other = asyncio.run(run())
     assert (first.request_count, first.retry_count) == (2, 1)
-    assert first.throttled_seconds > 0.5
+    assert first.throttled_seconds > 0.1
     # Another account that is not slowed comes when it comes, on a busy machine late.
-    assert is_of_account or others[0] - throttled[0] >= 2
+    assert is_of_account or others[0] - throttled[0] >= seconds
     assert (other.throttled_seconds == 0.0) is is_of_account
 
 
@@ -231,7 +233,7 @@ def test_the_ceilings_hold_on_the_wire_over_two_clients_of_one_file(
         return EMPTY
 
     server.answer = answer
-    window = 1.0
+    window = 0.4
     instants: list[float] = []
 
     def clock() -> float:
