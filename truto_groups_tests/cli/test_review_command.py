@@ -4,6 +4,7 @@ The sandbox, the database and the Dagster instance are real.
 """
 
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,7 @@ from truto_groups.cli import main
 from truto_groups.definitions import build_definitions
 from truto_groups.defs import dagster_internals
 from truto_groups.runner.local_runs import FinishedRun, open_instance, review_here
-from truto_groups_tests.quick_history import quick_history
-from truto_groups_tests.stand import (
-    A,
-    B,
-    Stand,
-    enter_project,
-    go_on_in_project,
-    group,
-    open_stand,
-)
+from truto_groups_tests.stand import A, B, Stand, enter_project, group, open_stand
 
 pytestmark = pytest.mark.long
 
@@ -36,27 +28,30 @@ def named(number: int, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(name="origin", scope="module")
-def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
+def provide_origin(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     """Two accounts of two tenants, of each of which a group became privileged."""
-    folder = tmp_path_factory.mktemp("origin")
-    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
-        project = enter_project(stand, folder, patch)
+    with open_stand(tmp_path_factory.mktemp("origin")) as stand:
+        # Who reviews goes by the machine's clock.
+        stand.now = datetime.now(UTC) - timedelta(minutes=2)
         for key, slug, tenant in ((A, "okta", "acme"), (B, "jira", "globex")):
             groups = [named(1, "Ops"), named(2, "Cooks")]
             stand.put(
                 key, groups, [named(1, "Root"), groups[1]], integration=slug, tenant_id=tenant
             )
-        assert [main(["sync"]), main(["sync", "--all"])] == [0, 0]
-    return stand, project
+        stand.discover()
+        for run_id in ("first", "second"):
+            assert stand.outcomes(run_id=run_id) == {A: "published", B: "published"}
+            stand.pass_time(minutes=1)
+    return stand
 
 
 @pytest.fixture(name="waiting")
 def provide_waiting(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: tuple[Stand, Path]
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, origin: Stand
 ) -> Stand:
-    """The same tables and history, which the test may change."""
-    project = enter_project(stand, tmp_path, monkeypatch)
-    go_on_in_project(stand, project, other=origin[0], other_project=origin[1])
+    """The same tables, which the test may change."""
+    enter_project(stand, tmp_path, monkeypatch)
+    stand.go_on_from(origin)
     return stand
 
 
