@@ -661,7 +661,10 @@ def test_a_postgres_that_stays_away_is_waited_for_and_ends_with_2(
 
 
 @pytest.mark.slow
-def test_a_database_that_another_program_holds_is_told_with_the_program(synced: Command) -> None:
+def test_a_database_that_another_program_holds_is_told_with_the_program(
+    synced: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("truto_groups.warehouse.database._OPEN_WAIT_SECONDS", 0.5)
     program = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); "
     with subprocess.Popen(
         [sys.executable, "-c", program + "sys.stdin.read()", synced.stand.database.location],

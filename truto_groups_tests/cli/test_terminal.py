@@ -182,10 +182,18 @@ def test_what_does_not_fit_while_it_is_watched_is_told(known: Stand) -> None:
     assert terminal.end() == 130
 
 
+HASTY = """
+import sys
+from truto_groups.cli import main, status_command
+status_command._SECONDS_BETWEEN_LOOKS = 0.2
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.slow
 def test_into_a_pipe_status_is_watched_block_by_block(known: Stand) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "truto_groups.cli", "status", "--watch"],
+        [sys.executable, "-c", HASTY, "status", "--watch"],
         cwd=known.folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
