@@ -5,7 +5,7 @@ The sandbox, the database and the Dagster instance are real.
 
 import re
 import shlex
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +25,6 @@ from truto_groups_tests.stand import (
     C,
     Stand,
     enter_project,
-    go_on_in_project,
     group,
     groups_of,
     open_stand,
@@ -38,53 +37,48 @@ RETYPED = [group(number) | {"id": number} for number in range(1, 31)]
 
 
 @pytest.fixture(name="held_back", scope="module")
-def provide_held_back(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stand, Path]:
-    """A project that the tests begin with."""
-    folder = tmp_path_factory.mktemp("held_back")
-    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
-        project = enter_project(stand, folder, patch)
+def provide_held_back(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """What the tests begin with."""
+    with open_stand(tmp_path_factory.mktemp("held_back")) as stand:
+        # Who accepts goes by the machine's clock.
+        stand.now = datetime.now(UTC) - timedelta(minutes=2)
         stand.put(A, groups_of(30), RETYPED, integration="okta")
         stand.put(B, groups_of(30), [], integration="jira")
-        assert main(["sync"]) == 0
-        assert main(["sync", "--all"]) == 1
-    return stand, project
+        stand.discover()
+        assert stand.outcomes(run_id="first") == {A: "published", B: "published"}
+        stand.pass_time(minutes=1)
+        assert stand.outcomes(run_id="second") == {A: "held_back", B: "held_back"}
+    return stand
 
 
 @pytest.fixture(name="waiting")
 def provide_waiting(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_back: tuple[Stand, Path]
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_back: Stand
 ) -> Stand:
     """One account whose ids changed their JSON type, and one that collapsed: both are held back."""
     go_on(stand, tmp_path, monkeypatch, held_back)
     return stand
 
 
-def go_on(
-    stand: Stand, folder: Path, patch: pytest.MonkeyPatch, origin: tuple[Stand, Path]
-) -> Path:
-    """Go on from there in a project of the stand's own; its folder."""
-    project = enter_project(stand, folder, patch)
-    other, other_project = origin
-    go_on_in_project(stand, project, other=other, other_project=other_project)
+def go_on(stand: Stand, folder: Path, patch: pytest.MonkeyPatch, other: Stand) -> None:
+    """Go on from there in a project of the stand's own."""
+    enter_project(stand, folder, patch)
+    stand.go_on_from(other)
     stand.put(A, RETYPED, integration="okta")
     stand.put(B, [], integration="jira")
-    # Runs went by the machine's clock.
     stand.now = datetime.now(UTC)
-    return project
 
 
 @pytest.fixture(name="accepted", scope="module")
-def provide_accepted(
-    tmp_path_factory: pytest.TempPathFactory, held_back: tuple[Stand, Path]
-) -> tuple[Stand, Path]:
+def provide_accepted(tmp_path_factory: pytest.TempPathFactory, held_back: Stand) -> Stand:
     """The same after one of them was accepted, without a token and by nobody who gave a name."""
     folder = tmp_path_factory.mktemp("accepted")
     with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
-        project = go_on(stand, folder, patch, held_back)
+        go_on(stand, folder, patch, held_back)
         patch.delenv("TRUTO_API_TOKEN")
         patch.setattr("getpass.getuser", lambda: "someone")
         main(["accept", "--account", A[:8], "--reason", "numbers now", "--by", "  "])
-    return stand, project
+    return stand
 
 
 def outcomes(stand: Stand, key: str) -> list[str]:
@@ -117,10 +111,10 @@ def test_without_a_reason_it_only_shows_what_acceptance_would_do(
 
 
 def test_without_a_token_the_account_is_accepted_that_the_beginning_of_an_id_names(
-    accepted: tuple[Stand, Path],
+    accepted: Stand,
 ) -> None:
-    assert outcomes(accepted[0], A) == ["published", "published"]
-    assert outcomes(accepted[0], B) == ["published", "held_back"]
+    assert outcomes(accepted, A) == ["published", "published"]
+    assert outcomes(accepted, B) == ["published", "held_back"]
 
 
 def test_a_name_that_is_nobodys_is_refused_and_nothing_is_accepted(
@@ -336,8 +330,8 @@ def test_the_job_refuses_what_the_launchpad_leaves_to_be_filled_in(
     assert waiting.table("accepted_baselines") == []
 
 
-def test_a_name_of_blanks_is_none_as_in_a_review(accepted: tuple[Stand, Path]) -> None:
-    assert [row["accepted_by"] for row in accepted[0].table("accepted_baselines")] == ["someone"]
+def test_a_name_of_blanks_is_none_as_in_a_review(accepted: Stand) -> None:
+    assert [row["accepted_by"] for row in accepted.table("accepted_baselines")] == ["someone"]
 
 
 @pytest.mark.parametrize("command", ["accept", "review"])
@@ -362,7 +356,7 @@ def test_a_database_that_cannot_be_written_is_no_refusal(
 
 
 def test_what_was_accepted_is_what_later_answers_are_compared_with(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: tuple[Stand, Path]
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accepted: Stand
 ) -> None:
     go_on(stand, tmp_path, monkeypatch, accepted)
     stand.put(A, [RETYPED[0] | {"name": "renamed"}, *RETYPED[1:]], integration="okta")
