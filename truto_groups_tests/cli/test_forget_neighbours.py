@@ -151,6 +151,11 @@ def count_orphaned_tags(project: Path) -> int:
     return count
 
 
+STEP = Path("run") / "compute_logs" / "step.out"
+TICK = Path("__repository__") / "report_failures" / "17.err"
+DEAD = 99999999
+
+
 @pytest.fixture(name="forgotten", scope="module")
 def provide_forgotten(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> Site:
     """That history without A, and without D, which was removed from the listing before."""
@@ -169,11 +174,6 @@ def provide_forgotten(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> S
             remove_partitions(instance, [KEY_OF_D])
         assert forget("--account", A, D[:8], "--yes", "--certificate", "certificate.json") == 0
     return site
-
-
-STEP = Path("run") / "compute_logs" / "step.out"
-TICK = Path("__repository__") / "report_failures" / "17.err"
-DEAD = 99999999
 
 
 def test_an_account_whose_names_begin_like_anothers_leaves_the_other_alone(
