@@ -225,7 +225,7 @@ def test_an_account_between_two_that_are_forgotten_keeps_its_run(site: Site) -> 
         raise KeyboardInterrupt
 
     with site.patch.context() as patch:
-        patch.setattr("truto_groups.defs.forgetting._scrub", die)
+        patch.setattr("truto_groups.defs.forget_in_history._scrub", die)
         assert forget("--tenant", "alpha", "Ganymede Ltd.", "--yes") == 130
     assert forget("--tenant", "alpha", "Ganymede Ltd.", "--yes") == 0
     assert materialized(site) == {KEY_OF_B, KEY_OF_C, KEY_OF_LONGER}
