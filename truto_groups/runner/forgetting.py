@@ -8,6 +8,7 @@ cli/forget_command.py's.
 
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -553,16 +554,19 @@ def _remove_abandoned_folders() -> list[str]:
         with suppress(OSError):
             found = path.lstat()
             is_old = time.time() - found.st_mtime > _ABANDONED_SECONDS
-            if stat.S_ISDIR(found.st_mode) and is_old and not _is_process_alive(path.name):
+            if stat.S_ISDIR(found.st_mode) and is_old and _is_of_dead_process(path.name):
                 shutil.rmtree(path)
                 removed.append(str(path))
     return removed
 
 
-def _is_process_alive(name: str) -> bool:
-    """Whether the process that a folder is named after lives; one of no process is a copy's."""
-    number = name.removeprefix(FOLDER_PREFIX).partition("-")[0]
-    return number.isdigit() and Path(f"/proc/{number}").exists()
+def _is_of_dead_process(name: str) -> bool:
+    """Whether the process is gone that a folder is named after.
+
+    Others are named after a database, and hold the marks of the runs that work on it.
+    """
+    found = re.fullmatch(rf"{FOLDER_PREFIX}(\d+)-\w+", name)
+    return found is not None and not Path(f"/proc/{found[1]}").exists()
 
 
 def _list_files(roots: Iterable[Path], *, unreadable: list[OSError] | None = None) -> list[Path]:

@@ -23,6 +23,8 @@ from pathlib import Path
 
 import duckdb
 
+from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX
+
 _HEADERS_SIZE = 3 * 4096
 _MARK_PLACE, _MARK = slice(8, 12), b"DUCK"
 _JOURNALS = (".wal", ".wal.checkpoint", ".wal.recovery")
@@ -256,7 +258,9 @@ def _check_metadata(connection: duckdb.DuckDBPyConnection, descriptor: int) -> N
 def _temporary_folder() -> Generator[Path]:
     with contextlib.ExitStack() as stack:
         with _telling_no_room(always=True):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="truto-groups-"))
+            # Named after the process, so that what a killed one has left can be told.
+            place = tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{os.getpid()}-")
+            folder = stack.enter_context(place)
         yield Path(folder)
 
 

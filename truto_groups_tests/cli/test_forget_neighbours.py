@@ -153,7 +153,9 @@ def count_orphaned_tags(project: Path) -> int:
 
 STEP = Path("run") / "compute_logs" / "step.out"
 TICK = Path("__repository__") / "report_failures" / "17.err"
-DEAD = 99999999
+OF_A_DEAD_PROCESS = "truto-groups-99999999-x"
+# Of a process that lives, and of a database: the marks of the runs that work on it.
+AT_WORK = (f"truto-groups-{os.getpid()}-x", "truto-groups-0123456789abcdef.runs")
 
 
 @pytest.fixture(name="forgotten", scope="module")
@@ -165,8 +167,8 @@ def provide_forgotten(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> S
             (logs / name).parent.mkdir(parents=True)
             (logs / name).write_text(text)
         long_ago = time.time() - 7200
-        for pid in (os.getpid(), DEAD):
-            folder = site.temporary / f"truto-groups-{pid}-x"
+        for name in (OF_A_DEAD_PROCESS, *AT_WORK):
+            folder = site.temporary / name
             folder.mkdir()
             os.utime(folder, (long_ago, long_ago))
         site.stand.write("DELETE FROM integrated_accounts WHERE id = $id", id=D)
@@ -202,8 +204,8 @@ def test_what_is_printed_of_a_label_goes_and_folders_at_work_stay(forgotten: Sit
     logs = forgotten.project / ".dagster" / "storage"
     assert (logs / STEP).read_text() == "before *********** after\n"
     assert (logs / TICK).read_text() == "******************* failed\n"
-    assert (forgotten.temporary / f"truto-groups-{os.getpid()}-x").exists()
-    assert not (forgotten.temporary / f"truto-groups-{DEAD}-x").exists()
+    assert all((forgotten.temporary / name).exists() for name in AT_WORK)
+    assert not (forgotten.temporary / OF_A_DEAD_PROCESS).exists()
 
 
 def test_an_account_that_was_removed_without_groups_is_forgotten_by_the_key_that_it_had(
