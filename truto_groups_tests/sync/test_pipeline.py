@@ -19,7 +19,7 @@ import duckdb
 import pytest
 
 from truto_groups.accounts.planning import is_due, is_wanted
-from truto_groups.errors import DatabaseError, SettingsError, TokenRejectedError
+from truto_groups.errors import DatabaseError, TokenRejectedError
 from truto_groups.sandbox import Request, Response, Verbatim
 from truto_groups.sync import judge as judge_module
 from truto_groups.sync import land as staging_module
@@ -28,7 +28,7 @@ from truto_groups.sync import settle as settle_module
 from truto_groups.sync.fetch import Fetcher
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.publish import ReplacedAccount
-from truto_groups.sync.refresh import PassedOver, refresh_accounts
+from truto_groups.sync.refresh import refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.truto import GroupsRequest, TrutoClient
 from truto_groups.truto.walk_results import CompleteWalk, SyncStats
@@ -44,12 +44,10 @@ from truto_groups_tests.stand import (
     B,
     C,
     D,
-    Intercept,
     Row,
     Stand,
     group,
     groups_of,
-    open_stand,
     read_tables,
     serve_body,
 )
@@ -65,23 +63,6 @@ FAR_MORE = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
 
 def is_list_of(request: Request, key: str) -> bool:
     return request.path == GROUPS_PATH and request.integrated_account_id == key
-
-
-def fail_page(stand: Stand, key: str, *, page: int, answer: Response) -> Intercept:
-    """Answer the given page (from 1) of an account, and all that follow, with a fault."""
-    counted = iter(range(1, 10_000))
-
-    def intercept(request: Request) -> Response | None:
-        return answer if is_list_of(request, key) and next(counted) >= page else None
-
-    return intercept
-
-
-def published(stand: Stand, *keys: str, run_id: str = "r1") -> None:
-    """Publish accounts for the first time."""
-    stand.discover()
-    assert set(stand.outcomes(*keys, run_id=run_id).values()) == {"published"}
-    stand.pass_time(hours=1)
 
 
 # What a publication writes: behaviour 1.
@@ -119,31 +100,32 @@ def read_as_stranger(stand: Stand) -> dict[str, list[Any]]:
 
 @pytest.mark.slow
 def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exactly_as_they_were(
-    stand: Stand, kill_at: Callable[[int], str]
+    listed: Stand, kill_at: Callable[[int], str]
 ) -> None:
     """Behaviour 1: for every reader, at every statement; or else all of the new rows are there."""
-    stand.write_settings(FAR_MORE)
-    stand.put(A, [group(1), group(2), group(3, group_type="product")])
-    stand.put(B, groups_of(2))
-    published(stand, A, B)
-    stand.put(A, [group(1, "New"), group(3, description="x"), group(4)])
-    stand.put(B, [])
-    saved = stand.folder / "saved.duckdb"
-    shutil.copy(stand.database.location, saved)
-    before = stand.data()
+    listed.write_settings(FAR_MORE)
+    listed.put(A, [group(1), group(2), group(3, group_type="product")])
+    listed.put(B, groups_of(2))
+    assert listed.outcomes(A, B, run_id="r1") == {A: "published", B: "published"}
+    listed.pass_time(hours=1)
+    listed.put(A, [group(1, "New"), group(3, description="x"), group(4)])
+    listed.put(B, [])
+    saved = listed.folder / "saved.duckdb"
+    shutil.copy(listed.database.location, saved)
+    before = listed.data()
 
     seen: list[str] = []
     number, ending = 0, "killed"
     after: dict[str, list[Row]] = {}
     while ending == "killed":
-        for old in stand.folder.glob("groups.duckdb*"):
+        for old in listed.folder.glob("groups.duckdb*"):
             if old.is_file():
                 old.unlink()
-        shutil.copy(saved, stand.database.location)
+        shutil.copy(saved, listed.database.location)
         number += 1
         ending = kill_at(number)
-        strange = read_as_stranger(stand)
-        data = read_tables(stand.database, *DATA_TABLES, "account_syncs")
+        strange = read_as_stranger(listed)
+        data = read_tables(listed.database, *DATA_TABLES, "account_syncs")
         killed = [row for row in data.pop("account_syncs") if row["run_id"] == "killed"]
         assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == (
             strange
@@ -167,28 +149,27 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
 
 
 def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
-    stand: Stand, kill_at: Callable[[int], str]
+    listed: Stand, kill_at: Callable[[int], str]
 ) -> None:
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3))
-    published(stand, A)
-    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
-    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
-    stand.server.intercept = None
-    stand.put(A, groups_of(4))
-    stand.pass_time(minutes=1)
-    told, due = known(stand, B), find_due(stand, B)
+    assert listed.outcomes(A, run_id="r1") == {A: "published"}
+    listed.pass_time(hours=1)
+    listed.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert listed.outcomes(B, run_id="r2") == {B: "failed"}
+    listed.server.intercept = None
+    listed.put(A, groups_of(4))
+    listed.pass_time(minutes=1)
+    told, due = known(listed, B), find_due(listed, B)
     assert kill_at(20) == "killed"
-    assert [row["outcome"] for row in stand.ledger(A)] == ["published", "running"]
-    assert (known(stand, B), find_due(stand, B)) == (told, due)
-    stand.pass_time(days=2)
-    assert stand.outcomes(A, run_id="next") == {A: "published"}
-    for killed in (stand.ledger(A)[1], stand.ledger(B)[1]):
+    assert [row["outcome"] for row in listed.ledger(A)] == ["published", "running"]
+    assert (known(listed, B), find_due(listed, B)) == (told, due)
+    listed.pass_time(days=2)
+    assert listed.outcomes(A, run_id="next") == {A: "published"}
+    for killed in (listed.ledger(A)[1], listed.ledger(B)[1]):
         assert (killed["outcome"], killed["error_kind"]) == ("interrupted", "killed")
-        assert killed["finished_at"] == stand.now
+        assert killed["finished_at"] == listed.now
         assert "killed" in killed["error"]
-    assert stand.ledger(A)[2]["outcome"] == "published"
-    assert known(stand, B) == told
+    assert listed.ledger(A)[2]["outcome"] == "published"
+    assert known(listed, B) == told
     assert (told["error_kind"], due) == ("account_needs_reauth", [7])
 
 
@@ -214,15 +195,12 @@ def find_due(stand: Stand, key: str) -> list[int]:
 
 @pytest.mark.parametrize("is_closed", [True, False], ids=["nobody takes results", "a signal"])
 def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reason(
-    stand: Stand, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+    published: Stand, is_closed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for key in (A, B, C, D):
-        stand.put(key, groups_of(3))
-    published(stand, A, C)
-    stand.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
-    assert stand.outcomes(B, run_id="r2") == {B: "failed"}
-    stand.pass_time(minutes=1)
-    before = {key: (known(stand, key), find_due(stand, key)) for key in (B, C)}
+    published.server.intercept = serve_body(B, NEEDS_REAUTH, status=401)
+    assert published.outcomes(B, run_id="r2") == {B: "failed"}
+    published.pass_time(minutes=1)
+    before = {key: (known(published, key), find_due(published, key)) for key in (B, C)}
     goes_on = threading.Event()
 
     def hold(request: Request) -> Response | None:
@@ -230,10 +208,10 @@ def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reas
             goes_on.wait(10)
         return None
 
-    stand.server.intercept = hold
-    stand.knobs = {"accounts_at_once": 3}
-    stand.put(A, groups_of(4))
-    results = refresh_accounts(stand.session(), [A, B, C, D], run_id="cancelled")
+    published.server.intercept = hold
+    published.knobs = {"accounts_at_once": 3}
+    published.put(A, groups_of(4))
+    results = refresh_accounts(published.session(), [A, B, C, D], run_id="cancelled")
     first = [next(results), next(results)]  # pyright: ignore[reportArgumentType]
     if is_closed:
         results.close()  # pyright: ignore[reportAttributeAccessIssue]
@@ -248,75 +226,23 @@ def test_what_a_cancelled_run_had_begun_is_interrupted_and_hides_no_earlier_reas
     goes_on.set()
     kept = {result.attempt.integrated_account_id for result in first}  # pyright: ignore
     assert kept == {A, D}
-    assert len(stand.table("groups", account=A)) == 4
+    assert len(published.table("groups", account=A)) == 4
     for key in (B, C):
-        row = stand.ledger(key)[-1]
+        row = published.ledger(key)[-1]
         assert (row["outcome"], row["error_kind"]) == ("interrupted", "cancelled")
-        assert row["finished_at"] == stand.now
-        assert (known(stand, key), find_due(stand, key)) == before[key]
+        assert row["finished_at"] == published.now
+        assert (known(published, key), find_due(published, key)) == before[key]
     assert before[B][0]["error_kind"] == "account_needs_reauth"
     assert (before[B][1], before[C][1]) == ([7], [5, 7])
 
 
-def test_an_attempt_of_a_run_that_is_alive_is_left_running(stand: Stand, place: Place) -> None:
-    stand.database.coordination = place.join()
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3))
-    stand.discover()
-    with older_run(stand, A) as finish:
-        stand.pass_time(minutes=1)
-        stand.sync(B, run_id="other")
-        assert [row["outcome"] for row in stand.ledger(A)] == ["running"]
+def test_an_attempt_of_a_run_that_is_alive_is_left_running(listed: Stand, place: Place) -> None:
+    listed.database.coordination = place.join()
+    with older_run(listed, A) as finish:
+        listed.pass_time(minutes=1)
+        listed.sync(B, run_id="other")
+        assert [row["outcome"] for row in listed.ledger(A)] == ["running"]
         assert finish() == {A: "published"}
-
-
-FAULTS = {
-    "500 for ever": Response(status=500, body=b"{}"),
-    "not found": Response.of_json({"message": "No such account"}, status=404),
-    "HTML": Response(status=200, body=b"<html>", content_type="text/html"),
-    "no result": Response.of_json({"next_cursor": None}),
-    "result is null": Response.of_json({"result": None, "next_cursor": None}),
-    "result is text": Response.of_json({"result": "x", "next_cursor": None}),
-    "hung up": Response(hang_up=True),
-    "cut off": Response(status=200, body=b'{"result": [{"id": "g1"}]', cut_at=9),
-    "the first cursor again": Response.of_json({"result": [], "next_cursor": "again"}),
-    "no JSON in a record": Response(status=200, body=b'{"result": [{"id": }]}'),
-    "nested too deep": Response(
-        status=200, body=f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}'.encode()
-    ),
-}
-
-
-@pytest.fixture(scope="module")
-def changed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """One account that is published, and sends other groups on four pages now."""
-    with open_stand(tmp_path_factory.mktemp("changed")) as stand:
-        stand.put(A, groups_of(8))
-        published(stand, A)
-        stand.put(A, [group(number, "Changed") for number in range(8)])
-        stand.knobs = {"page_size": 2, "retry_attempts": 1}
-        yield stand
-
-
-@pytest.mark.parametrize("page", [1, 2, 4], ids=["first", "middle", "last"])
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_page_leaves_the_previous_rows_as_they_were(
-    changed: Stand, fault: str, page: int
-) -> None:
-    """Behaviours 1 and 3: what is unknown is not empty."""
-    stand = changed
-    stand.pass_time(minutes=1)
-    before = stand.data()
-    stand.server.intercept = fail_page(stand, A, page=page, answer=FAULTS[fault])
-    result = stand.sync(A, run_id="r2")[A]
-    assert isinstance(result, AccountResult)
-    assert result.attempt.outcome == "failed"
-    assert KEYS[A] in (result.attempt.error or "")
-    assert stand.data() == before
-    row = stand.ledger(A)[-1]
-    assert (row["outcome"], row["error"]) == ("failed", result.attempt.error)
-    assert row["error_kind"] != "error"
-    assert row["finished_at"] is not None
 
 
 def test_publishing_takes_the_proof_of_a_complete_walk_and_nothing_else_makes_one() -> None:
@@ -375,117 +301,93 @@ class _OlderRun:
 
 @pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
 def test_an_older_answer_never_replaces_a_newer_one_and_names_the_other_run(
-    stand: Stand, hours: int
+    published: Stand, hours: int
 ) -> None:
     """Behaviours 1 and 11: of two syncs of one account at once, whatever the newer one's clock."""
-    stand.put(A, groups_of(3))
-    published(stand, A)
-    with older_run(stand, A) as finish:
-        stand.pass_time(hours=hours, minutes=1)
-        stand.put(A, groups_of(4))
-        assert stand.outcomes(A, run_id="newer") == {A: "published"}
-        newer = stand.data()
-        stand.pass_time(minutes=1)
+    with older_run(published, A) as finish:
+        published.pass_time(hours=hours, minutes=1)
+        published.put(A, groups_of(4))
+        assert published.outcomes(A, run_id="newer") == {A: "published"}
+        newer = published.data()
+        published.pass_time(minutes=1)
         assert finish() == {A: "skipped"}
-    assert stand.data() == newer
-    row = next(row for row in stand.ledger(A) if row["run_id"] == "older")
+    assert published.data() == newer
+    row = next(row for row in published.ledger(A) if row["run_id"] == "older")
     assert row["outcome"] == "skipped"
     assert "newer" in row["error"]
 
 
 def test_an_older_answer_is_skipped_when_the_newer_one_changed_nothing_or_was_held_back(
-    stand: Stand,
+    published: Stand,
 ) -> None:
-    stand.put(A, groups_of(3))
-    published(stand, A)
     for newer, outcome in (([*groups_of(3)], "unchanged"), ([{"id": None}], "held_back")):
-        stand.put(A, groups_of(5))
-        with older_run(stand, A) as finish:
-            stand.pass_time(minutes=1)
-            stand.put(A, newer)
-            assert stand.outcomes(A, run_id=f"newer {outcome}") == {A: outcome}
-            stand.pass_time(minutes=1)
+        published.put(A, groups_of(5))
+        with older_run(published, A) as finish:
+            published.pass_time(minutes=1)
+            published.put(A, newer)
+            assert published.outcomes(A, run_id=f"newer {outcome}") == {A: outcome}
+            published.pass_time(minutes=1)
             assert finish() == {A: "skipped"}
-        assert len(stand.table("groups")) == 3
-        stand.write("DELETE FROM account_syncs WHERE run_id = 'older'")
+        assert len(published.table("groups", account=A)) == 3
+        published.write("DELETE FROM account_syncs WHERE run_id = 'older'")
 
 
-def test_a_clock_that_was_ahead_once_keeps_no_later_answer_out(stand: Stand) -> None:
-    stand.put(A, groups_of(3))
-    stand.discover()
-    stand.pass_time(days=300)
-    assert stand.outcomes(A, run_id="ahead") == {A: "published"}
-    stand.pass_time(days=-299)
-    stand.put(A, [*groups_of(3), group(4)])
-    with stand.database.reading() as connection:
-        (account,) = read_known_accounts(connection)
+def test_a_clock_that_was_ahead_once_keeps_no_later_answer_out(listed: Stand) -> None:
+    listed.pass_time(days=300)
+    assert listed.outcomes(A, run_id="ahead") == {A: "published"}
+    listed.pass_time(days=-299)
+    listed.put(A, [*groups_of(3), group(4)])
+    with listed.database.reading() as connection:
+        (account,) = [one for one in read_known_accounts(connection) if one.id == A]
     assert is_due(
         account,
-        pace=stand.session().pace_of(account),
-        now=stand.now,
+        pace=listed.session().pace_of(account),
+        now=listed.now,
         next_tick=timedelta(minutes=10),
     )
-    assert stand.outcomes(A, run_id="right") == {A: "published"}
-    assert len(stand.table("groups")) == 4
+    assert listed.outcomes(A, run_id="right") == {A: "published"}
+    assert len(listed.table("groups")) == 4
 
 
 @pytest.mark.parametrize("hours", [-3, 0, 3], ids=["behind", "right", "ahead"])
 def test_an_account_is_as_old_as_its_first_request_and_not_as_its_run(
-    stand: Stand, hours: int
+    published: Stand, hours: int
 ) -> None:
     """A run of many accounts queues them long before it asks for them."""
-    for key in (A, B):
-        stand.put(key, groups_of(3))
-    published(stand, A, B)
-    stand.knobs = {"accounts_at_once": 1}
-    stand.put(B, groups_of(5))
-    with older_run(stand, A, B) as finish:
-        assert [row["run_id"] for row in stand.ledger(B)] == ["r1"]
-        stand.pass_time(hours=hours, minutes=1)
-        stand.put(B, groups_of(4))
-        assert stand.outcomes(B, run_id="newer run") == {B: "published"}
-        stand.put(B, groups_of(5))
-        asked_at = stand.pass_time(hours=-hours, minutes=1)
+    published.knobs = {"accounts_at_once": 1}
+    published.put(B, groups_of(5))
+    with older_run(published, A, B) as finish:
+        assert [row["run_id"] for row in published.ledger(B)] == ["r1"]
+        published.pass_time(hours=hours, minutes=1)
+        published.put(B, groups_of(4))
+        assert published.outcomes(B, run_id="newer run") == {B: "published"}
+        published.put(B, groups_of(5))
+        asked_at = published.pass_time(hours=-hours, minutes=1)
         assert finish() == {A: "unchanged", B: "published"}
-    assert len(stand.table("groups", account=B)) == 5
-    (row,) = [row for row in stand.ledger(B) if row["run_id"] == "older"]
+    assert len(published.table("groups", account=B)) == 5
+    (row,) = [row for row in published.ledger(B) if row["run_id"] == "older"]
     assert row["started_at"] == asked_at
 
 
-def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(stand: Stand) -> None:
-    stand.put(A, groups_of(3))
-    published(stand, A)
-    stand.put(A, groups_of(4))
-    with older_run(stand, A) as finish:
-        stand.pass_time(minutes=1)
-        waiting = stand.server.intercept
-        stand.server.intercept = serve_body(A, {"message": "no"}, status=404)
-        assert stand.outcomes(A, run_id="newer") == {A: "failed"}
-        stand.server.intercept = waiting
+def test_a_newer_sync_that_failed_does_not_keep_an_older_answer_out(published: Stand) -> None:
+    published.put(A, groups_of(4))
+    with older_run(published, A) as finish:
+        published.pass_time(minutes=1)
+        waiting = published.server.intercept
+        published.server.intercept = serve_body(A, {"message": "no"}, status=404)
+        assert published.outcomes(A, run_id="newer") == {A: "failed"}
+        published.server.intercept = waiting
         assert finish() == {A: "published"}
-    assert len(stand.table("groups")) == 4
+    assert len(published.table("groups", account=A)) == 4
 
 
-def test_an_answer_that_changes_no_row_ends_as_unchanged(stand: Stand) -> None:
-    """Behaviour 9: also where it is the answer to another question."""
-    stand.put(A, groups_of(3))
-    published(stand, A)
-    before = stand.data()
-    stand.write_settings("defaults: {query: {group_type: team}}")
-    assert stand.outcomes(run_id="r2") == {A: "unchanged"}
-    assert stand.data() == before
-    assert known(stand, A)["last_confirmed_at"] == stand.now
-
-
-def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_judging_needs_no_turn_of_its_own(listed: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than writing, and others write meanwhile."""
-    stand.put(A, groups_of(3))
-    stand.discover()
     has_turn, is_judged = threading.Event(), threading.Event()
     judge = judge_module.judge
 
     def write() -> None:
-        with stand.database.writing():
+        with listed.database.writing():
             has_turn.set()
             is_judged.wait(10)
 
@@ -498,19 +400,17 @@ def test_judging_needs_no_turn_of_its_own(stand: Stand, monkeypatch: pytest.Monk
         return verdict
 
     monkeypatch.setattr(judge_module, "judge", judge_meanwhile)
-    assert stand.outcomes(run_id="r1") == {A: "published"}
+    assert listed.outcomes(A, run_id="r1") == {A: "published"}
 
 
 def test_a_verdict_is_given_anew_when_another_run_came_between(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    published: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One group is plausible after three, and not after three hundred."""
-    stand.put(A, groups_of(3))
-    published(stand, A)
     judge = judge_module.judge
     seen: list[Sequence[int]] = []
-    stand.put(A, groups_of(100))
-    with older_run(stand, A) as finish:
+    published.put(A, groups_of(100))
+    with older_run(published, A) as finish:
 
         def judge_between(*arguments: Any, **options: Any) -> Any:
             seen.append(options["count_history"])
@@ -519,10 +419,10 @@ def test_a_verdict_is_given_anew_when_another_run_came_between(
             return judge(*arguments, **options)
 
         monkeypatch.setattr(judge_module, "judge", judge_between)
-        stand.put(A, groups_of(1))
-        assert stand.outcomes(A, run_id="newer") == {A: "held_back"}
+        published.put(A, groups_of(1))
+        assert published.outcomes(A, run_id="newer") == {A: "held_back"}
     assert seen == [[3], [3], [3, 100]]
-    assert len(stand.table("groups")) == 100
+    assert len(published.table("groups", account=A)) == 100
 
 
 # One account never harms another: behaviour 2.
@@ -590,44 +490,41 @@ def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["walking", "splitting", "profiling", "judging", "writing"],
 )
 def test_what_nobody_foresaw_of_one_account_is_its_failure_alone(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+    published: Stand,
+    monkeypatch: pytest.MonkeyPatch,
+    break_seam: Callable[[pytest.MonkeyPatch], None],
 ) -> None:
     """Behaviour 2: wherever it shows."""
-    keys = [*(f"{number:08x}-0000-4000-8000-000000000000" for number in range(5)), A, B, C]
+    keys = [A, B, C, D]
+    before = published.table("groups", account=B)
     for key in keys:
-        stand.put(key, groups_of(3))
-    published(stand, *keys)
-    before = stand.table("groups", account=B)
-    for key in keys:
-        stand.put(key, groups_of(2))
-    stand.put(B, [*groups_of(3), group(4, ODD)])
+        published.put(key, groups_of(2))
+    published.put(B, [*groups_of(3), group(4, ODD)])
     break_seam(monkeypatch)
-    results = list(refresh_accounts(stand.session(), keys, run_id="r2"))
+    results = list(refresh_accounts(published.session(), keys, run_id="r2"))
     ended = [
         (result.attempt.integrated_account_id, result.attempt.outcome)
         for result in results
         if isinstance(result, AccountResult)
     ]
     assert sorted(ended) == sorted((key, "failed" if key == B else "published") for key in keys)
-    row = stand.ledger(B)[-1]
+    row = published.ledger(B)[-1]
     assert row["outcome"] == "failed"
     assert KEYS[B] in row["error"]
     assert "foreseen" in row["error"]
-    assert stand.table("groups", account=B) == before
+    assert published.table("groups", account=B) == before
 
 
 @pytest.mark.parametrize(
     "break_seam", [break_profiling, break_writing], ids=["profiling", "writing"]
 )
 def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
+    listed: Stand, monkeypatch: pytest.MonkeyPatch, break_seam: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     """Each is settled by itself then, when the copies of an id are dropped already."""
-    stand.put(A, [group(1), group(2), group(2, "Later")])
-    stand.put(B, groups_of(3))
-    stand.discover()
+    listed.put(A, [group(1), group(2), group(2, "Later")])
     break_seam(monkeypatch)
-    results: dict[str, Any] = dict(stand.sync(A, B, run_id="r1"))
+    results: dict[str, Any] = dict(listed.sync(A, B, run_id="r1"))
     assert results[B].attempt.outcome == "failed"
     assert results[A].attempt.outcome == "published"
     verdict = results[A].verdict
@@ -636,12 +533,10 @@ def test_what_one_account_does_to_a_batch_hides_nothing_of_the_others(
 
 
 def test_what_was_committed_before_the_database_failed_is_told(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    listed: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that one account breaks is settled one by one, the largest first."""
-    stand.put(A, groups_of(9))
-    stand.put(B, groups_of(3))
-    stand.discover()
+    listed.put(A, groups_of(9))
     break_writing(monkeypatch)
     finish = settle_module.finish_attempts
 
@@ -653,85 +548,80 @@ def test_what_was_committed_before_the_database_failed_is_told(
     monkeypatch.setattr(settle_module, "finish_attempts", finish_good_ones)
     told: list[Any] = []
     with pytest.raises(DatabaseError, match="The disk is full"):
-        told.extend(refresh_accounts(stand.session(), [A, B], run_id="r1"))
+        told.extend(refresh_accounts(listed.session(), [A, B], run_id="r1"))
     assert [(one.attempt.integrated_account_id, one.attempt.outcome) for one in told] == [
         (A, "published")
     ]
-    assert {row["integrated_account_id"] for row in stand.table("groups")} == {A}
+    assert {row["integrated_account_id"] for row in listed.table("groups")} == {A}
 
 
-def test_an_attempt_whose_beginning_was_lost_is_written_whole_when_it_ends(stand: Stand) -> None:
+def test_an_attempt_whose_beginning_was_lost_is_written_whole_when_it_ends(listed: Stand) -> None:
     """As by a standby that took over and lacked what was committed last."""
-    stand.put(A, groups_of(2))
-    stand.put(B, groups_of(2))
-    stand.knobs["page_size"] = 1
-    stand.discover()
+    for account in (A, B):
+        listed.put(account, groups_of(2))
+    listed.knobs["page_size"] = 1
 
     def lose_beginnings(request: Request) -> Response | None:
         account = request.integrated_account_id or ""
         if request.path != GROUPS_PATH or "next_cursor" not in request.query:
             return None
         until = time.monotonic() + 30
-        while not stand.ledger(account):
+        while not listed.ledger(account):
             assert time.monotonic() < until
-        stand.write("DELETE FROM account_syncs WHERE integrated_account_id = $id", id=account)
+        listed.write("DELETE FROM account_syncs WHERE integrated_account_id = $id", id=account)
         return Response(status=403, body=b"{}") if account == B else None
 
-    stand.server.intercept = lose_beginnings
-    assert stand.outcomes(A) == {A: "published"}
-    assert stand.outcomes(B) == {B: "failed"}
+    listed.server.intercept = lose_beginnings
+    assert listed.outcomes(A) == {A: "published"}
+    assert listed.outcomes(B) == {B: "failed"}
     for account in (A, B):
-        (row,) = stand.ledger(account)
+        (row,) = listed.ledger(account)
         assert row["answer_order"] is not None
 
 
 @pytest.mark.parametrize("page", [1, 4, 6], ids=["first", "middle", "last"])
 def test_an_account_with_a_page_that_cannot_be_landed_fails_once_and_keeps_its_rows(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, page: int
+    published: Stand, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
     """All of it had arrived before any was landed: sealed is not landed."""
     # As if it had more than 8 MB.
     monkeypatch.setattr(pipeline_module, "_BYTES_LANDED_TOGETHER", 600)
-    for key in (A, B):
-        stand.put(key, groups_of(12))
-    stand.knobs = {"page_size": 2}
-    published(stand, A, B)
-    before = stand.data()
+    published.knobs = {"page_size": 2}
+    before = published.data()
     answer: list[Any] = [group(number, "Changed") for number in range(12)]
     answer[2 * page - 1] = Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')
-    stand.put(A, answer)
+    published.put(A, answer)
     land = Staging.land
 
     def land_late(staging: Staging, pages: Sequence[StagedPage]) -> Any:
-        wait_until(lambda: len(stand.server.requests) == 12)
+        wait_until(lambda: len(published.server.requests) == 8)
         return land(staging, pages)
 
     monkeypatch.setattr(Staging, "land", land_late)
-    stand.server.forget_requests()
-    results: list[Any] = list(refresh_accounts(stand.session(), [A, B], run_id="r2"))
+    published.server.forget_requests()
+    results: list[Any] = list(refresh_accounts(published.session(), [A, B], run_id="r2"))
     ended = [(r.attempt.integrated_account_id, r.attempt.outcome) for r in results]
     assert sorted(ended) == [(A, "failed"), (B, "unchanged")]
-    assert "nested too deep" in stand.ledger(A)[-1]["error"]
-    assert stand.data() == before
+    assert "nested too deep" in published.ledger(A)[-1]["error"]
+    assert published.data() == before
 
 
 def test_an_account_that_is_given_up_alone_ends_the_run(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    listed: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing more is told of it by who fetches, so that who waits for that would wait for ever."""
     monkeypatch.setattr(pipeline_module, "_PAGES_LANDED_TOGETHER", 1)
-    stand.knobs = {"page_size": 1}
-    stand.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}'), *groups_of(2)])
-    stand.discover()
+    listed.knobs = {"page_size": 1}
+    listed.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}'), *groups_of(2)])
     results: list[Any] = []
 
     def hold_second_page(request: Request) -> None:
         if is_list_of(request, A) and "next_cursor" in request.query:
             time.sleep(0.5)  # until the first has failed
 
-    stand.server.intercept = hold_second_page
+    listed.server.intercept = hold_second_page
     run = threading.Thread(
-        target=lambda: results.extend(refresh_accounts(stand.session(), [A], run_id="r1")),
+        target=lambda: results.extend(refresh_accounts(listed.session(), [A], run_id="r1")),
         daemon=True,
     )
     run.start()
@@ -746,61 +636,16 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_one_failing_account_of_three_leaves_the_other_two_published(stand: Stand) -> None:
-    """Behaviour 2: with its reason and what to do about it."""
-    for key in (A, B, C):
-        stand.put(key, groups_of(3))
-    stand.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
-    stand.discover()
-    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "published"}
-    assert {row["integrated_account_id"] for row in stand.table("groups")} == {A, C}
-    (row,) = stand.ledger(B)
-    assert row["error_kind"] == "not_found"
-    assert KEYS[B] in row["error"]
-    assert "Resource is gone" in row["error"]
-
-
-def test_a_record_that_no_parser_can_read_stops_no_other_account(stand: Stand) -> None:
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3))
-    stand.server.intercept = serve_body(B, f'{{"result": [{{"id": "1", "remote_data": {DEEP}}}]}}')
-    stand.discover()
-    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed"}
-
-
-def test_an_account_with_many_unreadable_pages_fails_once(stand: Stand) -> None:
-    stand.put(A, [Verbatim(f'{{"id":"{n}","remote_data":{DEEP}}}') for n in range(120)])
-    stand.put(B, groups_of(120))
-    stand.knobs = {"page_size": 1, "requests_per_10_seconds_per_account": 0}
-    stand.discover()
+def test_an_account_with_many_unreadable_pages_fails_once(listed: Stand) -> None:
+    listed.put(A, [Verbatim(f'{{"id":"{n}","remote_data":{DEEP}}}') for n in range(120)])
+    listed.put(B, groups_of(120))
+    listed.knobs = {"page_size": 1, "requests_per_10_seconds_per_account": 0}
     ended = [
         (result.attempt.integrated_account_id, result.attempt.outcome)
-        for result in refresh_accounts(stand.session(), [A, B], run_id="r1")
+        for result in refresh_accounts(listed.session(), [A, B], run_id="r1")
         if isinstance(result, AccountResult)
     ]
     assert sorted(ended) == [(A, "failed"), (B, "published")]
-
-
-def test_accounts_that_cannot_be_synced_are_passed_over_without_a_ledger_row(
-    stand: Stand,
-) -> None:
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3), status="needs_reauth", last_error="Token was revoked")
-    stand.put(C, groups_of(3), integration="zendesk")
-    stand.put(D, groups_of(3))
-    stand.write_settings(f"accounts: {{'{D}': {{skip: true}}}}")
-    stand.discover()
-    results = stand.sync(A, B, C, D, run_id="r1")
-    reasons = {
-        key: result.reason for key, result in results.items() if isinstance(result, PassedOver)
-    }
-    assert set(reasons) == {B, C, D}
-    assert "needs_reauth (Token was revoked)" in reasons[B]
-    assert "zendesk, has no groups" in reasons[C]
-    assert "skips" in reasons[D]
-    assert [row["integrated_account_id"] for row in stand.table("account_syncs")] == [A]
-    asked = {r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH}
-    assert asked == {A}
 
 
 def test_an_account_that_no_listing_told_of_is_looked_up(stand: Stand) -> None:
@@ -813,106 +658,33 @@ def test_an_account_that_no_listing_told_of_is_looked_up(stand: Stand) -> None:
 
 
 def test_an_account_that_a_person_had_reconnected_is_synced_when_asked_for_alone(
-    stand: Stand,
+    listed: Stand,
 ) -> None:
-    stand.put(A, groups_of(3), status="needs_reauth")
-    stand.put(B, groups_of(3))
-    stand.discover()
-    stand.put(A, groups_of(3))
-    assert stand.outcomes(A, B, run_id="r1") == {A: "passed over", B: "published"}
-    assert stand.outcomes(A, run_id="r2") == {A: "published"}
+    listed.put(A, groups_of(3), status="needs_reauth")
+    listed.discover()
+    listed.put(A, groups_of(3))
+    assert listed.outcomes(A, B, run_id="r1") == {A: "passed over", B: "published"}
+    assert listed.outcomes(A, run_id="r2") == {A: "published"}
 
 
 # Unknown is not empty, pages cannot trick us: behaviours 3 and 4.
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"result": [group(1)], "next_cursor": ""},
-        {"results": [group(1)]},
-        {"result": {"g1": group(1)}, "next_cursor": None},
-    ],
-    ids=["an empty cursor", "results", "keyed by id"],
-)
-def test_every_documented_envelope_is_understood(stand: Stand, body: Any) -> None:
-    stand.put(A, [])
-    stand.discover()
-    stand.server.intercept = serve_body(A, body)
-    assert stand.outcomes(run_id="r1") == {A: "published"}
-    assert [row["id"] for row in stand.table("groups")] == ["g1"]
-
-
-def test_an_account_without_groups_is_published_as_empty(stand: Stand) -> None:
-    """Behaviour 3: whole and well formed, it is an answer like any other."""
-    stand.put(A, [])
-    stand.discover()
-    assert stand.outcomes(run_id="r1") == {A: "published"}
-    assert stand.data() == {name: [] for name in DATA_TABLES}
-    (row,) = stand.ledger(A)
-    assert (row["group_count"], row["page_count"]) == (0, 1)
-    (account,) = stand.table("integrated_accounts")
-    assert account["last_confirmed_at"] == stand.now
-
-
-def test_unknown_is_not_empty(stand: Stand) -> None:
-    """Behaviour 3: a malformed result is an error, an empty page with a cursor is no end."""
-    stand.put(A, groups_of(6), empty_pages=frozenset({1, 3}))
-    stand.put(B, groups_of(3))
-    stand.knobs = {"page_size": 2}
-    published(stand, A, B)
-    assert len(stand.table("groups", account=A)) == 6
-    before = stand.data()
-    for body in ({}, {"result": None}, {"result": 0}, [], '"text"', "null"):
-        stand.server.intercept = serve_body(B, body)
-        assert stand.outcomes(B, run_id=f"r {body}") == {B: "failed"}
-        assert stand.ledger(B)[-1]["error_kind"] == "envelope"
-        stand.pass_time(minutes=1)
-    assert stand.data() == before
-
-
 def test_an_account_that_became_empty_is_held_back_until_its_volume_is_let_through(
-    stand: Stand,
+    listed: Stand,
 ) -> None:
-    stand.put(A, groups_of(20))
-    published(stand, A)
-    stand.put(A, [])
-    assert stand.outcomes(run_id="r2") == {A: "held_back"}
-    assert stand.ledger(A)[-1]["error_kind"] == "implausible_count"
-    assert "0 groups instead of 20" in stand.ledger(A)[-1]["error"]
-    assert len(stand.table("groups")) == 20
-    stand.write_settings(FAR_MORE)
-    stand.pass_time(hours=1)
-    assert stand.outcomes(run_id="r3") == {A: "published"}
-    assert stand.table("groups") == []
-
-
-def test_pages_cannot_trick_us(stand: Stand) -> None:
-    """Behaviour 4: a cursor seen before at any distance, or too many pages, fail the sync."""
-    stand.put(A, groups_of(4))
-    published(stand, A)
-    before = stand.data()
-    chains: Sequence[tuple[Sequence[str], str, str]] = [
-        (["a", "a"], "pagination", "a page seen before"),
-        (["a", "b", "c", "a"], "pagination", "a page seen before"),
-        ([f"c{number}" for number in range(50)], "too_many_pages", "pages"),
-    ]
-    stand.knobs = {"max_pages": 20}
-    for cursors, kind, word in chains:
-        left = iter(cursors)
-
-        def intercept(request: Request, left: Iterator[str] = left) -> Response | None:
-            if not is_list_of(request, A):
-                return None
-            return Response.of_json({"result": [group(9)], "next_cursor": next(left)})
-
-        stand.server.intercept = intercept
-        stand.pass_time(minutes=1)
-        assert stand.outcomes(run_id=f"{len(cursors)}") == {A: "failed"}
-        row = stand.ledger(A)[-1]
-        assert row["error_kind"] == kind
-        assert word in row["error"]
-    assert stand.data() == before
+    listed.put(A, groups_of(20))
+    assert listed.outcomes(A, run_id="r1") == {A: "published"}
+    listed.pass_time(hours=1)
+    listed.put(A, [])
+    assert listed.outcomes(A, run_id="r2") == {A: "held_back"}
+    assert listed.ledger(A)[-1]["error_kind"] == "implausible_count"
+    assert "0 groups instead of 20" in listed.ledger(A)[-1]["error"]
+    assert len(listed.table("groups")) == 20
+    listed.write_settings(FAR_MORE)
+    listed.pass_time(hours=1)
+    assert listed.outcomes(A, run_id="r3") == {A: "published"}
+    assert listed.table("groups") == []
 
 
 def list_ahead(stand: Stand, **duration: float) -> None:
@@ -946,33 +718,31 @@ def test_an_account_that_a_clock_ahead_has_listed_is_not_synced_at_every_tick(
 
 
 def test_an_account_that_comes_back_after_its_removal_is_judged_by_what_it_had_since(
-    stand: Stand,
+    listed: Stand,
 ) -> None:
-    stand.put(A, groups_of(5))
-    stand.put(B, groups_of(1))
-    stand.put(C, groups_of(1))
-    stand.discover()
-    stand.sync(run_id="r1")
-    stand.server.remove_account(A)
-    stand.discover()
-    stand.pass_time(days=8)
-    stand.discover()
+    listed.put(A, groups_of(5))
+    listed.sync(A, run_id="r1")
+    listed.server.remove_account(A)
+    listed.discover()
+    listed.pass_time(days=8)
+    listed.discover()
+    listed.put(A, groups_of(100))
+    listed.discover()
     for run_id, count in (("r2", 100), ("r3", 101), ("r4", 5)):
-        stand.put(A, groups_of(count))
-        stand.discover()
-        stand.sync(A, run_id=run_id)
-        stand.pass_time(hours=6)
-    audits = stand.rows("SELECT run_id, volume FROM account_shapes WHERE run_id <> 'r1' ORDER BY 1")
+        listed.put(A, groups_of(count))
+        listed.sync(A, run_id=run_id)
+        listed.pass_time(hours=6)
+    audits = listed.rows(
+        "SELECT run_id, volume FROM account_shapes WHERE run_id <> 'r1' ORDER BY 1"
+    )
     assert audits == [("r2", "ok"), ("r3", "ok"), ("r4", "hold_back")]
 
 
 def test_a_walk_that_begins_anew_is_told_with_the_key_of_the_account(
-    stand: Stand, caplog: pytest.LogCaptureFixture
+    listed: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="truto_groups")
-    stand.knobs = {"page_size": 1}
-    stand.put(A, groups_of(3))
-    stand.discover()
+    listed.knobs = {"page_size": 1}
     expired = Response.of_json({"message": "The page token expired."}, status=410)
     answers = iter([expired])
 
@@ -980,8 +750,8 @@ def test_a_walk_that_begins_anew_is_told_with_the_key_of_the_account(
         is_continued = is_list_of(request, A) and "next_cursor" in request.query
         return next(answers, None) if is_continued else None
 
-    stand.server.intercept = refuse_once
-    assert stand.outcomes() == {A: "published"}
+    listed.server.intercept = refuse_once
+    assert listed.outcomes(A) == {A: "published"}
     (told,) = [message for message in caplog.messages if "walked anew" in message]
     assert f"page 2, of integrated account {KEYS[A]} (okta): The page token expired" in told
 
@@ -1010,30 +780,11 @@ def test_an_account_above_max_pages_is_tried_again_when_it_is_raised_else_at_its
     assert is_tried_again(minutes=340)
 
 
-def test_the_same_group_on_two_pages_is_kept_once_and_another_content_is_told(
-    stand: Stand,
-) -> None:
-    """Behaviour 4: the later one is kept."""
-    stand.put(A, [group(1), group(2), group(1), group(2, "Later"), group(3)])
-    stand.knobs = {"page_size": 2}
-    stand.discover()
-    result = stand.sync(run_id="r1")[A]
-    assert isinstance(result, AccountResult)
-    assert [row["name"] for row in stand.table("groups")] == ["Group 1", "Later", "Group 3"]
-    assert result.attempt.group_count == 3
-    assert result.verdict is not None
-    kinds = {finding.kind: finding.record_count for finding in result.verdict.findings}
-    assert kinds["duplicate_ids_differ"] == 1
-
-
 # Retry what can heal: behaviour 5.
 
 
-def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(stand: Stand) -> None:
+def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(listed: Stand) -> None:
     """Behaviour 5."""
-    for key in (A, B, C):
-        stand.put(key, groups_of(3))
-    stand.discover()
     left = {A: 2, B: 1_000, C: 1_000}
     status = {A: 500, B: 503, C: 403}
 
@@ -1044,17 +795,17 @@ def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(stand: Stand) ->
         left[key] -= 1
         return Response.of_json({"message": "not now"}, status=status[key])
 
-    stand.server.intercept = intercept
-    stand.knobs = {"retry_attempts": 3, "retry_seconds": 20}
-    stand.server.forget_requests()
-    assert stand.outcomes(run_id="r1") == {A: "published", B: "failed", C: "failed"}
-    rows = {key: stand.ledger(key)[0] for key in (A, B, C)}
+    listed.server.intercept = intercept
+    listed.knobs = {"retry_attempts": 3, "retry_seconds": 20}
+    listed.server.forget_requests()
+    assert listed.outcomes(A, B, C, run_id="r1") == {A: "published", B: "failed", C: "failed"}
+    rows = {key: listed.ledger(key)[0] for key in (A, B, C)}
     assert {key: row["error_kind"] for key, row in rows.items()} == {
         A: None,
         B: "retries_exhausted",
         C: "forbidden",
     }
-    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+    asked = [r.integrated_account_id for r in listed.server.requests if r.path == GROUPS_PATH]
     counts = {key: asked.count(key) for key in rows}
     assert (counts[A], counts[C]) == (3, 1)
     assert 3 <= counts[B] <= 4
@@ -1063,47 +814,38 @@ def test_what_can_heal_is_retried_and_what_cannot_fails_at_once(stand: Stand) ->
         assert row["retry_count"] == asked.count(key) - 1
 
 
-def test_a_rejected_token_stops_the_whole_run_at_once(stand: Stand) -> None:
+def test_a_rejected_token_stops_the_whole_run_at_once(published: Stand) -> None:
     """Behaviour 5: a 401 that is not the app's is our token."""
-    for key in (A, B, C, D):
-        stand.put(key, groups_of(3))
-    published(stand, A)
-    before = stand.data()
-    stand.put(A, groups_of(5))
-    stand.knobs = {"accounts_at_once": 1}
-    stand.server.intercept = serve_body(B, {"message": "Unauthorized"}, status=401)
-    stand.server.forget_requests()
+    before = published.data()
+    published.put(A, groups_of(5))
+    published.knobs = {"accounts_at_once": 1}
+    published.server.intercept = serve_body(B, {"message": "Unauthorized"}, status=401)
+    published.server.forget_requests()
     with pytest.raises(TokenRejectedError) as caught:
-        stand.outcomes(B, C, D, run_id="r2")
-    assert stand.server.token not in str(caught.value)
-    asked = [r.integrated_account_id for r in stand.server.requests if r.path == GROUPS_PATH]
+        published.outcomes(B, C, D, run_id="r2")
+    assert published.server.token not in str(caught.value)
+    asked = [r.integrated_account_id for r in published.server.requests if r.path == GROUPS_PATH]
     assert asked == [B]
-    assert stand.data() == before
-    assert stand.ledger(B)[-1]["error_kind"] == "token_rejected"
-    assert stand.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
+    assert published.data() == before
+    assert published.ledger(B)[-1]["error_kind"] == "token_rejected"
+    assert published.rows("SELECT count(*) FROM account_syncs WHERE outcome = 'running'") == [(0,)]
 
 
-def test_a_rejected_token_is_told_without_an_account(stand: Stand) -> None:
+def test_a_rejected_token_is_told_without_an_account(listed: Stand) -> None:
     """It is told of each account that was under way, and one is another tenant's than the next."""
-    for key in (A, B, C):
-        stand.put(key, groups_of(3))
-    stand.discover()
-    stand.server.intercept = lambda request: (
+    listed.server.intercept = lambda request: (
         Response.of_json({"message": "Unauthorized"}, status=401)
         if request.path == GROUPS_PATH
         else None
     )
     with pytest.raises(TokenRejectedError) as caught:
-        stand.outcomes(A, B, C)
-    told = [str(caught.value), *(row["error"] for row in stand.table("account_syncs"))]
+        listed.outcomes(A, B, C)
+    told = [str(caught.value), *(row["error"] for row in listed.table("account_syncs"))]
     assert len(told) > 1
     assert all(one.startswith("Truto answered 401 to List Groups, page 1: ") for one in told)
 
 
-def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> None:
-    for key in (A, B):
-        stand.put(key, groups_of(3))
-    stand.discover()
+def test_what_is_whole_when_the_token_is_rejected_is_published(listed: Stand) -> None:
 
     def intercept(request: Request) -> Response | None:
         # With one account at once, B is asked when A is whole.
@@ -1111,72 +853,38 @@ def test_what_is_whole_when_the_token_is_rejected_is_published(stand: Stand) -> 
             return Response.of_json({"message": "Unauthorized"}, status=401)
         return None
 
-    stand.server.intercept = intercept
-    stand.knobs = {"accounts_at_once": 1}
-    results = refresh_accounts(stand.session(), [A, B], run_id="r1")
+    listed.server.intercept = intercept
+    listed.knobs = {"accounts_at_once": 1}
+    results = refresh_accounts(listed.session(), [A, B], run_id="r1")
     told = [next(iter(results))]
     with pytest.raises(TokenRejectedError):
         told += results
     ((outcome, key),) = [(r.attempt.outcome, r.attempt.integrated_account_id) for r in told]  # pyright: ignore
     assert (outcome, key) == ("published", A)
-    assert len(stand.table("groups", account=A)) == 3
+    assert len(listed.table("groups", account=A)) == 3
 
 
 def test_a_count_that_cannot_be_written_ends_the_run_and_is_no_failure_of_any_account(
-    stand: Stand,
+    published: Stand,
 ) -> None:
-    for key in (A, B):
-        stand.put(key, groups_of(3))
-    published(stand, A, B)
-    order = Path(f"{stand.database.location}.order")
+    order = Path(f"{published.database.location}.order")
 
     def intercept(_: Request) -> None:
         if order.is_file():
             order.unlink()
             order.mkdir()
 
-    stand.server.intercept = intercept
-    stand.knobs = {"accounts_at_once": 1}
-    stand.put(A, groups_of(4))
+    published.server.intercept = intercept
+    published.knobs = {"accounts_at_once": 1}
+    published.put(A, groups_of(4))
     with pytest.raises(DatabaseError, match="counts requests"):
-        stand.outcomes(A, B, run_id="r2")
-    assert "failed" not in {row["outcome"] for row in stand.table("account_syncs")}
-    assert "running" not in {row["outcome"] for row in stand.table("account_syncs")}
+        published.outcomes(A, B, run_id="r2")
+    assert "failed" not in {row["outcome"] for row in published.table("account_syncs")}
+    assert "running" not in {row["outcome"] for row in published.table("account_syncs")}
     order.rmdir()
-    stand.server.intercept = None
+    published.server.intercept = None
     # A was whole before the run ended.
-    assert stand.outcomes(A, B, run_id="r3") == {A: "unchanged", B: "unchanged"}
-
-
-def test_an_app_that_wants_reauthorisation_fails_its_account_alone(stand: Stand) -> None:
-    """Behaviour 5: a 401 with truto_is_remote_error."""
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3))
-    stand.discover()
-    body = {"message": "Unauthorized", "truto_is_remote_error": True, "raw_response": {}}
-    stand.server.intercept = serve_body(A, body, status=401)
-    assert stand.outcomes(run_id="r1") == {A: "failed", B: "published"}
-    (row,) = stand.ledger(A)
-    assert row["error_kind"] == "account_needs_reauth"
-    assert "reconnect" in row["error"]
-
-
-def test_a_missing_parameter_is_named_in_the_error(stand: Stand) -> None:
-    stand.put(A, groups_of(3), integration="asana")
-    stand.discover()
-    assert stand.outcomes(run_id="r1") == {A: "failed"}
-    (row,) = stand.ledger(A)
-    assert row["error_kind"] == "bad_request"
-    assert "organization_id" in row["error"]
-
-
-def test_a_parameter_with_several_values_is_listed_once_each_and_united(stand: Stand) -> None:
-    groups = [group(1, organization="1"), group(2, organization="2"), group(3, organization="3")]
-    stand.put(A, groups, integration="asana")
-    stand.write_settings('integrations: {asana: {query: {organization_id: ["1", "3"]}}}')
-    stand.discover()
-    assert stand.outcomes(run_id="r1") == {A: "published"}
-    assert [row["id"] for row in stand.table("groups")] == ["g1", "g3"]
+    assert published.outcomes(A, B, run_id="r3") == {A: "unchanged", B: "unchanged"}
 
 
 def test_which_listing_is_answered_first_changes_nothing(stand: Stand) -> None:
@@ -1212,187 +920,25 @@ def test_which_listing_is_answered_first_changes_nothing(stand: Stand) -> None:
 # Audit before publish, partial answers: behaviours 6 and 7.
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {**group(2), "id": None},
-        {"name": "No id"},
-        {**group(2), "id": ""},
-        {**group(2), "id": 2},
-        {**group(2), "name": {"en": "Two"}},
-        {**group(2), "group_type": 4},
-        {**group(2), "description": ["x"]},
-        ["g2"],
-        "g2",
-    ],
-    ids=[
-        "id is null",
-        "id is missing",
-        "id is empty",
-        "id changed its type",
-        "name changed its type",
-        "group_type changed its type",
-        "description changed its type",
-        "an array",
-        "a text",
-    ],
-)
-def test_what_would_make_rows_wrong_is_held_back_before_it_is_published(
-    stand: Stand, bad: Any
-) -> None:
-    """Behaviour 6: one such record in the answer is enough."""
-    stand.put(A, groups_of(6))
-    stand.put(B, groups_of(6))
-    published(stand, A, B)
-    before = stand.data()
-    answer = [*groups_of(2), bad, *groups_of(6)[3:]]
-    stand.put(A, answer)
-    outcomes = stand.outcomes(run_id="r2")
-    assert outcomes == {A: "held_back", B: "unchanged"}
-    assert stand.data() == before
-    row = stand.ledger(A)[-1]
-    assert row["error_kind"] == "contract_broken"
-    assert "held_back_groups" in row["error"]
-    held = [json.loads(found["record"]) for found in stand.table("held_back_groups")]
-    assert held == answer
-
-
-def test_what_is_no_instant_and_no_type_is_told_on_a_first_sync_and_published(
-    stand: Stand,
-) -> None:
-    odd = {"created_at": True, "updated_at": {"at": 1}, "group_type": ["team"]}
-    stand.put(A, [group(1), group(2, **odd)])
-    stand.discover()
-    result = stand.sync(A)[A]
-    assert isinstance(result, AccountResult)
-    assert result.verdict is not None
-    assert result.attempt.outcome == "published"
-    rows = stand.rows(
-        "SELECT created_at, updated_at, group_type, group_type_as_received FROM groups "
-        "WHERE id = 'g2'"
-    )
-    assert rows == [(None, None, "unmapped", '["team"]')]
-    kinds = {finding.kind for finding in result.verdict.findings}
-    assert {"instants_unreadable", "group_types_unmapped"} <= kinds
-
-
-def test_a_record_with_two_fields_of_one_name_is_held_back(stand: Stand) -> None:
-    """Readers disagree on which of the two counts."""
-    stand.put(A, groups_of(1))
-    published(stand, A)
-    before = stand.data()
-    record = '{"id": "g0", "name": "Everyone", "name": "Admins"}'
-    stand.server.intercept = serve_body(A, f'{{"result": [{record}], "next_cursor": null}}')
-    assert stand.outcomes(run_id="r2") == {A: "held_back"}
-    assert stand.data() == before
-    assert "two fields of one name" in stand.ledger(A)[-1]["error"]
-    assert stand.rows("SELECT record FROM held_back_groups") == [(record,)]
-
-
-@pytest.mark.parametrize(
-    "softer",
-    [
-        {**group(2), "name": None},
-        {key: value for key, value in group(2).items() if key != "name"},
-        {**group(2), "extra": 1},
-        {**group(2), "remote_data": {"id": "g2", "size": "two"}},
-        {**group(2), "group_type": "squad"},
-        {**group(2), "created_at": "yesterday"},
-        {**group(2), "description": "new"},
-    ],
-    ids=["null", "absent", "added", "retyped below", "a new type", "no instant", "a first value"],
-)
-def test_additions_and_softer_changes_are_published(stand: Stand, softer: Row) -> None:
-    """Behaviour 6: null or absence is no change of type."""
-    stand.put(A, groups_of(6))
-    published(stand, A)
-    stand.put(A, [*groups_of(2), softer, *groups_of(6)[3:]])
-    assert stand.outcomes(run_id="r2") == {A: "published"}
-    (row,) = [row for row in stand.table("raw_groups") if row["id"] == "g2"]
-    assert json.loads(row["record"]) == softer
-
-
-def test_partial_answers_are_completed_and_a_completion_that_fails_fails_the_sync(
-    stand: Stand,
-) -> None:
-    """Behaviour 7: for an integration that is documented as partial on list."""
-    stand.put(A, [group(n, description=f"Long {n}") for n in range(5)], integration="jfrog")
-    published(stand, A)
-    assert [row["description"] for row in stand.table("groups")] == [f"Long {n}" for n in range(5)]
-    before = stand.data()
-
-    def intercept(request: Request) -> Response | None:
-        if request.path == f"{GROUPS_PATH}/g3":
-            return Response.of_json({"message": "gone"}, status=404)
-        return None
-
-    stand.put(A, [group(n, description=f"Longer {n}") for n in range(5)], integration="jfrog")
-    stand.server.intercept = intercept
-    assert stand.outcomes(run_id="r2") == {A: "failed"}
-    assert stand.data() == before
-    assert stand.ledger(A)[-1]["error_kind"] == "completion"
-
-
-def test_a_page_that_says_it_is_partial_is_completed(stand: Stand) -> None:
-    stand.put(A, [group(1, description="in full")])
-    stand.discover()
-    body = {"result": [{"id": "g1"}], "next_cursor": None, "is_partial_response": True}
-    stand.server.intercept = serve_body(A, body)
-    assert stand.outcomes(run_id="r1") == {A: "published"}
-    assert [row["description"] for row in stand.table("groups")] == ["in full"]
-
-
 # The ledger.
 
 
-def test_the_ledger_keeps_what_a_sync_cost(stand: Stand) -> None:
-    stand.put(A, groups_of(5))
-    stand.knobs = {"page_size": 2}
-    stand.discover()
-    stand.sync(A, run_id="r1")
-    (row,) = stand.ledger(A)
-    assert (row["run_id"], row["outcome"]) == ("r1", "published")
-    assert (row["group_count"], row["page_count"], row["request_count"]) == (5, 3, 3)
-    assert (row["retry_count"], row["throttled_seconds"]) == (0, 0.0)
-    assert row["byte_count"] > 500
-    assert (row["started_at"], row["finished_at"]) == (START, START)
-    assert (row["error_kind"], row["error"]) == (None, None)
-    assert len(row["digest"]) == 32
-
-
-def test_the_ledger_keeps_what_was_asked_in_vain(stand: Stand) -> None:
+def test_the_ledger_keeps_what_was_asked_in_vain(listed: Stand) -> None:
     """Of an account whose page cannot be landed, and of one that the token's end cut off."""
-    stand.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')])
-    stand.discover()
-    assert stand.outcomes(A, run_id="r1") == {A: "failed"}
-    (row,) = stand.ledger(A)
+    listed.put(A, [Verbatim(f'{{"id":"g1","remote_data":{UNLANDABLE}}}')])
+    assert listed.outcomes(A, run_id="r1") == {A: "failed"}
+    (row,) = listed.ledger(A)
     assert (row["error_kind"], row["request_count"]) == ("envelope", 1)
     assert row["byte_count"] > 1000
-    stand.server.intercept = lambda request: Response.of_json({"message": "no"}, status=401)
+    listed.server.intercept = lambda request: Response.of_json({"message": "no"}, status=401)
     with pytest.raises(TokenRejectedError):
-        stand.sync(A, run_id="r2")
-    (row,) = (one for one in stand.ledger(A) if one["run_id"] == "r2")
+        listed.sync(A, run_id="r2")
+    (row,) = (one for one in listed.ledger(A) if one["run_id"] == "r2")
     assert (row["error_kind"], row["request_count"]) == ("token_rejected", 1)
 
 
-def test_settings_that_an_integration_makes_impossible_fail_that_account_alone(
-    stand: Stand,
-) -> None:
-    stand.put(A, groups_of(3), integration="gitlab")
-    stand.put(B, groups_of(3))
-    stand.discover()
-    stand.write_settings(
-        f"integrations: {{gitlab: {{refresh_every: 5d, max_age: 6d}}}}\n"
-        f"accounts: {{'{A}': {{max_age: 4d}}}}\n"
-    )
-    assert stand.outcomes(A, B, run_id="r1") == {A: "failed", B: "published"}
-    (row,) = stand.ledger(A)
-    assert row["error_kind"] == SettingsError.kind
-    assert "max_age" in row["error"]
-
-
 def test_more_accounts_than_are_fetched_at_once_are_all_published(stand: Stand) -> None:
-    keys = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(40)]
+    keys = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(20)]
     for number, key in enumerate(keys):
         stand.put(key, groups_of(number % 4))
     stand.knobs = {"accounts_at_once": 3}
@@ -1402,63 +948,47 @@ def test_more_accounts_than_are_fetched_at_once_are_all_published(stand: Stand) 
     assert counts == {key: number % 4 for number, key in enumerate(keys) if number % 4}
 
 
-def test_nothing_of_a_run_is_left_on_the_disk_but_database_and_lock(stand: Stand) -> None:
-    stand.put(A, groups_of(3))
-    stand.discover()
-    stand.sync(A, run_id="r1")
-    left = sorted(str(path.relative_to(stand.folder)) for path in Path(stand.folder).rglob("*"))
-    suffixes = ("", ".lock", ".order", ".runs", ".turn")
-    assert left == [f"groups.duckdb{suffix}" for suffix in suffixes]
-
-
 LONG_RECORDS = [group(number, remote_data={"text": "x" * 40_000}) for number in range(600)]
 
 
 def test_an_account_with_very_long_records_takes_more_memory_and_is_published(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    listed: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
-    stand.put(A, LONG_RECORDS)
-    stand.put(B, groups_of(3))
-    stand.discover()
-    assert stand.outcomes(A, B) == {A: "published", B: "published"}
-    assert stand.rows("SELECT count(*) FROM raw_groups") == [(603,)]
+    listed.put(A, LONG_RECORDS)
+    assert listed.outcomes(A, B) == {A: "published", B: "published"}
+    assert listed.rows("SELECT count(*) FROM raw_groups") == [(603,)]
 
 
 def test_an_account_that_needs_more_memory_than_there_is_fails_with_what_to_do(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
+    listed: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staging_module, "_MEMORY_LIMIT", "48MB")
     monkeypatch.setattr(staging_module, "_MEMORY_LIMIT_OF_LONG_RECORDS", "50MB")
-    stand.put(A, LONG_RECORDS)
-    stand.put(B, groups_of(3))
-    stand.discover()
-    assert stand.outcomes(A, run_id="r1") == {A: "failed"}
-    row = stand.ledger(A)[-1]
+    listed.put(A, LONG_RECORDS)
+    assert listed.outcomes(A, run_id="r1") == {A: "failed"}
+    row = listed.ledger(A)[-1]
     assert (row["outcome"], row["error_kind"]) == ("failed", "too_large")
     assert KEYS[A] in row["error"]
     assert "truto_exclude_fields" in row["error"]
-    assert stand.outcomes(B, run_id="r2") == {B: "published"}
-    assert stand.rows("SELECT count(*) FROM raw_groups") == [(3,)]
+    assert listed.outcomes(B, run_id="r2") == {B: "published"}
+    assert listed.rows("SELECT count(*) FROM raw_groups") == [(3,)]
 
 
 @pytest.mark.parametrize("place", ["landing", "judging"])
 def test_a_signal_that_another_error_hides_ends_the_run_and_is_no_accounts_failure(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, place: str
+    listed: Stand, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """DuckDB makes a RuntimeError of what a signal's handler raises inside of a statement."""
 
     def interrupted(*_: object, **__: object) -> None:
         raise RuntimeError("Query interrupted") from KeyboardInterrupt()
 
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(3))
-    stand.discover()
     if place == "landing":
         monkeypatch.setattr(staging_module.Staging, "_insert", interrupted)
     else:
         monkeypatch.setattr(judge_module, "judge", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        stand.sync(A, B, run_id="r1")
-    rows = stand.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")
+        listed.sync(A, B, run_id="r1")
+    rows = listed.rows("SELECT DISTINCT outcome, error_kind FROM account_syncs")
     assert rows == [("interrupted", "cancelled")]
