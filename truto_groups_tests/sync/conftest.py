@@ -13,6 +13,11 @@ def _connect(stand: Stand) -> None:
         stand.put(key, groups_of(3))
 
 
+def _publish(stand: Stand) -> None:
+    assert set(stand.outcomes(run_id="r1").values()) == {"published"}
+    stand.pass_time(hours=1)
+
+
 @pytest.fixture(name="listed_once", scope="session")
 def provide_listed_once(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     """To copy from alone."""
@@ -28,8 +33,7 @@ def provide_published_once(listed_once: Stand, tmp_path_factory: pytest.TempPath
     with open_stand(tmp_path_factory.mktemp("published")) as stand:
         stand.go_on_from(listed_once)
         _connect(stand)
-        assert set(stand.outcomes(run_id="r1").values()) == {"published"}
-        stand.pass_time(hours=1)
+        _publish(stand)
     return stand
 
 
@@ -44,6 +48,10 @@ def provide_listed(stand: Stand, listed_once: Stand) -> Stand:
 @pytest.fixture(name="published")
 def provide_published(stand: Stand, published_once: Stand) -> Stand:
     """A, B, C and D, Oktas with three groups each, were published an hour ago, in the run r1."""
-    stand.go_on_from(published_once)
     _connect(stand)
+    if stand.database.is_file:
+        stand.go_on_from(published_once)
+    else:
+        stand.discover()
+        _publish(stand)
     return stand

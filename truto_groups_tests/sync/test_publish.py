@@ -4,7 +4,9 @@ Real: HTTP on loopback, the client, DuckDB in a file. The clock is the test's.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,23 +14,117 @@ import pytest
 from truto_groups.schema import GROUPS, NORMALIZATION_VERSION
 from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.stand import KEYS, ON_BOTH_STORES, START, A, B, Row, Stand, group, groups_of
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.stand import (
+    DATA_TABLES,
+    KEYS,
+    ON_BOTH_STORES,
+    START,
+    A,
+    B,
+    Row,
+    Stand,
+    group,
+    groups_of,
+    open_stand,
+    read_tables,
+    use_ducklake,
+)
 
-pytestmark = pytest.mark.long
+# Each worker that has one of these would live through the histories for itself.
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("histories")]
+
+TABLES = (*DATA_TABLES, "held_back_groups", "account_shapes", "account_syncs")
+SETTINGS = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
+
+_histories: dict[str, tuple[Sequence[Any], ...]] = {}
 
 
-def sync_history(stand: Stand, *histories: Sequence[Any], key: str = A) -> list[AccountResult]:
-    """Sync one answer after the other, a day apart; fields given as a mapping are settings."""
-    results: list[AccountResult] = []
-    for day, groups in enumerate(histories, 1):
-        stand.put(key, groups)
-        if not stand.database.exists:
-            stand.discover()
-        result = stand.sync(key, run_id=f"run{day}")[key]
-        assert isinstance(result, AccountResult)
-        results.append(result)
+def history(*answers: Sequence[Any]) -> str:
+    """Let an account answer this, one each day, with those of all other tests; its id."""
+    account = f"{len(_histories) + 1:08x}-0000-4000-8000-000000000001"
+    _histories[account] = answers
+    return account
+
+
+@dataclass(frozen=True)
+class Past:
+    """What all accounts with a history have lived through.
+
+    Attributes:
+        stand: Whose tables these are.
+        results: What became of an account on a day, which counts from 1.
+        days: The tables as they were at the end of each day.
+    """
+
+    stand: Stand
+    results: Mapping[tuple[str, int], AccountResult]
+    days: Sequence[Mapping[str, Sequence[Row]]]
+
+    def rows(self, table: str, account: str, *, day: int = 0) -> list[Row]:
+        """At the end of a day, or of all."""
+        rows = self.days[day - 1][table]
+        return [row for row in rows if row["integrated_account_id"] == account]
+
+    def data(self, account: str, *, day: int) -> dict[str, list[Row]]:
+        """All that a publication writes of the account."""
+        return {table: self.rows(table, account, day=day) for table in DATA_TABLES}
+
+    def outcome(self, account: str, *, day: int) -> str:
+        return self.results[account, day].attempt.outcome
+
+    def changes(self, account: str) -> list[tuple[str, str, str | None, dict[str, Any]]]:
+        return [
+            (row["id"], row["change"], row["hint"], json.loads(row["changed_fields"]))
+            for row in self.rows("group_changes", account)
+        ]
+
+
+def live_through(stand: Stand) -> Past:
+    stand.write_settings(f"{SETTINGS}\naccounts: {{{RECORDED}: {{record_initial_sync: true}}}}")
+    for account in _histories:
+        stand.put(account, **SPECIAL.get(account, {}))
+    stand.discover()
+    results: dict[tuple[str, int], AccountResult] = {}
+    days: list[Mapping[str, Sequence[Row]]] = []
+    for day in range(1, max(map(len, _histories.values())) + 1):
+        today = {
+            key: answers[day - 1] for key, answers in _histories.items() if day <= len(answers)
+        }
+        for account, groups in today.items():
+            stand.put(account, groups, **SPECIAL.get(account, {}))
+        for account, result in stand.sync(*today, run_id=f"run{day}").items():
+            assert isinstance(result, AccountResult)
+            results[account, day] = result
+        days.append(read_tables(stand.database, *TABLES))
         stand.pass_time(days=1)
-    return results
+    return Past(stand, results, days)
+
+
+@pytest.fixture(
+    name="past", scope="module", params=["file", pytest.param("lake", marks=pytest.mark.slow)]
+)
+def provide_past(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Past]:
+    """The histories of all accounts, a day after their last; for those who only look.
+
+    On a DuckDB file, and on a lake with its catalogue in Postgres.
+    """
+    with open_stand(tmp_path_factory.mktemp("past")) as stand:
+        if request.param == "lake":
+            cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+            use_ducklake(stand, cluster.make_database())
+        yield live_through(stand)
+
+
+def sync_account(stand: Stand, groups: Sequence[Any], *, run_id: str) -> AccountResult:
+    """Let A answer this, an hour before now."""
+    stand.put(A, groups)
+    result = stand.sync(A, run_id=run_id)[A]
+    assert isinstance(result, AccountResult)
+    stand.pass_time(hours=1)
+    return result
 
 
 def changes_of(stand: Stand) -> list[tuple[str, str, str | None, dict[str, Any]]]:
@@ -38,31 +134,36 @@ def changes_of(stand: Stand) -> list[tuple[str, str, str | None, dict[str, Any]]
     ]
 
 
-@pytest.fixture(autouse=True)
-def small_accounts_may_shrink(stand: Stand) -> None:
-    stand.write_settings("defaults: {volume: {max_fall: 1.0, max_rise: 1000}}")
+@pytest.fixture(name="published")
+def provide_shrinking(published: Stand) -> Stand:
+    """As everywhere, but small accounts may shrink."""
+    published.write_settings(SETTINGS)
+    return published
 
 
-@ON_BOTH_STORES
-def test_a_first_sync_publishes_every_column_as_the_contract_says(stand: Stand) -> None:
-    sent = {
-        "id": 7,
-        "name": "Ops",
-        "group_type": "Department",
-        "description": "",
-        "organization": "o1",
-        "created_at": "2024-01-02T03:04:05+01:00",
-        "updated_at": 1704164645,
-        "remote_data": {"n": 1.5},
-        "cost_center": "K1",
-    }
-    stand.put(A, [sent], integration="gitlab", tenant_id="acme")
-    stand.discover()
-    stand.sync(A)
-    (row,) = stand.table("groups")
+SENT = {
+    "id": 7,
+    "name": "Ops",
+    "group_type": "Department",
+    "description": "",
+    "organization": "o1",
+    "created_at": "2024-01-02T03:04:05+01:00",
+    "updated_at": 1704164645,
+    "remote_data": {"n": 1.5},
+    "cost_center": "K1",
+}
+WITH_EVERY_FIELD = history([SENT])
+SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    WITH_EVERY_FIELD: {"integration": "gitlab", "tenant_id": "acme"}
+}
+"""What is special about an account."""
+
+
+def test_a_first_sync_publishes_every_column_as_the_contract_says(past: Past) -> None:
+    (row,) = past.rows("groups", WITH_EVERY_FIELD)
     assert tuple(row) == GROUPS.column_names
     assert {**row, "created_at": row["created_at"].isoformat()} == {
-        "integrated_account_id": A,
+        "integrated_account_id": WITH_EVERY_FIELD,
         "integration": "gitlab",
         "tenant_id": "acme",
         "id": "7",
@@ -79,61 +180,69 @@ def test_a_first_sync_publishes_every_column_as_the_contract_says(stand: Stand) 
         "changed_at": START,
         "normalization_version": NORMALIZATION_VERSION,
     }
-    (raw,) = stand.table("raw_groups")
-    assert json.loads(raw["record"]) == sent
+    (raw,) = past.rows("raw_groups", WITH_EVERY_FIELD)
+    assert json.loads(raw["record"]) == SENT
     assert raw["received_at"] == START
 
 
-def test_an_initial_sync_is_a_beginning_and_makes_no_changes(stand: Stand) -> None:
-    (result,) = sync_history(stand, groups_of(3))
-    assert stand.table("group_changes") == []
-    assert len(stand.table("groups")) == 3
-    assert result.replacement.added == 0
+INITIAL = history(groups_of(3))
+
+
+def test_an_initial_sync_is_a_beginning_and_makes_no_changes(past: Past) -> None:
+    assert past.rows("group_changes", INITIAL) == []
+    assert len(past.rows("groups", INITIAL)) == 3
+    assert past.results[INITIAL, 1].replacement.added == 0
 
 
 @ON_BOTH_STORES
-def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(stand: Stand) -> None:
-    sync_history(stand, groups_of(3))
-    stand.write(
+def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(published: Stand) -> None:
+    published.write(
         "DELETE FROM account_syncs; UPDATE integrated_accounts SET last_confirmed_at = NULL"
     )
-    (result,) = sync_history(stand, [*groups_of(2), group(3)])
+    result = sync_account(published, [*groups_of(2), group(3)], run_id="later")
     assert (result.replacement.added, result.replacement.removed) == (1, 1)
-    assert sorted((key, change) for key, change, _, _ in changes_of(stand)) == [
+    assert sorted((key, change) for key, change, _, _ in changes_of(published)) == [
         ("g2", "removed"),
         ("g3", "added"),
     ]
-    assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 3
+    for table in ("groups", "raw_groups"):
+        assert len(published.table(table, account=A)) == 3
 
 
-def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(stand: Stand) -> None:
-    sync_history(stand, groups_of(3))
-    stand.write(
-        "INSERT INTO raw_groups SELECT * REPLACE ('other' AS id) FROM raw_groups WHERE id = 'g1'"
+def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(published: Stand) -> None:
+    published.write(
+        "INSERT INTO raw_groups SELECT * REPLACE ('other' AS id) FROM raw_groups "
+        "WHERE id = 'g1' AND integrated_account_id = $id",
+        id=A,
     )
-    assert stand.outcomes(run_id="r2") == {A: "published"}
-    assert len(stand.table("raw_groups")) == 3
-    assert stand.table("group_changes") == []
-    assert stand.outcomes(run_id="r3") == {A: "unchanged"}
-    assert isinstance(stand.replay()[A], AccountResult)
+    assert published.outcomes(A, run_id="r2") == {A: "published"}
+    assert len(published.table("raw_groups", account=A)) == 3
+    assert published.table("group_changes") == []
+    assert published.outcomes(A, run_id="r3") == {A: "unchanged"}
+    assert isinstance(published.replay(A)[A], AccountResult)
 
 
-def test_a_setting_records_the_initial_sync_as_added(stand: Stand) -> None:
-    stand.write_settings("defaults: {record_initial_sync: true}")
-    sync_history(stand, [group(1)])
-    ((key, change, hint, fields),) = changes_of(stand)
+RECORDED = history([group(1)])
+
+
+def test_a_setting_records_the_initial_sync_as_added(past: Past) -> None:
+    ((key, change, hint, fields),) = past.changes(RECORDED)
     assert (key, change, hint) == ("g1", "added", None)
     assert fields["name"] == [None, "Group 1"]
 
 
+CHANGING = history(
+    [group(1), group(2, description="old"), group(3)],
+    [group(1), group(2, description="new"), group(4, "Fresh")],
+)
+
+
 def test_added_removed_and_changed_groups_are_told_apart_with_before_and_after(
-    stand: Stand,
+    past: Past,
 ) -> None:
-    before = [group(1), group(2, description="old"), group(3)]
-    after = [group(1), group(2, description="new"), group(4, "Fresh")]
-    result = sync_history(stand, before, after)[1].replacement
+    result = past.results[CHANGING, 2].replacement
     assert (result.added, result.removed, result.changed) == (1, 1, 1)
-    found = {key: (change, fields) for key, change, _, fields in changes_of(stand)}
+    found = {key: (change, fields) for key, change, _, fields in past.changes(CHANGING)}
     assert {key: change for key, (change, _) in found.items()} == {
         "g2": "changed",
         "g3": "removed",
@@ -144,31 +253,35 @@ def test_added_removed_and_changed_groups_are_told_apart_with_before_and_after(
     assert found["g3"][1]["created_at"] == ["2025-01-15T09:00:00.000000Z", None]
     assert found["g4"][1]["name"] == [None, "Fresh"]
     assert found["g4"][1]["group_type"] == [None, "team"]
-    whens = {(row["changed_at"], row["run_id"]) for row in stand.table("group_changes")}
-    assert whens == {(START.replace(day=2), "run2")}
+    rows = past.rows("group_changes", CHANGING)
+    assert {(row["changed_at"], row["run_id"]) for row in rows} == {(START.replace(day=2), "run2")}
+
+
+BECOMING_NULL = history(
+    [group(1, description=None, organization="o")], [group(1, description="d", organization=None)]
+)
 
 
 def test_a_null_that_becomes_a_value_and_a_value_that_becomes_null_are_changes(
-    stand: Stand,
+    past: Past,
 ) -> None:
-    sync_history(
-        stand,
-        [group(1, description=None, organization="o")],
-        [group(1, description="d", organization=None)],
-    )
-    ((_, change, _, fields),) = changes_of(stand)
+    ((_, change, _, fields),) = past.changes(BECOMING_NULL)
     assert change == "changed"
     assert fields == {"description": [None, "d"], "organization_id": ["o", None]}
 
 
+RENAMED = history(
+    [group(1, "Old"), group(2, "Lost"), group(3, "Removed"), group(4) | {"name": None}],
+    [group(1, "New"), group(2) | {"name": None}, group(4, "Found")],
+)
+
+
 def test_a_change_is_told_under_the_name_after_it_and_a_removal_under_the_name_before(
-    stand: Stand,
+    past: Past,
 ) -> None:
-    before = [group(1, "Old"), group(2, "Lost"), group(3, "Removed"), group(4) | {"name": None}]
-    after = [group(1, "New"), group(2) | {"name": None}, group(4, "Found")]
-    examples = sync_history(stand, before, after)[1].replacement.examples
+    examples = past.results[RENAMED, 2].replacement.examples
     names = {"g1": "New", "g2": None, "g3": "Removed", "g4": "Found"}
-    assert {row["id"]: row["name"] for row in stand.table("group_changes")} == names
+    assert {row["id"]: row["name"] for row in past.rows("group_changes", RENAMED)} == names
     assert {one.id: one.name for one in examples} == names
 
 
@@ -216,111 +329,108 @@ MEANINGS: Mapping[str, tuple[list[Row], list[Row], Mapping[str, str | None]]] = 
 """By what happened: the groups before and after, and the hint of each change."""
 
 
-@ON_BOTH_STORES
-def test_a_hint_tells_what_a_change_means(stand: Stand) -> None:
-    """Each in an account of its own; all of them are published together."""
-    accounts = {
-        what: f"{number:08x}-0000-4000-8000-000000000001" for number, what in enumerate(MEANINGS)
-    }
-    for what, account in accounts.items():
-        before, after, _ = MEANINGS[what]
-        stand.put(account, before, after)
-    stand.discover()
-    for run_id in ("before", "after"):
-        stand.sync(run_id=run_id)
-        stand.pass_time(days=1)
-    changes = stand.table("group_changes")
+WITH_MEANING = {what: history(before, after) for what, (before, after, _) in MEANINGS.items()}
+
+
+def test_a_hint_tells_what_a_change_means(past: Past) -> None:
     told = {
-        what: {row["id"]: row["hint"] for row in changes if row["integrated_account_id"] == account}
-        for what, account in accounts.items()
+        what: {row["id"]: row["hint"] for row in past.rows("group_changes", account)}
+        for what, account in WITH_MEANING.items()
     }
     assert told == {what: hints for what, (_, _, hints) in MEANINGS.items()}
 
 
-def test_first_seen_at_and_changed_at_follow_the_content(stand: Stand) -> None:
-    sync_history(
-        stand,
-        [group(1), group(2)],
-        [group(1), group(2, "Other")],
-        [group(1), group(2, "Other"), group(3)],
-    )
+GROWING = history(
+    [group(1), group(2)],
+    [group(1), group(2, "Other")],
+    [group(1), group(2, "Other"), group(3)],
+)
+
+
+def test_first_seen_at_and_changed_at_follow_the_content(past: Past) -> None:
     days = {
         row["id"]: (row["first_seen_at"].day, row["changed_at"].day)
-        for row in stand.table("groups")
+        for row in past.rows("groups", GROWING)
     }
     assert days == {"g1": (1, 1), "g2": (1, 2), "g3": (3, 3)}
 
 
-def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(stand: Stand) -> None:
-    result = sync_history(stand, [group(1)], [group(1, remote_data={"size": 99})])[1]
-    assert changes_of(stand) == []
-    assert (result.replacement.changed, result.replacement.touched) == (0, 1)
-    (row,) = stand.table("groups")
+OTHER_REMOTE_DATA = history([group(1)], [group(1, remote_data={"size": 99})])
+
+
+def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(past: Past) -> None:
+    result = past.results[OTHER_REMOTE_DATA, 2].replacement
+    assert past.changes(OTHER_REMOTE_DATA) == []
+    assert (result.changed, result.touched) == (0, 1)
+    (row,) = past.rows("groups", OTHER_REMOTE_DATA)
     assert json.loads(row["remote_data"]) == {"size": 99}
     assert row["changed_at"] == START
-    (raw,) = stand.table("raw_groups")
+    (raw,) = past.rows("raw_groups", OTHER_REMOTE_DATA)
     assert raw["received_at"] == START.replace(day=2)
 
 
+COMING_BACK = history([group(1), group(2)], [group(1)], [group(1), group(2)])
+
+
 def test_an_id_that_comes_back_keeps_the_instant_at_which_it_was_first_published(
-    stand: Stand,
+    past: Past,
 ) -> None:
-    sync_history(stand, [group(1), group(2)], [group(1)], [group(1), group(2)])
-    seen = {row["id"]: row["first_seen_at"].day for row in stand.table("groups")}
+    seen = {row["id"]: row["first_seen_at"].day for row in past.rows("groups", COMING_BACK)}
     assert seen == {"g1": 1, "g2": 1}
-    assert [(key, change) for key, change, _, _ in changes_of(stand)] == [
+    assert [(key, change) for key, change, _, _ in past.changes(COMING_BACK)] == [
         ("g2", "added"),
         ("g2", "removed"),
     ]
 
 
-def test_an_account_that_moves_to_another_tenant_is_a_change_of_every_group(stand: Stand) -> None:
-    sync_history(stand, groups_of(2))
-    stand.put(A, groups_of(2), tenant_id="globex")
-    stand.discover()
-    stand.sync(A, run_id="run2")
-    assert {row["tenant_id"] for row in stand.table("groups")} == {"globex"}
-    assert {row["tenant_id"] for row in stand.table("group_type_breakdown")} == {"globex"}
-    assert [fields for *_, fields in changes_of(stand)] == 2 * [{"tenant_id": ["acme", "globex"]}]
+def test_an_account_that_moves_to_another_tenant_is_a_change_of_every_group(
+    published: Stand,
+) -> None:
+    published.put(A, groups_of(3), tenant_id="globex")
+    published.discover()
+    published.sync(A, run_id="run2")
+    for table in ("groups", "group_type_breakdown"):
+        assert {row["tenant_id"] for row in published.table(table, account=A)} == {"globex"}
+    assert [fields for *_, fields in changes_of(published)] == 3 * [
+        {"tenant_id": ["acme", "globex"]}
+    ]
 
 
-@ON_BOTH_STORES
+SAME, STILL_EMPTY = history(groups_of(30), list(reversed(groups_of(30)))), history([], [])
+
+
+@pytest.mark.parametrize("account", [SAME, STILL_EMPTY], ids=["thirty groups", "none"])
 def test_the_same_data_synced_twice_leaves_the_same_tables_and_no_group_changes(
-    stand: Stand,
+    past: Past, account: str
 ) -> None:
     """Behaviour 9; the ledger and last_confirmed_at apart."""
-    stand.put(A, groups_of(30))
-    stand.put(B, [])
-    stand.discover()
-    stand.sync(run_id="run1")
-    before = stand.data()
-    shapes = stand.table("account_shapes")
-    stand.pass_time(hours=1)
-    stand.put(A, list(reversed(groups_of(30))))
-    outcomes = stand.outcomes(run_id="run2")
-    assert outcomes == {A: "unchanged", B: "unchanged"}
-    assert stand.data() == before
-    assert stand.table("account_shapes") == shapes
+    assert past.outcome(account, day=2) == "unchanged"
+    before = past.data(account, day=1)
+    assert past.data(account, day=2) == before
+    shapes = past.rows("account_shapes", account, day=1)
+    assert past.rows("account_shapes", account, day=2) == shapes
     assert before["group_changes"] == []
-    assert {row["last_confirmed_at"] for row in stand.table("integrated_accounts")} == {stand.now}
+    confirmed = past.stand.rows(
+        "SELECT last_confirmed_at FROM integrated_accounts WHERE id = $id", id=account
+    )
+    assert confirmed == [(START.replace(day=2),)]
 
 
-@ON_BOTH_STORES
-def test_the_same_groups_with_their_keys_in_another_order_change_no_row(stand: Stand) -> None:
-    turned = [dict(reversed(one.items())) for one in groups_of(3)]
-    sync_history(stand, groups_of(3))
-    before = stand.data()
-    sync_history(stand, turned)
-    assert stand.data() == before
+TURNED = history(groups_of(3), [dict(reversed(one.items())) for one in groups_of(3)])
 
 
-@ON_BOTH_STORES
-def test_the_breakdown_counts_each_type_and_its_share(stand: Stand) -> None:
-    types = ["team", "Team", "department", "squad", None, None]
-    sync_history(stand, [group(n, group_type=kind) for n, kind in enumerate(types)])
+def test_the_same_groups_with_their_keys_in_another_order_change_no_row(past: Past) -> None:
+    assert past.data(TURNED, day=2) == past.data(TURNED, day=1)
+
+
+TYPES = ["team", "Team", "department", "squad", None, None]
+OF_MANY_TYPES = history([group(n, group_type=kind) for n, kind in enumerate(TYPES)])
+
+
+def test_the_breakdown_counts_each_type_and_its_share(past: Past) -> None:
     found = {
         row["group_type"]: (row["group_count"], round(row["share"], 4))
-        for row in stand.table("group_type_breakdown")
+        for row in past.rows("group_type_breakdown", OF_MANY_TYPES)
     }
     assert found == {
         "team": (2, 0.3333),
@@ -330,116 +440,136 @@ def test_the_breakdown_counts_each_type_and_its_share(stand: Stand) -> None:
     }
 
 
-def test_the_breakdown_forgets_a_type_that_no_group_has_any_more(stand: Stand) -> None:
-    sync_history(stand, [group(1), group(2, group_type="product")], [group(1)])
-    found = [(row["group_type"], row["share"]) for row in stand.table("group_type_breakdown")]
-    assert found == [("team", 1.0)]
+LOSING_A_TYPE = history([group(1), group(2, group_type="product")], [group(1)])
 
 
-def test_an_account_that_became_empty_is_empty_afterwards(stand: Stand) -> None:
-    results = sync_history(stand, groups_of(5), [])
-    assert results[1].attempt.outcome == "published"
-    data = stand.data()
+def test_the_breakdown_forgets_a_type_that_no_group_has_any_more(past: Past) -> None:
+    rows = past.rows("group_type_breakdown", LOSING_A_TYPE)
+    assert [(row["group_type"], row["share"]) for row in rows] == [("team", 1.0)]
+
+
+EMPTIED = history(groups_of(5), [])
+
+
+def test_an_account_that_became_empty_is_empty_afterwards(past: Past) -> None:
+    assert past.outcome(EMPTIED, day=2) == "published"
+    data = past.data(EMPTIED, day=2)
     assert (data["raw_groups"], data["groups"], data["group_type_breakdown"]) == ([], [], [])
-    assert {change for _, change, _, _ in changes_of(stand)} == {"removed"}
-    assert stand.ledger(A)[1]["group_count"] == 0
+    assert {change for _, change, _, _ in past.changes(EMPTIED)} == {"removed"}
+    newest = max(past.rows("account_syncs", EMPTIED), key=lambda row: row["started_at"])
+    assert newest["group_count"] == 0
 
 
-def test_publishing_one_account_leaves_the_rows_of_another_alone(stand: Stand) -> None:
-    stand.put(B, groups_of(4))
-    sync_history(stand, groups_of(3))
-    stand.sync(B)
-    before = {name: stand.table(name, account=B) for name in ("raw_groups", "groups")}
-    sync_history(stand, [group(1, "Other")])
-    assert {name: stand.table(name, account=B) for name in before} == before
+def test_publishing_one_account_leaves_the_rows_of_another_alone(past: Past) -> None:
+    """Others were published on each of the days after its only one."""
+    assert len(past.rows("groups", INITIAL)) == 3
+    assert past.data(INITIAL, day=len(past.days)) == past.data(INITIAL, day=1)
 
 
-def as_of(stand: Stand, day: float) -> list[tuple[Any, ...]]:
-    when = START.replace(day=1) + (START.replace(day=2) - START.replace(day=1)) * (day - 1)
-    return stand.rows("SELECT * FROM groups_as_of($when) ORDER BY ALL", when=when)
+def as_of(stand: Stand, day: float, *, account: str) -> list[tuple[Any, ...]]:
+    return stand.rows(
+        "SELECT * FROM groups_as_of($when) WHERE integrated_account_id = $id ORDER BY ALL",
+        when=START + timedelta(days=day - 1),
+        id=account,
+    )
 
 
-HISTORY = [
+OFTEN_CHANGED = history(
     [group(1), group(2, description="a"), group(3)],
     [group(1, "One"), group(2, description="a"), group(4)],
     [group(1, "One"), group(2, description=None, x=1), group(3, "Back"), group(4)],
     [],
     [group(1), group(2, description="z", x=2)],
     [group(1), group(2, description="z", x=2)],
-]
+)
 
 
-@ON_BOTH_STORES
-def test_groups_as_of_gives_the_groups_as_they_were_at_any_instant(stand: Stand) -> None:
-    columns = ", ".join(
+def test_groups_as_of_gives_the_groups_as_they_were_at_any_instant(past: Past) -> None:
+    columns = [
         name for name in GROUPS.column_names if name not in ("remote_data", "normalization_version")
-    )
-    then: list[list[tuple[Any, ...]]] = []
-    for groups in HISTORY:
-        sync_history(stand, groups)
-        then.append(stand.rows(f"SELECT {columns} FROM groups ORDER BY ALL"))  # noqa: S608
-    for day, rows in enumerate(then, 1):
-        assert as_of(stand, day) == rows, f"at the instant of sync {day}"
-        assert as_of(stand, day + 0.9) == rows, f"after sync {day}"
-    assert as_of(stand, 0.9) == []
+    ]
+    for day in range(1, len(past.days) + 1):
+        then = past.rows("groups", OFTEN_CHANGED, day=day)
+        rows = [tuple(row[name] for name in columns) for row in then]
+        for instant in (day, day + 0.9):
+            found = as_of(past.stand, instant, account=OFTEN_CHANGED)
+            assert found == rows, f"{instant - 1} days after the first sync"
+    assert as_of(past.stand, 0.9, account=OFTEN_CHANGED) == []
 
 
-def test_groups_as_of_keeps_accounts_apart(stand: Stand) -> None:
-    stand.put(B, [group(1, "B's")])
-    sync_history(stand, [group(1, "A's")])
-    stand.sync(B)
-    stand.pass_time(days=1)
-    sync_history(stand, [group(1, "A's new")])
-    names = {(row[0], row[4]) for row in as_of(stand, 2.5)}
-    assert names == {(A, "A's"), (B, "B's")}
+CHANGED_LATER = history([group(1, "A's")], [group(1, "A's new")])
+NEVER_CHANGED = history([group(1, "B's")])
 
 
-def test_held_back_records_wait_and_the_rows_published_before_stay(stand: Stand) -> None:
-    results = sync_history(stand, groups_of(3), [{**group(1), "id": None}, group(2)])
-    assert results[1].attempt.outcome == "held_back"
-    assert [row["id"] for row in stand.table("groups")] == ["g0", "g1", "g2"]
-    held = [json.loads(row["record"])["id"] for row in stand.table("held_back_groups")]
+@pytest.mark.parametrize(
+    ("day", "name"), [(1.5, "A's"), (2.5, "A's new")], ids=["before a change", "after it"]
+)
+def test_groups_as_of_keeps_accounts_apart(past: Past, day: float, name: str) -> None:
+    names = [
+        (row[0], row[4])
+        for account in (CHANGED_LATER, NEVER_CHANGED)
+        for row in as_of(past.stand, day, account=account)
+    ]
+    assert names == [(CHANGED_LATER, name), (NEVER_CHANGED, "B's")]
+
+
+HELD_BACK = history(groups_of(3), [{**group(1), "id": None}, group(2)])
+
+
+def test_held_back_records_wait_and_the_rows_published_before_stay(past: Past) -> None:
+    assert past.outcome(HELD_BACK, day=2) == "held_back"
+    assert [row["id"] for row in past.rows("groups", HELD_BACK)] == ["g0", "g1", "g2"]
+    held = [json.loads(row["record"])["id"] for row in past.rows("held_back_groups", HELD_BACK)]
     assert held == [None, "g2"]
 
 
-def test_a_good_sync_releases_what_was_held_back(stand: Stand) -> None:
-    sync_history(stand, groups_of(3), [{**group(1), "id": None}], groups_of(4))
-    assert stand.table("held_back_groups") == []
-    assert len(stand.table("groups")) == 4
+RELEASED = history(groups_of(3), [{**group(1), "id": None}], groups_of(4))
+RELEASED_BY_THE_SAME = history(groups_of(3), [{**group(1), "id": None}], groups_of(3))
 
 
-@ON_BOTH_STORES
-def test_a_sync_that_is_what_was_published_releases_what_was_held_back(stand: Stand) -> None:
-    results = sync_history(stand, groups_of(3), [{**group(1), "id": None}], groups_of(3))
-    assert results[2].attempt.outcome == "unchanged"
-    assert stand.table("held_back_groups") == []
+def test_a_good_sync_releases_what_was_held_back(past: Past) -> None:
+    assert len(past.rows("held_back_groups", RELEASED, day=2)) == 1
+    assert past.rows("held_back_groups", RELEASED, day=3) == []
+    assert len(past.rows("groups", RELEASED)) == 4
 
 
-def test_rows_that_somebody_deleted_come_back_with_the_next_sync(stand: Stand) -> None:
-    sync_history(stand, groups_of(3))
-    before = stand.data()
-    for table in ("groups", "raw_groups"):
-        stand.pass_time(minutes=1)
-        stand.write(f"DELETE FROM {table} WHERE id = 'g1'")  # noqa: S608
-        assert stand.outcomes(A, run_id=f"without {table}") == {A: "published"}
-        assert [row["id"] for row in stand.table("groups")] == ["g0", "g1", "g2"]
-        assert stand.table("raw_groups") == [
-            {**row, "received_at": stand.now if row["id"] == "g1" else row["received_at"]}
-            for row in before["raw_groups"]
-        ]
+def test_a_sync_that_is_what_was_published_releases_what_was_held_back(past: Past) -> None:
+    assert len(past.rows("held_back_groups", RELEASED_BY_THE_SAME, day=2)) == 1
+    assert past.outcome(RELEASED_BY_THE_SAME, day=3) == "unchanged"
+    assert past.rows("held_back_groups", RELEASED_BY_THE_SAME, day=3) == []
 
 
-def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None:
-    stand.put(B, [])
-    sync_history(stand, groups_of(5), [group(1, "New", other=1)])
-    stand.sync(B, run_id="b")
-    before = stand.data()
-    stand.server.forget_requests()
-    stand.write("UPDATE groups SET name = 'spoilt'")
-    stand.write("UPDATE group_type_breakdown SET group_count = 99")
-    stand.replay(A, B)
-    after = stand.data()
-    assert stand.server.requests == ()
+@pytest.mark.parametrize("table", ["groups", "raw_groups"])
+def test_rows_that_somebody_deleted_come_back_with_the_next_sync(
+    published: Stand, table: str
+) -> None:
+    raw = published.table("raw_groups", account=A)
+    published.write(
+        f"DELETE FROM {table} WHERE id = 'g1' AND integrated_account_id = $id",  # noqa: S608
+        id=A,
+    )
+    assert published.outcomes(A, run_id="r2") == {A: "published"}
+    rows = published.table("groups", account=A)
+    assert [row["id"] for row in rows] == ["g0", "g1", "g2"]
+    assert published.table("raw_groups", account=A) == [
+        {**row, "received_at": published.now if row["id"] == "g1" else row["received_at"]}
+        for row in raw
+    ]
+
+
+def test_a_replay_rebuilds_the_same_rows_without_a_request(published: Stand) -> None:
+    sync_account(published, [group(1, "New", other=1)], run_id="r2")
+    published.put(B, [])
+    assert published.outcomes(B, run_id="r3") == {B: "published"}
+    before = published.data()
+    published.server.forget_requests()
+    published.write("UPDATE groups SET name = 'spoilt' WHERE integrated_account_id = $id", id=A)
+    published.write(
+        "UPDATE group_type_breakdown SET group_count = 99 WHERE integrated_account_id = $id", id=A
+    )
+    published.replay(A, B)
+    after = published.data()
+    assert published.server.requests == ()
     for name in ("raw_groups", "group_type_breakdown"):
         assert after[name] == before[name]
     assert [{**row, "changed_at": None} for row in after["groups"]] == [
@@ -447,142 +577,139 @@ def test_a_replay_rebuilds_the_same_rows_without_a_request(stand: Stand) -> None
     ]
 
 
-def test_a_replay_under_new_rules_touches_the_rows_and_makes_no_changes(stand: Stand) -> None:
-    sync_history(stand, groups_of(3))
-    stand.write("UPDATE groups SET normalization_version = 0")
-    before = stand.table("groups")
-    result = stand.replay(A)[A]
+def test_a_replay_under_new_rules_touches_the_rows_and_makes_no_changes(published: Stand) -> None:
+    published.write("UPDATE groups SET normalization_version = 0")
+    before = published.table("groups", account=A)
+    result = published.replay(A)[A]
     assert isinstance(result, AccountResult)
     assert result.replacement.touched == 3
-    assert stand.table("groups") == [
+    assert published.table("groups", account=A) == [
         {**row, "normalization_version": NORMALIZATION_VERSION} for row in before
     ]
-    assert stand.table("group_changes") == []
+    assert published.table("group_changes") == []
 
 
 @pytest.mark.parametrize(
     ("way", "table"), [("sync", "groups"), ("sync", "raw_groups"), ("replay", "groups")]
 )
 def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
-    stand: Stand, way: str, table: str
+    published: Stand, way: str, table: str
 ) -> None:
-    sync_history(stand, groups_of(3))
-    before = stand.data()
-    stand.write(f"INSERT INTO {table} SELECT * FROM {table} WHERE id = 'g1'")  # noqa: S608
+    before = published.data()
+    published.write(
+        f"INSERT INTO {table} SELECT * FROM {table} "  # noqa: S608
+        "WHERE id = 'g1' AND integrated_account_id = $id",
+        id=A,
+    )
     if way == "replay":
-        stand.replay(A)
-        assert stand.data() == before
+        published.replay(A)
+        assert published.data() == before
     mended = "unchanged" if way == "replay" else "published"
-    assert stand.outcomes(A, run_id="r2") == {A: mended}
-    assert stand.data() == before
-    assert stand.outcomes(A, run_id="r3") == {A: "unchanged"}
+    assert published.outcomes(A, run_id="r2") == {A: mended}
+    assert published.data() == before
+    if way == "sync":
+        assert published.outcomes(A, run_id="r3") == {A: "unchanged"}
 
 
 @ON_BOTH_STORES
-def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(stand: Stand) -> None:
-    stand.put(B, groups_of(2))
-    sync_history(stand, groups_of(5))
-    stand.sync(B, run_id="b")
-    stand.write("DELETE FROM raw_groups WHERE integrated_account_id = $id AND id > 'g1'", id=A)
-    before = stand.data()
-    results = stand.replay(A, B)
-    assert stand.data() == before
+def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(published: Stand) -> None:
+    published.write("DELETE FROM raw_groups WHERE integrated_account_id = $id AND id > 'g1'", id=A)
+    before = published.data()
+    results = published.replay(A, B)
+    assert published.data() == before
     result = results[A]
     assert isinstance(result, AccountResult)
     assert (result.attempt.outcome, result.attempt.error_kind) == ("failed", "raw_records")
-    assert "2 raw records are there, and 5 were published" in (result.attempt.error or "")
+    assert "2 raw records are there, and 3 were published" in (result.attempt.error or "")
     assert KEYS[A] in (result.attempt.error or "")
     other = results[B]
     assert isinstance(other, AccountResult)
     assert other.attempt.outcome == "published"
 
 
-def test_an_account_that_was_never_synced_is_not_replayed_as_empty(stand: Stand) -> None:
-    stand.put(A, groups_of(2))
-    stand.discover()
-    assert isinstance(stand.replay(A)[A], PassedOver)
+def test_an_account_that_was_never_synced_is_not_replayed_as_empty(listed: Stand) -> None:
+    assert isinstance(listed.replay(A)[A], PassedOver)
 
 
 def test_settings_that_a_replay_applied_and_took_back_are_taken_back_by_the_next_sync(
-    stand: Stand,
+    published: Stand,
 ) -> None:
     """The last answer's digest says nothing of the rows that a replay has made since."""
-    sync_history(stand, groups_of(3))
-    before = stand.table("groups")
-    stand.write_settings("defaults: {remote_data: nothing}")
-    stand.replay(A)
-    assert {row["remote_data"] for row in stand.table("groups")} == {None}
-    stand.write_settings("defaults: {remote_data: all}")
-    assert stand.outcomes(A, run_id="r2") == {A: "published"}
-    assert stand.table("groups") == before
+    before = published.table("groups", account=A)
+    published.write_settings("defaults: {remote_data: nothing}")
+    published.replay(A)
+    assert {row["remote_data"] for row in published.table("groups", account=A)} == {None}
+    published.write_settings("defaults: {remote_data: all}")
+    assert published.outcomes(A, run_id="r2") == {A: "published"}
+    assert published.table("groups", account=A) == before
 
 
 def test_a_tenant_that_a_replay_applied_and_that_moved_back_is_applied_by_the_next_sync(
-    stand: Stand,
+    published: Stand,
 ) -> None:
-    stand.put(A, groups_of(3), tenant_id="acme")
-    stand.discover()
-    stand.sync(run_id="r1")
-    for number, tenant in enumerate(("globex", "acme")):
-        stand.put(A, groups_of(3), tenant_id=tenant)
-        stand.discover()
+    for tenant in ("globex", "acme"):
+        published.put(A, groups_of(3), tenant_id=tenant)
+        published.discover()
         if tenant == "globex":
-            stand.replay(A)
+            published.replay(A)
         else:
-            assert stand.outcomes(A, run_id=f"r{number}") == {A: "published"}
-        assert {row["tenant_id"] for row in stand.table("groups")} == {tenant}
+            assert published.outcomes(A, run_id="r2") == {A: "published"}
+        assert {row["tenant_id"] for row in published.table("groups", account=A)} == {tenant}
 
 
-def test_two_equal_records_without_an_id_are_not_taken_for_none(stand: Stand) -> None:
+NAMELESS = {"name": "No id"}
+WITH_EQUALS = history(groups_of(3), [*groups_of(3), NAMELESS, NAMELESS])
+
+
+def test_two_equal_records_without_an_id_are_not_taken_for_none(past: Past) -> None:
     """In a digest that knows no order two equal records cancel out."""
-    nameless = {"name": "No id"}
-    results = sync_history(stand, groups_of(3), [*groups_of(3), nameless, nameless])
-    assert results[1].attempt.outcome == "held_back"
+    assert past.outcome(WITH_EQUALS, day=2) == "held_back"
 
 
 @ON_BOTH_STORES
-def test_a_replay_leaves_ledger_and_freshness_as_they_are(stand: Stand) -> None:
-    sync_history(stand, groups_of(3))
-    before = stand.table("account_syncs"), stand.table("integrated_accounts")
-    stand.replay(A)
-    assert (stand.table("account_syncs"), stand.table("integrated_accounts")) == before
+def test_a_replay_leaves_ledger_and_freshness_as_they_are(published: Stand) -> None:
+    before = published.table("account_syncs"), published.table("integrated_accounts")
+    published.replay(A)
+    assert (published.table("account_syncs"), published.table("integrated_accounts")) == before
+
+
+def see(numbers: Sequence[int], *, new: int) -> list[Row]:
+    """Groups of which remote_data alone tells something; that many have a field that is new."""
+    return [
+        group(
+            number,
+            remote_data={"seen": seen, "of": "x", "gone": 1}
+            | ({"new": True} if number < new else {}),
+        )
+        for number, seen in enumerate(numbers)
+    ]
+
+
+SEEN_OTHERWISE = history(see([0, 1, 2, 3], new=0), see([0, 1, 2, 0], new=2))
 
 
 def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
-    stand: Stand,
+    past: Past,
 ) -> None:
-    stand.put(A, [group(n, remote_data={"seen": n, "of": "x", "gone": 1}) for n in range(4)])
-    stand.discover()
-    stand.sync(run_id="r1")
-    before = stand.table("groups")
-    stand.pass_time(hours=6)
-    stand.put(
-        A, [group(n, remote_data={"seen": n % 3, "of": "x", "gone": 1} | new(n)) for n in range(4)]
-    )
-    result = stand.sync(run_id="r2")[A]
-    assert isinstance(result, AccountResult)
-    assert result.replacement.remote_changes == {"remote_data.new": 2, "remote_data.seen": 1}
-    assert (result.replacement.touched, result.replacement.changed) == (3, 0)
-    assert stand.table("group_changes") == []
-    after = stand.table("groups")
+    result = past.results[SEEN_OTHERWISE, 2].replacement
+    assert result.remote_changes == {"remote_data.new": 2, "remote_data.seen": 1}
+    assert (result.touched, result.changed) == (3, 0)
+    assert past.rows("group_changes", SEEN_OTHERWISE) == []
+    before, after = (past.rows("groups", SEEN_OTHERWISE, day=day) for day in (1, 2))
     assert [row["changed_at"] for row in after] == [row["changed_at"] for row in before]
     assert [row["remote_data"] for row in after] != [row["remote_data"] for row in before]
 
 
-def new(number: int) -> dict[str, bool]:
-    return {"new": True} if number < 2 else {}
-
-
 @ON_BOTH_STORES
 def test_of_what_attempts_looked_like_the_baseline_and_the_newest_twenty_are_kept(
-    stand: Stand,
+    published: Stand,
 ) -> None:
-    sync_history(stand, groups_of(3))
-    stand.write(
+    published.write(
         "INSERT INTO account_shapes SELECT s.* REPLACE ('old' || n AS run_id, "
         "FALSE AS is_baseline, s.observed_at + INTERVAL 1 MINUTE * n AS observed_at) "
-        "FROM account_shapes AS s, range(1, 31) AS r(n)"
+        "FROM account_shapes AS s, range(1, 31) AS r(n) WHERE integrated_account_id = $id",
+        id=A,
     )
-    sync_history(stand, groups_of(4))
-    kept = [row["run_id"] for row in stand.table("account_shapes")]
-    assert sorted(kept) == sorted([*(f"old{n}" for n in range(12, 31)), "run1", "run1"])
+    sync_account(published, groups_of(4), run_id="r2")
+    kept = [row["run_id"] for row in published.table("account_shapes", account=A)]
+    assert sorted(kept) == sorted([*(f"old{n}" for n in range(12, 31)), "r1", "r2"])
