@@ -3,8 +3,9 @@
 Real: HTTP on loopback with the listing's own row, the client, DuckDB in a file, the checks.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,18 +17,24 @@ from truto_groups.sync import settle
 from truto_groups.sync.judge import judge_ahead
 from truto_groups.sync.waiting import read_needs, read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
-from truto_groups_tests.stand import GROUPS_PATH, A, B, Stand, group
+from truto_groups_tests.stand import GROUPS_PATH, START, A, B, Row, Stand, group, open_stand
+
+pytestmark = pytest.mark.long
 
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
 SCOPE = "Groups.Members.Read:All"
 
 
 def refusal(stand: Stand, **fields: Any) -> dict[str, Any]:
+    return refusal_at(stand.now, **fields)
+
+
+def refusal_at(instant: datetime, **fields: Any) -> dict[str, Any]:
     return {
         "resource": "groups",
         "method": "list",
         "missing_scopes": [SCOPE],
-        "occurred_at": stand.now.isoformat(),
+        "occurred_at": instant.isoformat(),
         **fields,
     }
 
@@ -67,202 +74,291 @@ def rows_of(result: Any) -> list[Any]:
 
 
 def told(stand: Stand) -> str:
-    return f"ermission lost: scope {SCOPE} is missing, since {stand.now:%Y-%m-%d %H:%M} UTC"
+    return told_since(stand.now)
 
 
-@pytest.mark.long
+def told_since(instant: datetime, what: str = f"scope {SCOPE} is missing") -> str:
+    return f"ermission lost: {what}, since {instant:%Y-%m-%d %H:%M} UTC"
+
+
+@pytest.fixture(name="good_once", scope="module")
+def provide_good_once(tmp_path_factory: pytest.TempPathFactory) -> Stand:
+    """To copy from alone."""
+    with open_stand(tmp_path_factory.mktemp("good")) as stand:
+        for key in (A, B):
+            stand.put(key, records())
+        stand.discover()
+        assert stand.outcomes(run_id="good") == {A: "published", B: "published"}
+        stand.pass_time(hours=1)
+    return stand
+
+
+@pytest.fixture(name="good")
+def provide_good(stand: Stand, good_once: Stand) -> Stand:
+    """A and B were published an hour ago, with all records, and nothing was refused."""
+    stand.go_on_from(good_once)
+    for key in (A, B):
+        stand.put(key, records())
+    return stand
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What an account sends, and what it sends an hour later.
+
+    Attributes:
+        before: At first.
+        after: Later.
+        refused: Fields of the refusal that is listed meanwhile; None where there is none.
+    """
+
+    before: Sequence[Any]
+    after: Sequence[Any]
+    refused: Mapping[str, Any] | None = field(default_factory=dict[str, Any])
+
+
+def without_email() -> list[Any]:
+    groups = records()
+    for one in groups:
+        del one["remote_data"]["email"]
+    return groups
+
+
+NO_SCOPES: Mapping[str, object] = {"empty": [], "null": None, "blank": ""}
+FALLS = {
+    "two groups": Loss(records(2, 0), []),
+    "one of a type": Loss(records(20, 1), records(20, 0)),
+    "without a type": Loss([{"id": "a", "name": "A"}, *records(5, 0)], records(5, 0)),
+    "many of all types": Loss(records(30, 30), records(12, 12)),
+}
+HIDDEN = {
+    "null": Loss(records(), records(email=None)),
+    "vanished": Loss(records(), without_email()),
+}
+LOSSES = {
+    **FALLS,
+    **{f"a hidden field: {how}": loss for how, loss in HIDDEN.items()},
+    **{
+        f"no scope: {how}": Loss(
+            records(), records(departments=0, email=None), {"missing_scopes": scopes}
+        )
+        for how, scopes in NO_SCOPES.items()
+    },
+    "without a refusal": Loss(records(departments=1), records(departments=0), None),
+    "let through": Loss(records(), records(0, 4)),
+    "few groups": Loss(
+        [group(1, remote_data={"email": "x", "phone": None})],
+        [group(1, remote_data={"email": None})],
+    ),
+    "more groups": Loss(records(20, 4), records(600, 4)),
+    "part of a field": Loss(records(), [*records(email=None)[:12], *records()[12:]]),
+}
+ACCOUNTS = {what: f"{number:08x}-0000-4000-8000-000000000001" for number, what in enumerate(LOSSES)}
+LOST_AT = START + timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """How all accounts with a loss ended, by what was lost."""
+
+    stand: Stand
+    outcomes: Mapping[str, str]
+
+    def drift(self, what: str) -> list[tuple[str, str | None, str, str, str | None]]:
+        return drift(self.stand, ACCOUNTS[what])
+
+    def attempt(self, what: str) -> Row:
+        return self.stand.ledger(ACCOUNTS[what])[-1]
+
+
+@pytest.fixture(name="lost", scope="module")
+def provide_lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lost]:
+    """All accounts with a loss, each refused in its own way and synced again; to look at alone."""
+    with open_stand(tmp_path_factory.mktemp("lost")) as stand:
+        let_through = ACCOUNTS["let through"]
+        stand.write_settings(f"accounts: {{{let_through}: {{volume: {{hold_back: false}}}}}}")
+        for what, loss in LOSSES.items():
+            stand.put(ACCOUNTS[what], loss.before)
+        stand.discover()
+        assert set(stand.outcomes(run_id="good").values()) == {"published"}
+        assert stand.pass_time(hours=1) == LOST_AT
+        for what, loss in LOSSES.items():
+            forbidden = None if loss.refused is None else refusal_at(LOST_AT, **loss.refused)
+            stand.put(ACCOUNTS[what], loss.after, last_forbidden_error=forbidden)
+        stand.discover()
+        outcomes = stand.outcomes(run_id="lost")
+        stand.pass_time(hours=1)
+        yield Lost(stand, {what: outcomes[account] for what, account in ACCOUNTS.items()})
+
+
 def test_a_type_that_vanishes_while_a_refusal_stands_is_held_back_and_comes_back(
-    stand: Stand,
+    good: Stand,
 ) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    before = stand.data()
-    forbidden, words = refusal(stand), told(stand)
+    before = good.data()
+    forbidden, words = refusal(good), told(good)
     for run_id in ("lost", "still lost"):
-        assert sync(stand, records(departments=0), run_id=run_id, forbidden=forbidden) == (
+        assert sync(good, records(departments=0), run_id=run_id, forbidden=forbidden) == (
             "held_back"
         )
-    assert stand.data()["groups"] == before["groups"]
-    assert stand.table("group_changes") == []
-    attempt = stand.ledger(A)[-1]
+    assert good.data()["groups"] == before["groups"]
+    assert good.table("group_changes") == []
+    attempt = good.ledger(A)[-1]
     assert attempt["error_kind"] == "permission_lost"
     assert words in attempt["error"]
     assert "All groups of type department are gone." in attempt["error"]
     assert "Have the tenant grant the permission again" in attempt["error"]
-    ((kind, path, severity, now, whose),) = drift(stand)
+    ((kind, path, severity, now, whose),) = drift(good)
     assert (kind, path, severity, whose) == ("volume", None, "breaking", "permission_lost")
     assert SCOPE in now
-    (row,) = rows_of(check(stand, "group_counts_are_plausible"))
+    (row,) = rows_of(check(good, "group_counts_are_plausible"))
     assert SCOPE in row["what"]
     assert row["do"].startswith("Have the tenant grant")
-    assert check(stand, "no_unaccepted_drift").passed
+    assert check(good, "no_unaccepted_drift").passed
 
-    assert sync(stand, records(), run_id="back", forbidden=forbidden) == "unchanged"
-    assert drift(stand) == []
-    assert check(stand, "group_counts_are_plausible").passed
+    assert sync(good, records(), run_id="back", forbidden=forbidden) == "unchanged"
+    assert drift(good) == []
+    assert check(good, "group_counts_are_plausible").passed
     # The refusal is listed still, and it is older than what came since.
-    assert sync(stand, records(departments=0), run_id="deleted", forbidden=forbidden) == "published"
-    assert len(stand.table("group_changes")) == 4
+    assert sync(good, records(departments=0), run_id="deleted", forbidden=forbidden) == "published"
+    assert len(good.table("group_changes")) == 4
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("scopes", [[], None, ""], ids=["empty", "null", "blank"])
-def test_a_refusal_that_names_no_scope_is_told_by_what_was_refused(
-    stand: Stand, scopes: object
-) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    words = f"ermission lost: groups list is forbidden, since {stand.now:%Y-%m-%d %H:%M} UTC"
-    hidden, forbidden = records(departments=0, email=None), refusal(stand, missing_scopes=scopes)
-    assert sync(stand, hidden, run_id="lost", forbidden=forbidden) == "held_back"
-    assert words in stand.ledger(A)[-1]["error"]
-    told = [(whose, now.count(words)) for _, _, _, now, whose in drift(stand)]
+@pytest.mark.parametrize("scopes", NO_SCOPES)
+def test_a_refusal_that_names_no_scope_is_told_by_what_was_refused(lost: Lost, scopes: str) -> None:
+    what = f"no scope: {scopes}"
+    words = told_since(LOST_AT, "groups list is forbidden")
+    assert lost.outcomes[what] == "held_back"
+    assert words in lost.attempt(what)["error"]
+    told = [(whose, now.count(words)) for _, _, _, now, whose in lost.drift(what)]
     assert told == [("permission_lost", 1)] * 2
 
 
-@pytest.mark.long
-def test_without_a_refusal_a_small_type_may_vanish(stand: Stand) -> None:
-    assert sync(stand, records(departments=1), run_id="good") == "published"
-    assert sync(stand, records(departments=0), run_id="next") == "published"
+def test_without_a_refusal_a_small_type_may_vanish(lost: Lost) -> None:
+    assert lost.outcomes["without a refusal"] == "published"
 
 
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (records(2, 0), []),
-        (records(20, 1), records(20, 0)),
-        ([{"id": "a", "name": "A"}, *records(5, 0)], records(5, 0)),
-        (records(30, 30), records(12, 12)),
-    ],
-    ids=["two groups", "one of a type", "without a type", "many of all types"],
-)
-def test_every_fall_that_a_refusal_explains_is_held_back(
-    stand: Stand, before: list[Any], after: list[Any]
-) -> None:
-    assert sync(stand, before, run_id="good") == "published"
-    assert sync(stand, after, run_id="lost", forbidden=refusal(stand)) == "held_back"
-    assert stand.ledger(A)[-1]["error_kind"] == "permission_lost"
-    assert len(stand.table("groups")) == len(before)
+@pytest.mark.parametrize("fall", FALLS)
+def test_every_fall_that_a_refusal_explains_is_held_back(lost: Lost, fall: str) -> None:
+    assert lost.outcomes[fall] == "held_back"
+    assert lost.attempt(fall)["error_kind"] == "permission_lost"
+    kept = lost.stand.table("groups", account=ACCOUNTS[fall])
+    assert len(kept) == len(FALLS[fall].before)
 
 
-@pytest.mark.long
-def test_a_type_that_vanishes_is_held_back_however_many_others_have_come(stand: Stand) -> None:
+def test_a_type_that_vanishes_is_held_back_however_many_others_have_come(good: Stand) -> None:
     """What was given another type is there under its id, and has not vanished."""
-    assert sync(stand, records(), run_id="good") == "published"
-    forbidden, words = refusal(stand), told(stand)
+    forbidden, words = refusal(good), told(good)
     grown = [*records(departments=0), *(group(100 + one, group_type="team") for one in range(5))]
-    assert sync(stand, grown, run_id="lost", forbidden=forbidden) == "held_back"
-    assert words in stand.ledger(A)[-1]["error"]
-    assert "All groups of type department are gone." in stand.ledger(A)[-1]["error"]
+    assert sync(good, grown, run_id="lost", forbidden=forbidden) == "held_back"
+    assert words in good.ledger(A)[-1]["error"]
+    assert "All groups of type department are gone." in good.ledger(A)[-1]["error"]
     retyped = [{**one, "group_type": "squad"} for one in records()] + grown[-5:]
-    assert sync(stand, retyped, run_id="retyped", forbidden=forbidden) == "published"
+    assert sync(good, retyped, run_id="retyped", forbidden=forbidden) == "published"
 
 
-@pytest.mark.long
-def test_what_a_refusal_does_not_explain_is_published(stand: Stand) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    forbidden = refusal(stand)
+def test_what_a_refusal_does_not_explain_is_published(good: Stand) -> None:
+    forbidden = refusal(good)
     one_less = records()[1:]
-    assert sync(stand, one_less, run_id="one", forbidden=forbidden) == "published"
+    assert sync(good, one_less, run_id="one", forbidden=forbidden) == "published"
     retyped = [{**one, "group_type": "team"} for one in one_less]
-    assert sync(stand, retyped, run_id="retyped", forbidden=refusal(stand)) == "published"
-    assert sync(stand, records(25, 5), run_id="more", forbidden=refusal(stand)) == "published"
+    assert sync(good, retyped, run_id="retyped", forbidden=refusal(good)) == "published"
+    assert sync(good, records(25, 5), run_id="more", forbidden=refusal(good)) == "published"
 
 
-@pytest.mark.long
-def test_the_settings_may_let_it_through_and_then_it_is_only_told(stand: Stand) -> None:
-    stand.write_settings("defaults: {volume: {hold_back: false}}")
-    assert sync(stand, records(), run_id="good") == "published"
-    words = told(stand)
-    assert sync(stand, records(0, 4), run_id="lost", forbidden=refusal(stand)) == "published"
-    ((_, _, severity, now, whose),) = [row for row in drift(stand) if row[0] == "volume"]
+def test_the_settings_may_let_it_through_and_then_it_is_only_told(lost: Lost) -> None:
+    assert lost.outcomes["let through"] == "published"
+    found = lost.drift("let through")
+    ((_, _, severity, now, whose),) = [row for row in found if row[0] == "volume"]
     assert (severity, whose) == ("warning", "permission_lost")
-    assert words in now
+    assert told_since(LOST_AT) in now
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("email", [None, "gone"], ids=["null", "vanished"])
-def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(
-    stand: Stand, email: str | None
-) -> None:
-    def hide(groups: list[Any]) -> list[Any]:
-        for one in groups:
-            del one["remote_data"]["email"]
-        return groups
-
-    hidden = records(email=None) if email is None else hide(records())
-    assert sync(stand, records(), run_id="good") == "published"
-    words = told(stand)
-    assert sync(stand, hidden, run_id="lost", forbidden=refusal(stand)) == "published"
-    ((kind, path, severity, now, whose),) = drift(stand)
-    assert kind == ("null_share_jumped" if email is None else "field_gone")
+@pytest.mark.parametrize("how", HIDDEN)
+def test_a_field_that_a_refusal_hides_is_told_as_a_lost_permission(lost: Lost, how: str) -> None:
+    what = f"a hidden field: {how}"
+    assert lost.outcomes[what] == "published"
+    ((kind, path, severity, now, whose),) = lost.drift(what)
+    assert kind == {"null": "null_share_jumped", "vanished": "field_gone"}[how]
     assert (path, severity, whose) == ("remote_data.email", "warning", "permission_lost")
-    assert words in now
-    result = check(stand, "no_unaccepted_drift")
+    assert told_since(LOST_AT) in now
+
+
+def test_a_hidden_field_is_to_be_granted_again_and_not_to_be_accepted(good: Stand) -> None:
+    assert sync(good, records(email=None), run_id="lost", forbidden=refusal(good)) == "published"
+    result = check(good, "no_unaccepted_drift")
     (row,) = rows_of(result)
     assert SCOPE in row["what"]
     assert row["do"].startswith("Have the tenant grant the permission again")
     assert "accept it" not in str(result.description)
-    session = stand.session()
-    with stand.database.reading() as connection:
+    session = good.session()
+    with good.database.reading() as connection:
         (pending,) = read_pending(connection)
         needs = read_needs(session, connection, read_known_accounts(connection))
     assert [(need.state, need.acceptable) for need in needs] == [("drifted", None)]
     assert pending.findings[0].message.startswith("A lost permission hides `remote_data.email`")
-    assert sync(stand, records(), run_id="back") == "published"
-    assert drift(stand) == []
+    assert "Have the tenant grant the permission again" in advise(pending)
+    assert "truto-groups accept" not in advise(pending)
 
 
-@pytest.mark.long
+def test_a_hidden_field_that_is_shown_again_is_told_no_more(good: Stand) -> None:
+    accounts = dict(zip(HIDDEN, (A, B), strict=True))
+    for how, account in accounts.items():
+        good.put(account, HIDDEN[how].after, last_forbidden_error=refusal(good))
+    good.discover()
+    good.sync(run_id="lost")
+    assert {how: len(drift(good, account)) for how, account in accounts.items()} == {
+        how: 1 for how in HIDDEN
+    }
+    for account in accounts.values():
+        good.put(account, records())
+    good.pass_time(hours=1)
+    good.sync(run_id="back")
+    assert {how: drift(good, account) for how, account in accounts.items()} == {
+        how: [] for how in HIDDEN
+    }
+
+
 def test_a_field_of_few_groups_warns_too_and_one_that_was_always_null_does_not(
-    stand: Stand,
+    lost: Lost,
 ) -> None:
-    def few(email: str | None, phone: object) -> list[Any]:
-        return [group(1, remote_data={"email": email, "phone": phone})]
-
-    assert sync(stand, few("x", None), run_id="good") == "published"
-    hidden = [group(1, remote_data={"email": None})]
-    assert sync(stand, hidden, run_id="lost", forbidden=refusal(stand)) == "published"
-    found = {path: (severity, whose) for _, path, severity, _, whose in drift(stand)}
+    assert lost.outcomes["few groups"] == "published"
+    found = {path: (severity, whose) for _, path, severity, _, whose in lost.drift("few groups")}
     assert found["remote_data.email"] == ("warning", "permission_lost")
     assert found["remote_data.phone"][0] == "information"
     assert found["remote_data.phone"][1] != "permission_lost"
 
 
-@pytest.mark.long
 def test_a_listing_that_tells_of_the_refusal_only_after_the_sync_explains_it_too(
-    stand: Stand,
+    good: Stand,
 ) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    occurred = stand.now
-    assert sync(stand, records(email=None), run_id="lost") == "published"
-    assert drift(stand)[0][4] != "permission_lost"
-    stand.put(
+    occurred = good.now
+    assert sync(good, records(email=None), run_id="lost") == "published"
+    assert drift(good)[0][4] != "permission_lost"
+    good.put(
         A,
         records(email=None),
-        last_forbidden_error=refusal(stand, occurred_at=occurred.isoformat()),
+        last_forbidden_error=refusal(good, occurred_at=occurred.isoformat()),
     )
-    stand.discover()
-    assert drift(stand)[0][4] == "permission_lost"
+    good.discover()
+    assert drift(good)[0][4] == "permission_lost"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("moment", ["while it is fetched", "while it is judged"])
 def test_a_listing_that_comes_during_the_sync_holds_it_back(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch, moment: str
+    good: Stand, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    before = stand.data()
+    before = good.data()
     lost = records(departments=0)
-    stand.put(A, lost)
-    forbidden = refusal(stand)
+    good.put(A, lost)
+    forbidden = refusal(good)
 
     def discover() -> None:
-        stand.put(A, lost, last_forbidden_error=forbidden)
-        stand.discover()
+        good.put(A, lost, last_forbidden_error=forbidden)
+        good.discover()
 
     def fetched(request: Request) -> Response | None:
         if request.path == GROUPS_PATH:
-            stand.server.intercept = None
+            good.server.intercept = None
             discover()
         return None
 
@@ -272,88 +368,82 @@ def test_a_listing_that_comes_during_the_sync_holds_it_back(
         return found
 
     if moment == "while it is fetched":
-        stand.server.intercept = fetched
+        good.server.intercept = fetched
     else:
         monkeypatch.setattr(settle, "judge_ahead", judged)
-    assert stand.outcomes(A, run_id="lost") == {A: "held_back"}
-    assert stand.ledger(A)[-1]["error_kind"] == "permission_lost"
-    assert stand.data() == before
+    assert good.outcomes(A, run_id="lost") == {A: "held_back"}
+    assert good.ledger(A)[-1]["error_kind"] == "permission_lost"
+    assert good.data() == before
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("hours", [-2, 60], ids=["long before", "long after"])
-def test_a_refusal_of_another_time_explains_nothing(stand: Stand, hours: int) -> None:
-    forbidden = refusal(stand, occurred_at=(stand.now + timedelta(hours=hours)).isoformat())
-    early = forbidden if hours < 0 else None
-    assert sync(stand, records(), run_id="good", forbidden=early) == "published"
-    assert sync(stand, records(email=None), run_id="gone", forbidden=early) == "published"
-    stand.pass_time(hours=70)
-    assert sync(stand, records(email=None), run_id="same", forbidden=forbidden) == "unchanged"
-    assert [row[4] for row in drift(stand)] == ["vendor"]
+def test_a_refusal_of_another_time_explains_nothing(stand: Stand) -> None:
+    """A's is of long before the fields vanish, and B's of long after."""
+    before, after = (refusal_at(START + timedelta(hours=hours)) for hours in (-2, 60))
+    for run_id, email, refused in (
+        ("good", "x", {A: before, B: None}),
+        ("gone", None, {A: before, B: None}),
+        ("same", None, {A: before, B: after}),
+    ):
+        for key, forbidden in refused.items():
+            stand.put(key, records(email=email), last_forbidden_error=forbidden)
+        stand.discover()
+        outcome = "unchanged" if run_id == "same" else "published"
+        assert stand.outcomes(run_id=run_id) == {A: outcome, B: outcome}
+        stand.pass_time(hours=71 if run_id == "gone" else 1)
+    assert [[row[4] for row in drift(stand, key)] for key in (A, B)] == [["vendor"], ["vendor"]]
 
 
-@pytest.mark.long
-def test_the_attempt_that_found_it_first_is_not_the_last_that_was_well(stand: Stand) -> None:
+def test_the_attempt_that_found_it_first_is_not_the_last_that_was_well(good: Stand) -> None:
     """Its end is written a moment before what it saw, by a clock that goes on."""
-    assert sync(stand, records(), run_id="good") == "published"
-    assert sync(stand, records(email=None), run_id="lost", forbidden=refusal(stand)) == "published"
-    stand.write(
+    assert sync(good, records(email=None), run_id="lost", forbidden=refusal(good)) == "published"
+    good.write(
         "UPDATE account_syncs SET finished_at = finished_at - INTERVAL 1 MILLISECOND "
         "WHERE run_id = 'lost'"
     )
-    stand.write("UPDATE account_state SET forbidden_at = forbidden_at - INTERVAL 10 MINUTES")
-    assert [row[4] for row in drift(stand)] == ["permission_lost"]
+    good.write("UPDATE account_state SET forbidden_at = forbidden_at - INTERVAL 10 MINUTES")
+    assert [row[4] for row in drift(good)] == ["permission_lost"]
 
 
-@pytest.mark.long
-def test_of_two_refusals_the_one_that_names_a_scope_is_told(stand: Stand) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    later = refusal(stand, missing_scopes=[], occurred_at=stand.now.isoformat())
-    assert sync(stand, records(email=None), run_id="lost", forbidden=later) == "published"
-    assert "groups list is forbidden" in drift(stand)[0][3]
-    stand.write(
+def test_of_two_refusals_the_one_that_names_a_scope_is_told(good: Stand) -> None:
+    later = refusal(good, missing_scopes=[], occurred_at=good.now.isoformat())
+    assert sync(good, records(email=None), run_id="lost", forbidden=later) == "published"
+    assert "groups list is forbidden" in drift(good)[0][3]
+    good.write(
         "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('refused' AS run_id, 'failed' AS "
         "outcome, 'forbidden' AS error_kind, started_at - INTERVAL 1 MINUTE AS started_at, "
         "$error AS error) FROM account_syncs WHERE run_id = 'lost'",
         error=f"Okta forbids it; missing scopes: {SCOPE}. Have it granted.",
     )
-    assert f"scope {SCOPE} is missing" in drift(stand)[0][3]
+    assert f"scope {SCOPE} is missing" in drift(good)[0][3]
 
 
-@pytest.mark.long
-def test_more_groups_than_is_plausible_are_no_lost_permission(stand: Stand) -> None:
-    assert sync(stand, records(20, 4), run_id="good") == "published"
-    assert sync(stand, records(600, 4), run_id="more", forbidden=refusal(stand)) == "published"
-    ((kind, _, severity, now, whose),) = drift(stand)
+def test_more_groups_than_is_plausible_are_no_lost_permission(lost: Lost) -> None:
+    assert lost.outcomes["more groups"] == "published"
+    ((kind, _, severity, now, whose),) = lost.drift("more groups")
     assert (kind, severity, whose) == ("volume", "warning", None)
     assert "ermission lost" not in now
 
 
-@pytest.mark.long
-def test_a_refusal_that_is_listed_no_longer_explains_nothing(stand: Stand) -> None:
+def test_a_refusal_that_is_listed_no_longer_explains_nothing(good: Stand) -> None:
     """The permission was granted again before anything was fetched without it."""
-    assert sync(stand, records(), run_id="good") == "published"
-    stand.put(A, records(), last_forbidden_error=refusal(stand))
-    stand.discover()
-    assert [row["forbidden_at"] for row in stand.table("account_state")] == [stand.now]
-    assert sync(stand, records(departments=0, email=None), run_id="next") == "published"
-    (state,) = stand.table("account_state")
+    good.put(A, records(), last_forbidden_error=refusal(good))
+    good.discover()
+    (state,) = good.table("account_state", account=A)
+    assert state["forbidden_at"] == good.now
+    assert sync(good, records(departments=0, email=None), run_id="next") == "published"
+    (state,) = good.table("account_state", account=A)
     assert {name: state[name] for name in state if name.startswith("forbidden_")} == dict.fromkeys(
         ("forbidden_call", "forbidden_scopes", "forbidden_at", "forbidden_since")
     )
-    assert [row[4] for row in drift(stand)] == ["vendor"]
+    assert [row[4] for row in drift(good)] == ["vendor"]
 
 
-@pytest.mark.long
-def test_part_of_a_field_is_drift_as_before(stand: Stand) -> None:
-    assert sync(stand, records(), run_id="good") == "published"
-    half = [*records(email=None)[:12], *records()[12:]]
-    assert sync(stand, half, run_id="half", forbidden=refusal(stand)) == "published"
-    assert [row[4] for row in drift(stand)] == ["vendor"]
+def test_part_of_a_field_is_drift_as_before(lost: Lost) -> None:
+    assert lost.outcomes["part of a field"] == "published"
+    assert [row[4] for row in lost.drift("part of a field")] == ["vendor"]
 
 
-@pytest.mark.long
-def test_a_refused_sync_explains_what_the_next_one_lacks(stand: Stand) -> None:
+def test_a_refused_sync_explains_what_the_next_one_lacks(good: Stand) -> None:
     """Truto's listing does not always tell; our own attempt knows the scope too."""
     body = {
         "message": "Forbidden",
@@ -364,78 +454,97 @@ def test_a_refused_sync_explains_what_the_next_one_lacks(stand: Stand) -> None:
     def refuse(request: Request) -> Response | None:
         return Response.of_json(body, status=403) if request.integrated_account_id == A else None
 
-    for key in (A, B):
-        assert sync(stand, records(), run_id=f"good {key}", key=key) == "published"
-    stand.server.intercept = refuse
-    assert sync(stand, records(), run_id="refused") == "failed"
-    assert SCOPE in stand.ledger(A)[-1]["error"]
-    stand.server.intercept = None
+    good.server.intercept = refuse
+    assert sync(good, records(), run_id="refused") == "failed"
+    assert SCOPE in good.ledger(A)[-1]["error"]
+    good.server.intercept = None
     for run_id in ("lost", "still lost"):
-        assert sync(stand, records(departments=0), run_id=run_id) == "held_back"
-        assert f"scope {SCOPE} is missing" in stand.ledger(A)[-1]["error"]
-        assert stand.ledger(A)[-1]["error_kind"] == "permission_lost"
-    assert sync(stand, records(departments=0), run_id="other", key=B) == "published"
-    assert sync(stand, records(email=None), run_id="fields") == "published"
-    assert [row[4] for row in drift(stand)] == ["permission_lost"]
-    assert SCOPE in drift(stand)[0][3]
+        assert sync(good, records(departments=0), run_id=run_id) == "held_back"
+        assert f"scope {SCOPE} is missing" in good.ledger(A)[-1]["error"]
+        assert good.ledger(A)[-1]["error_kind"] == "permission_lost"
+    assert sync(good, records(departments=0), run_id="other", key=B) == "published"
+    assert sync(good, records(email=None), run_id="fields") == "published"
+    assert [row[4] for row in drift(good)] == ["permission_lost"]
+    assert SCOPE in drift(good)[0][3]
 
 
-@pytest.mark.long
-def test_a_completion_that_is_refused_fails_and_names_the_scope(stand: Stand) -> None:
-    stand.write_settings("defaults: {complete: always}")
-    assert sync(stand, records(3, 0), run_id="good") == "published"
-    before = stand.data()
+def test_a_completion_that_is_refused_fails_and_names_the_scope(good: Stand) -> None:
+    good.write_settings("defaults: {complete: always}")
+    before = good.data()
     body = {"truto_error_insight": {"forbidden_error": {"value": {"missing_scopes": [SCOPE]}}}}
 
     def refuse(request: Request) -> Response | None:
         is_single = len(request.segments) == 4 and request.segments[2] == "groups"
         return Response.of_json(body, status=403) if is_single else None
 
-    stand.server.intercept = refuse
-    assert sync(stand, records(3, 0, email=None), run_id="refused") == "failed"
-    attempt = stand.ledger(A)[-1]
+    good.server.intercept = refuse
+    assert sync(good, records(3, 0, email=None), run_id="refused") == "failed"
+    attempt = good.ledger(A)[-1]
     assert attempt["error_kind"] == "forbidden"
     assert SCOPE in attempt["error"]
-    assert stand.data() == before
+    assert good.data() == before
 
 
-@pytest.mark.parametrize(
-    ("odd", "call", "scopes"),
-    [
-        (None, None, None),
-        ({}, None, None),
-        ([], None, None),
-        ("403", None, None),
-        ({"missing_scopes": "one"}, "a call", "one"),
-        ({"missing_scopes": [1, None, {"a": 1}, "two"]}, "a call", "two"),
-        ({"missing_scopes": {"a": 1}, "resource": 7, "method": "list"}, "list", None),
-        ({"resource": "groups", "occurred_at": 12}, "groups", None),
-        ({"resource": "groups", "occurred_at": "2999-01-01T00:00:00Z"}, "groups", None),
-        ({"missing_scopes": ["x" * 99] * 100}, "a call", ", ".join(["x" * 99] * 100)[:499] + "…"),
-    ],
-)
+ODD: Mapping[str, tuple[object, str | None, str | None]] = {
+    "null": (None, None, None),
+    "an empty object": ({}, None, None),
+    "an array": ([], None, None),
+    "a text": ("403", None, None),
+    "scopes are a text": ({"missing_scopes": "one"}, "a call", "one"),
+    "odd scopes": ({"missing_scopes": [1, None, {"a": 1}, "two"]}, "a call", "two"),
+    "scopes are an object": (
+        {"missing_scopes": {"a": 1}, "resource": 7, "method": "list"},
+        "list",
+        None,
+    ),
+    "a number as instant": ({"resource": "groups", "occurred_at": 12}, "groups", None),
+    "an instant to come": (
+        {"resource": "groups", "occurred_at": "2999-01-01T00:00:00Z"},
+        "groups",
+        None,
+    ),
+    "very long scopes": (
+        {"missing_scopes": ["x" * 99] * 100},
+        "a call",
+        ", ".join(["x" * 99] * 100)[:499] + "…",
+    ),
+}
+"""What Truto's listing may say, and the call and the scopes that are understood of it."""
+ODD_ACCOUNTS = {
+    what: f"{number:08x}-0000-4000-8000-000000000001" for number, what in enumerate(ODD)
+}
+
+
+@pytest.fixture(name="odd", scope="module")
+def provide_odd(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, tuple[list[Row], str]]:
+    """By what is odd: the account's state after each of two listings, and how its sync ended."""
+    with open_stand(tmp_path_factory.mktemp("odd")) as stand:
+        for what, account in ODD_ACCOUNTS.items():
+            stand.put(account, records(), last_forbidden_error=ODD[what][0])
+        states: list[list[Row]] = []
+        for _ in range(2):
+            stand.discover()
+            states.append(stand.table("account_state"))
+            stand.pass_time(hours=1)
+        outcomes = stand.outcomes()
+    return {
+        what: (
+            [row for rows in states for row in rows if row["integrated_account_id"] == account],
+            outcomes[account],
+        )
+        for what, account in ODD_ACCOUNTS.items()
+    }
+
+
+@pytest.mark.parametrize("what", ODD)
 def test_an_odd_refusal_costs_only_what_is_odd_about_it(
-    stand: Stand, odd: object, call: str | None, scopes: str | None
+    odd: Mapping[str, tuple[list[Row], str]], what: str
 ) -> None:
-    began = stand.now
-    stand.put(A, records(), last_forbidden_error=odd)
-    for _ in range(2):
-        stand.discover()
-        (row,) = stand.table("account_state")
+    _, call, scopes = ODD[what]
+    states, outcome = odd[what]
+    assert outcome == "published"
+    assert len(states) == 2
+    for row in states:
         assert (row["forbidden_call"], row["forbidden_scopes"]) == (call, scopes)
         # Without a credible instant, it counts from the listing that told of it first.
-        assert row["forbidden_at"] == row["forbidden_since"] == (began if call else None)
-        stand.pass_time(hours=1)
-    assert stand.outcomes(A) == {A: "published"}
-
-
-@pytest.mark.long
-def test_the_shell_says_to_have_it_granted_again_and_not_to_accept_it(stand: Stand) -> None:
-    sync(stand, records(), run_id="good")
-    sync(stand, records(email=None), run_id="lost", forbidden=refusal(stand))
-
-    with stand.database.reading() as connection:
-        (waiting,) = read_pending(connection)
-
-    assert "Have the tenant grant the permission again" in advise(waiting)
-    assert "truto-groups accept" not in advise(waiting)
+        assert row["forbidden_at"] == row["forbidden_since"] == (START if call else None)
