@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,13 +38,12 @@ from truto_groups.warehouse.upkeep import maintain_lake
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
-    KEYS,
     A,
     B,
-    C,
     Stand,
     groups_of,
     lose_once,
+    open_stand,
     read_rows,
     use_ducklake,
 )
@@ -51,9 +51,77 @@ from truto_groups_tests.stand import (
 pytestmark = pytest.mark.long
 
 
-@pytest.fixture(name="lake")
-def provide_lake(postgres_database: str, tmp_path: Path) -> Database:
+@pytest.fixture(name="new_lake")
+def provide_new_lake(postgres_database: str, tmp_path: Path) -> Database:
+    """A lake that nobody has made yet."""
     return Database(f"ducklake:postgres:{postgres_database}", data_path=f"{tmp_path / 'lake'}/")
+
+
+@dataclass(frozen=True)
+class MadeLake:
+    """Where a lake is that was made already.
+
+    Attributes:
+        conninfo: Of its catalogue.
+        data_path: Where its files lie.
+    """
+
+    conninfo: str
+    data_path: str
+
+    def open(self) -> Database:
+        return Database(f"ducklake:postgres:{self.conninfo}", data_path=self.data_path)
+
+
+@pytest.fixture(name="made", scope="module")
+def provide_made(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> MadeLake:
+    return MadeLake(postgres_cluster.make_database(), f"{tmp_path_factory.mktemp('lake')}/")
+
+
+@pytest.fixture(name="lake")
+def provide_lake(made: MadeLake) -> Database:
+    """A lake in which "one" was put, and nothing else, whoever had it before."""
+    with made.open().writing() as connection:
+        connection.execute("DELETE FROM database_properties WHERE value = 'x'").fetchall()
+        connection.execute("INSERT INTO database_properties VALUES ('one', 'x')").fetchall()
+    return made.open()
+
+
+@pytest.fixture(name="listed_once", scope="module")
+def provide_listed_once(
+    postgres_cluster: PostgresCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Stand, str]]:
+    conninfo = postgres_cluster.make_database()
+    with open_stand(tmp_path_factory.mktemp("listed")) as stand:
+        use_ducklake(stand, conninfo)
+        for account in ACCOUNTS:
+            stand.put(account, groups_of(3))
+        stand.discover()
+        yield stand, conninfo
+
+
+@pytest.fixture(name="listed")
+def provide_listed(listed_once: tuple[Stand, str]) -> Stand:
+    """A stand on a lake in which accounts of three groups each are listed, one for each test.
+
+    All have the same, of which making takes a second, and look at nothing but their own account.
+    """
+    stand, conninfo = listed_once
+    use_ducklake(stand, conninfo)  # another `Database`, of which nothing is patched
+    return stand
+
+
+ACCOUNTS = [f"{number:08x}-0000-4000-8000-000000000001" for number in range(1, 7)]
+(
+    CUT_OFF,
+    ANSWER_LOST,
+    CALLED_KILLED,
+    REPLAYED,
+    ROLLED_BACK,
+    ANSWER_OF_LISTING_LOST,
+) = ACCOUNTS
 
 
 def put(database: Database, name: str) -> None:
@@ -82,15 +150,15 @@ def test_a_first_start_without_a_place_for_the_files_says_what_to_set(
         put(Database(f"ducklake:postgres:{postgres_database}"), "one")
 
 
-def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(lake: Database) -> None:
+def test_who_reads_before_the_first_start_is_told_so_and_makes_no_lake(new_lake: Database) -> None:
     for read_it in (names, Database.open_remote):
         with pytest.raises(DatabaseError, match="There is no database at"):
-            read_it(lake)
-    assert not lake.exists
-    put(lake, "one")
-    assert lake.exists
-    assert Database(lake.location).exists
-    assert names(lake) == ["one"]
+            read_it(new_lake)
+    assert not new_lake.exists
+    put(new_lake, "one")
+    assert new_lake.exists
+    assert Database(new_lake.location).exists
+    assert names(new_lake) == ["one"]
 
 
 def test_a_lake_of_which_nobody_can_tell_is_there_so_that_who_opens_it_says_why() -> None:
@@ -105,7 +173,6 @@ def test_a_lake_of_which_nobody_can_tell_is_there_so_that_who_opens_it_says_why(
 
 
 def test_once_it_is_made_it_is_found_without_the_place_of_its_files(lake: Database) -> None:
-    put(lake, "one")
     again = Database(lake.location)
     put(again, "two")
     assert names(again) == ["one", "two"]
@@ -114,7 +181,6 @@ def test_once_it_is_made_it_is_found_without_the_place_of_its_files(lake: Databa
 def test_another_place_for_the_files_than_it_was_made_with_is_refused(
     lake: Database, tmp_path: Path
 ) -> None:
-    put(lake, "one")
     with pytest.raises(DatabaseError, match="Set TRUTO_GROUPS_DATA_PATH to where its files lie"):
         put(Database(lake.location, data_path=f"{tmp_path / 'other'}/"), "two")
 
@@ -130,9 +196,8 @@ def test_an_extension_that_is_not_installed_is_named_with_what_installs_it(
 
 def test_blocks_share_a_connection_that_stays_open(lake: Database) -> None:
     """Loading the extensions takes a quarter of a second of work."""
-    put(lake, "one")
     with lake.reading() as connection:
-        connection.execute("CREATE TABLE memory.main.mark (a INTEGER)").fetchall()
+        connection.execute("CREATE OR REPLACE TABLE memory.main.mark (a INTEGER)").fetchall()
     with Database(lake.location, data_path=lake_path(lake)).writing() as connection:
         assert connection.execute("FROM memory.main.mark").fetchall() == []
 
@@ -154,11 +219,10 @@ def test_a_connection_that_was_handed_in_keeps_its_own_tables_from_block_to_bloc
                 {"n": number},
             ).fetchall()
         assert connection.execute("FROM mine").fetchall() == [("own",)]
-    assert names(lake) == ["own1", "own2"]
+    assert names(lake) == ["one", "own1", "own2"]
 
 
 def test_who_reads_sees_one_state_while_others_write(lake: Database) -> None:
-    put(lake, "one")
     with lake.reading() as connection:
         assert names_in(connection) == ["one"]
         put(Database(lake.location), "two")
@@ -169,7 +233,6 @@ def test_who_reads_sees_one_state_while_others_write(lake: Database) -> None:
 def test_a_look_stays_as_it_was_taken_and_cannot_write(
     lake: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(lake, "one")
     monkeypatch.chdir(tmp_path)
     with read.connect(lake.location) as connection:
         put(lake, "two")
@@ -182,7 +245,6 @@ def test_a_look_stays_as_it_was_taken_and_cannot_write(
 def test_a_connection_that_was_lost_between_blocks_is_opened_anew(
     lake: Database, postgres_cluster: PostgresCluster
 ) -> None:
-    put(lake, "one")
     postgres_cluster.restart()
     put(lake, "two")
     postgres_cluster.restart()
@@ -193,7 +255,6 @@ def test_a_server_that_is_away_is_told_with_what_to_check(
     lake: Database, postgres_cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0,))
-    put(lake, "one")
     postgres_cluster.stop()
     try:
         for read_it in (names, Database.open_remote):
@@ -207,7 +268,6 @@ def test_a_server_that_is_away_is_told_with_what_to_check(
 def test_a_server_that_is_away_when_a_process_first_reads_is_waited_for(
     lake: Database, postgres_cluster: PostgresCluster, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(lake, "one")
     with postgres_cluster.away_until_told():
         assert names(Database(lake.location)) == ["one"]
     assert "Connection refused" in caplog.messages[0]
@@ -217,14 +277,12 @@ def test_a_server_that_is_away_when_a_process_first_reads_is_waited_for(
 def test_a_server_that_lets_nobody_in_is_not_waited_for(
     lake: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(lake, "one")
     with pytest.raises(DatabaseError, match='role "nobody" does not exist'):
         names(Database(lake.location.replace("user=truto_groups", "user=nobody")))
     assert not caplog.messages
 
 
 def test_threads_use_the_connection_side_by_side(lake: Database) -> None:
-    put(lake, "one")
     found: list[list[str]] = []
     threads = [threading.Thread(target=lambda: found.append(names(lake))) for _ in range(8)]
     for thread in threads:
@@ -239,7 +297,6 @@ def test_a_start_that_finds_everything_makes_no_snapshot(lake: Database) -> None
         sql = "SELECT max(snapshot_id) FROM ducklake_snapshots(current_database())"
         return read_rows(lake, sql)
 
-    put(lake, "one")
     before = snapshots()
     with Database(lake.location).writing():
         pass
@@ -326,7 +383,6 @@ def spoiling(database: Database, times: int) -> Iterator[Callable[[], None]]:
 def test_a_transaction_that_another_writer_spoiled_is_done_again(
     lake: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(lake, "one")
     with spoiling(lake, 2) as spoil:
 
         def work() -> str:
@@ -346,7 +402,6 @@ def test_a_transaction_that_is_spoiled_each_time_ends_with_advice(
     lake: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("truto_groups.warehouse.database._RETRY_SECONDS", (0.0, 0.0))
-    put(lake, "one")
     with spoiling(lake, 9) as spoil:
 
         def work() -> None:
@@ -363,38 +418,33 @@ def test_a_transaction_that_is_spoiled_each_time_ends_with_advice(
 
 @pytest.mark.slow
 def test_a_publication_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
-    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster
+    listed: Stand, postgres_cluster: PostgresCluster
 ) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(2))
-    stand.discover()
-    ask, restarts = stand.database.writing, []
+    sql = "SELECT count(*) FROM groups WHERE integrated_account_id = $id"
+    ask, restarts = listed.database.writing, []
 
     @contextmanager
     def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
         with ask(*args, **options) as connection:
             yield connection
-            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
-            if written == 5 and not restarts:
+            written = connection.execute(sql, {"id": CUT_OFF}).fetchall()[0][0]
+            if written == 3 and not restarts:
                 restarts.append(postgres_cluster.restart())
 
-    stand.database.writing = writing
-    assert stand.outcomes() == {A: "published", B: "published"}
+    listed.database.writing = writing
+    assert listed.outcomes(CUT_OFF, run_id="cut off") == {CUT_OFF: "published"}
     assert restarts
-    assert len(stand.table("groups")) == 5
-    assert len(stand.table("group_changes")) == 0
+    assert len(listed.table("groups", account=CUT_OFF)) == 3
+    assert listed.table("group_changes", account=CUT_OFF) == []
 
 
 @pytest.mark.parametrize("block", [1, 2], ids=["its place is taken", "it is kept"])
 def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
-    stand: Stand, postgres_database: str, postgres_cluster: PostgresCluster, block: int
+    listed: Stand, postgres_cluster: PostgresCluster, block: int
 ) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.discover()
-    stand.put(B, groups_of(2))
-    ask, begun = stand.database.writing, []
+    new = str(uuid.uuid4())
+    listed.put(new, groups_of(2))
+    ask, begun = listed.database.writing, []
 
     @contextmanager
     def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -404,10 +454,12 @@ def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
             if len(begun) == block:
                 postgres_cluster.restart()
 
-    stand.database.writing = writing
-    assert {account.id for account in stand.discover().accounts} == {A, B}
+    listed.database.writing = writing
+    assert new in {account.id for account in listed.discover().accounts}
     assert len(begun) > block
-    assert {row["id"] for row in stand.table("integrated_accounts")} == {A, B}
+    known = [row["id"] for row in listed.table("integrated_accounts")]
+    assert len(known) == len(set(known))
+    assert {*listed.keys} <= {*known}
 
 
 def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
@@ -490,30 +542,32 @@ def test_a_file_that_is_gone_from_an_object_store_is_told_once(
     assert caplog.text.count("It is done again") == 1
 
 
+def is_written(account: str) -> str:
+    """A query that says whether the account's groups are there."""
+    return f"SELECT count(*) = 3 FROM groups WHERE integrated_account_id = '{account}'"  # noqa: S608
+
+
 def test_a_publication_of_whose_commit_the_answer_is_lost_is_told_as_it_was(
-    stand: Stand, postgres_database: str
+    listed: Stand,
 ) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.discover()
-    losses = lose_once(stand, "SELECT count(*) = 3 FROM groups", is_committed=True)
-    result = stand.sync()[A]
+    losses = lose_once(listed, is_written(ANSWER_LOST), is_committed=True)
+    result = listed.sync(ANSWER_LOST, run_id="answer lost")[ANSWER_LOST]
     assert losses
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
-    assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+    assert [row["outcome"] for row in listed.ledger(ANSWER_LOST)] == ["published"]
 
 
 @pytest.mark.slow
 def test_a_replay_of_whose_commit_the_answer_is_lost_tells_what_it_changed(
-    stand: Stand, postgres_database: str
+    listed: Stand,
 ) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.discover()
-    stand.sync()
-    stand.write("UPDATE groups SET name = 'Earlier' WHERE id = 'g0'")
-    ask, replays = stand.database.owning, []
+    listed.sync(REPLAYED, run_id="replayed")
+    listed.write(
+        "UPDATE groups SET name = 'Earlier' WHERE id = 'g0' AND integrated_account_id = $id",
+        id=REPLAYED,
+    )
+    ask, replays = listed.database.owning, []
 
     @contextmanager
     def owning(*args: Any, **options: Any) -> Iterator[Turn]:
@@ -523,12 +577,12 @@ def test_a_replay_of_whose_commit_the_answer_is_lost_tells_what_it_changed(
         if len(replays) == 1:
             raise LostTransactionError("The answer is lost.")
 
-    stand.database.owning = owning
-    result = stand.replay()[A]
+    listed.database.owning = owning
+    result = listed.replay(REPLAYED)[REPLAYED]
     assert len(replays) == 2
     assert isinstance(result, AccountResult)
     assert result.replacement.changed == 1
-    assert len(stand.table("group_changes")) == 1
+    assert len(listed.table("group_changes", account=REPLAYED)) == 1
 
 
 FIRST = """
@@ -541,15 +595,17 @@ with Database(sys.argv[1], data_path=sys.argv[2]).writing() as connection:
 
 
 @pytest.mark.slow
-def test_processes_that_start_a_lake_at_once_all_find_it(lake: Database, tmp_path: Path) -> None:
+def test_processes_that_start_a_lake_at_once_all_find_it(
+    new_lake: Database, tmp_path: Path
+) -> None:
     starts = [
         subprocess.Popen(
-            [sys.executable, "-c", FIRST, lake.location, f"{tmp_path / 'lake'}/", str(number)]
+            [sys.executable, "-c", FIRST, new_lake.location, f"{tmp_path / 'lake'}/", str(number)]
         )
         for number in range(3)
     ]
     assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
-    assert names(lake) == ["0", "1", "2"]
+    assert names(new_lake) == ["0", "1", "2"]
 
 
 def duckdbs_connections(conninfo: str) -> set[str]:
@@ -568,9 +624,9 @@ def duckdbs_connections(conninfo: str) -> set[str]:
 
 @pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
 def test_a_lake_is_found_by_each_form_of_its_location(
-    lake: Database, postgres_database: str, form: str
+    new_lake: Database, postgres_database: str, form: str
 ) -> None:
-    put(lake, "one")
+    put(new_lake, "one")
     told = parse_dsn(postgres_database)
     uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
     other = Database(form.format(postgres_database, uri))
@@ -582,11 +638,10 @@ def test_a_lake_is_found_by_each_form_of_its_location(
 
 
 def test_what_postgres_refuses_is_told_at_once(
-    lake: Database, postgres_database: str, caplog: pytest.LogCaptureFixture
+    lake: Database, made: MadeLake, caplog: pytest.LogCaptureFixture
 ) -> None:
-    put(lake, "one")
     role = f"role_{uuid.uuid4().hex}"
-    with closing(psycopg2.connect(postgres_database)) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(made.conninfo)) as connection, connection.cursor() as cursor:
         cursor.execute(
             f"CREATE ROLE {role} LOGIN; "
             f"GRANT USAGE ON SCHEMA public, truto_groups_coordination TO {role}; "
@@ -654,46 +709,45 @@ def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it
     assert names(stand.database) == []
 
 
-@pytest.mark.parametrize("is_committed", [False, True], ids=["rolled back", "answer lost"])
+@pytest.mark.parametrize(
+    ("is_committed", "gone"),
+    [(False, ROLLED_BACK), (True, ANSWER_OF_LISTING_LOST)],
+    ids=["rolled back", "answer lost"],
+)
 def test_a_listing_of_which_a_transaction_is_lost_is_written_as_it_was(
-    stand: Stand, postgres_database: str, *, is_committed: bool
+    listed: Stand, *, is_committed: bool, gone: str
 ) -> None:
-    use_ducklake(stand, postgres_database)
-    for one in (A, B):
-        stand.put(one, groups_of(1))
-    stand.discover()
-    stand.server.remove_account(B)
-    stand.put(C, groups_of(1))
-    is_marked = "SELECT count(gone_at) = 1 FROM integrated_accounts"
-    losses = lose_once(stand, is_marked, is_committed=is_committed)
-    found = stand.discover()
+    new = str(uuid.uuid4())
+    listed.server.remove_account(gone)
+    listed.put(new, groups_of(1))
+    is_marked = f"SELECT count(gone_at) = 1 FROM integrated_accounts WHERE id = '{gone}'"  # noqa: S608
+    losses = lose_once(listed, is_marked, is_committed=is_committed)
+    found = listed.discover()
     assert losses
-    assert found.gone == [B]
-    assert set(found.added_keys) == {KEYS[A], KEYS[C]}
-    states = {row["id"]: row["gone_at"] for row in stand.table("integrated_accounts")}
-    assert states == {A: None, B: stand.now, C: None}
+    assert found.gone == [gone]
+    assert set(found.added_keys) == {f"acme.okta.{key[:8]}" for key in listed.keys}
+    states = {row["id"]: row["gone_at"] for row in listed.table("integrated_accounts")}
+    assert states[gone] == listed.now
+    assert {key: states[key] for key in listed.keys} == dict.fromkeys(listed.keys)
 
 
 def test_a_publication_that_was_lost_and_called_killed_meanwhile_is_done_again(
-    stand: Stand, postgres_database: str
+    listed: Stand,
 ) -> None:
     """Cut off for so long that another machine took the run for dead: nothing was written yet."""
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(3))
-    stand.discover()
-    ask = stand.database.writing
-    losses = lose_once(stand, "SELECT count(*) = 3 FROM groups", is_committed=False)
+    ask = listed.database.writing
+    losses = lose_once(listed, is_written(CALLED_KILLED), is_committed=False)
 
     def call_it_killed(_: float) -> None:
         with ask() as connection:
-            end_killed_attempts(connection, is_alive=lambda run_id: False, now=stand.now)
+            end_killed_attempts(connection, is_alive=lambda run_id: False, now=listed.now)
 
     with pytest.MonkeyPatch.context() as patch:
         waiting = SimpleNamespace(sleep=call_it_killed, monotonic=time.monotonic)
         patch.setattr(database_module, "time", waiting)
-        result = stand.sync()[A]
+        result = listed.sync(CALLED_KILLED, run_id="called killed")[CALLED_KILLED]
     assert losses
     assert isinstance(result, AccountResult)
     assert result.attempt.outcome == "published"
-    assert len(stand.table("groups")) == 3
-    assert [row["outcome"] for row in stand.ledger(A)] == ["published"]
+    assert len(listed.table("groups", account=CALLED_KILLED)) == 3
+    assert [row["outcome"] for row in listed.ledger(CALLED_KILLED)] == ["published"]
