@@ -5,7 +5,6 @@ Real: HTTP on loopback, the client, DuckDB in a file. The clock is the test's.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +15,6 @@ from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
-    DATA_TABLES,
     KEYS,
     ON_BOTH_STORES,
     START,
@@ -27,78 +25,16 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     open_stand,
-    read_tables,
     use_ducklake,
 )
+from truto_groups_tests.sync.histories import Histories, Past
 
 # Each worker that has one of these would live through the histories for itself.
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("histories")]
 
-TABLES = (*DATA_TABLES, "held_back_groups", "account_shapes", "account_syncs")
 SETTINGS = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
 
-_histories: dict[str, tuple[Sequence[Any], ...]] = {}
-
-
-def history(*answers: Sequence[Any]) -> str:
-    """Let an account answer this, one each day, with those of all other tests; its id."""
-    account = f"{len(_histories) + 1:08x}-0000-4000-8000-000000000001"
-    _histories[account] = answers
-    return account
-
-
-@dataclass(frozen=True)
-class Past:
-    """What all accounts with a history have lived through.
-
-    Attributes:
-        stand: Whose tables these are.
-        results: What became of an account on a day, which counts from 1.
-        days: The tables as they were at the end of each day.
-    """
-
-    stand: Stand
-    results: Mapping[tuple[str, int], AccountResult]
-    days: Sequence[Mapping[str, Sequence[Row]]]
-
-    def rows(self, table: str, account: str, *, day: int = 0) -> list[Row]:
-        """At the end of a day, or of all."""
-        rows = self.days[day - 1][table]
-        return [row for row in rows if row["integrated_account_id"] == account]
-
-    def data(self, account: str, *, day: int) -> dict[str, list[Row]]:
-        """All that a publication writes of the account."""
-        return {table: self.rows(table, account, day=day) for table in DATA_TABLES}
-
-    def outcome(self, account: str, *, day: int) -> str:
-        return self.results[account, day].attempt.outcome
-
-    def changes(self, account: str) -> list[tuple[str, str, str | None, dict[str, Any]]]:
-        return [
-            (row["id"], row["change"], row["hint"], json.loads(row["changed_fields"]))
-            for row in self.rows("group_changes", account)
-        ]
-
-
-def live_through(stand: Stand) -> Past:
-    stand.write_settings(f"{SETTINGS}\naccounts: {{{RECORDED}: {{record_initial_sync: true}}}}")
-    for account in _histories:
-        stand.put(account, **SPECIAL.get(account, {}))
-    stand.discover()
-    results: dict[tuple[str, int], AccountResult] = {}
-    days: list[Mapping[str, Sequence[Row]]] = []
-    for day in range(1, max(map(len, _histories.values())) + 1):
-        today = {
-            key: answers[day - 1] for key, answers in _histories.items() if day <= len(answers)
-        }
-        for account, groups in today.items():
-            stand.put(account, groups, **SPECIAL.get(account, {}))
-        for account, result in stand.sync(*today, run_id=f"run{day}").items():
-            assert isinstance(result, AccountResult)
-            results[account, day] = result
-        days.append(read_tables(stand.database, *TABLES))
-        stand.pass_time(days=1)
-    return Past(stand, results, days)
+HISTORIES = Histories(SETTINGS)
 
 
 @pytest.fixture(
@@ -115,7 +51,7 @@ def provide_past(
         if request.param == "lake":
             cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
             use_ducklake(stand, cluster.make_database())
-        yield live_through(stand)
+        yield HISTORIES.live_through(stand)
 
 
 def sync_account(stand: Stand, groups: Sequence[Any], *, run_id: str) -> AccountResult:
@@ -152,11 +88,7 @@ SENT = {
     "remote_data": {"n": 1.5},
     "cost_center": "K1",
 }
-WITH_EVERY_FIELD = history([SENT])
-SPECIAL: Mapping[str, Mapping[str, Any]] = {
-    WITH_EVERY_FIELD: {"integration": "gitlab", "tenant_id": "acme"}
-}
-"""What is special about an account."""
+WITH_EVERY_FIELD = HISTORIES.add([SENT], integration="gitlab", tenant_id="acme")
 
 
 def test_a_first_sync_publishes_every_column_as_the_contract_says(past: Past) -> None:
@@ -185,7 +117,7 @@ def test_a_first_sync_publishes_every_column_as_the_contract_says(past: Past) ->
     assert raw["received_at"] == START
 
 
-INITIAL = history(groups_of(3))
+INITIAL = HISTORIES.add(groups_of(3))
 
 
 def test_an_initial_sync_is_a_beginning_and_makes_no_changes(past: Past) -> None:
@@ -222,7 +154,7 @@ def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(published
     assert isinstance(published.replay(A)[A], AccountResult)
 
 
-RECORDED = history([group(1)])
+RECORDED = HISTORIES.add([group(1)], settings="{record_initial_sync: true}")
 
 
 def test_a_setting_records_the_initial_sync_as_added(past: Past) -> None:
@@ -231,7 +163,7 @@ def test_a_setting_records_the_initial_sync_as_added(past: Past) -> None:
     assert fields["name"] == [None, "Group 1"]
 
 
-CHANGING = history(
+CHANGING = HISTORIES.add(
     [group(1), group(2, description="old"), group(3)],
     [group(1), group(2, description="new"), group(4, "Fresh")],
 )
@@ -257,7 +189,7 @@ def test_added_removed_and_changed_groups_are_told_apart_with_before_and_after(
     assert {(row["changed_at"], row["run_id"]) for row in rows} == {(START.replace(day=2), "run2")}
 
 
-BECOMING_NULL = history(
+BECOMING_NULL = HISTORIES.add(
     [group(1, description=None, organization="o")], [group(1, description="d", organization=None)]
 )
 
@@ -270,7 +202,7 @@ def test_a_null_that_becomes_a_value_and_a_value_that_becomes_null_are_changes(
     assert fields == {"description": [None, "d"], "organization_id": ["o", None]}
 
 
-RENAMED = history(
+RENAMED = HISTORIES.add(
     [group(1, "Old"), group(2, "Lost"), group(3, "Removed"), group(4) | {"name": None}],
     [group(1, "New"), group(2) | {"name": None}, group(4, "Found")],
 )
@@ -329,7 +261,7 @@ MEANINGS: Mapping[str, tuple[list[Row], list[Row], Mapping[str, str | None]]] = 
 """By what happened: the groups before and after, and the hint of each change."""
 
 
-WITH_MEANING = {what: history(before, after) for what, (before, after, _) in MEANINGS.items()}
+WITH_MEANING = {what: HISTORIES.add(before, after) for what, (before, after, _) in MEANINGS.items()}
 
 
 def test_a_hint_tells_what_a_change_means(past: Past) -> None:
@@ -340,7 +272,7 @@ def test_a_hint_tells_what_a_change_means(past: Past) -> None:
     assert told == {what: hints for what, (_, _, hints) in MEANINGS.items()}
 
 
-GROWING = history(
+GROWING = HISTORIES.add(
     [group(1), group(2)],
     [group(1), group(2, "Other")],
     [group(1), group(2, "Other"), group(3)],
@@ -355,7 +287,7 @@ def test_first_seen_at_and_changed_at_follow_the_content(past: Past) -> None:
     assert days == {"g1": (1, 1), "g2": (1, 2), "g3": (3, 3)}
 
 
-OTHER_REMOTE_DATA = history([group(1)], [group(1, remote_data={"size": 99})])
+OTHER_REMOTE_DATA = HISTORIES.add([group(1)], [group(1, remote_data={"size": 99})])
 
 
 def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(past: Past) -> None:
@@ -369,7 +301,7 @@ def test_a_change_only_in_remote_data_makes_no_row_and_moves_no_changed_at(past:
     assert raw["received_at"] == START.replace(day=2)
 
 
-COMING_BACK = history([group(1), group(2)], [group(1)], [group(1), group(2)])
+COMING_BACK = HISTORIES.add([group(1), group(2)], [group(1)], [group(1), group(2)])
 
 
 def test_an_id_that_comes_back_keeps_the_instant_at_which_it_was_first_published(
@@ -396,7 +328,10 @@ def test_an_account_that_moves_to_another_tenant_is_a_change_of_every_group(
     ]
 
 
-SAME, STILL_EMPTY = history(groups_of(30), list(reversed(groups_of(30)))), history([], [])
+SAME, STILL_EMPTY = (
+    HISTORIES.add(groups_of(30), list(reversed(groups_of(30)))),
+    HISTORIES.add([], []),
+)
 
 
 @pytest.mark.parametrize("account", [SAME, STILL_EMPTY], ids=["thirty groups", "none"])
@@ -416,7 +351,7 @@ def test_the_same_data_synced_twice_leaves_the_same_tables_and_no_group_changes(
     assert confirmed == [(START.replace(day=2),)]
 
 
-TURNED = history(groups_of(3), [dict(reversed(one.items())) for one in groups_of(3)])
+TURNED = HISTORIES.add(groups_of(3), [dict(reversed(one.items())) for one in groups_of(3)])
 
 
 def test_the_same_groups_with_their_keys_in_another_order_change_no_row(past: Past) -> None:
@@ -424,7 +359,7 @@ def test_the_same_groups_with_their_keys_in_another_order_change_no_row(past: Pa
 
 
 TYPES = ["team", "Team", "department", "squad", None, None]
-OF_MANY_TYPES = history([group(n, group_type=kind) for n, kind in enumerate(TYPES)])
+OF_MANY_TYPES = HISTORIES.add([group(n, group_type=kind) for n, kind in enumerate(TYPES)])
 
 
 def test_the_breakdown_counts_each_type_and_its_share(past: Past) -> None:
@@ -440,7 +375,7 @@ def test_the_breakdown_counts_each_type_and_its_share(past: Past) -> None:
     }
 
 
-LOSING_A_TYPE = history([group(1), group(2, group_type="product")], [group(1)])
+LOSING_A_TYPE = HISTORIES.add([group(1), group(2, group_type="product")], [group(1)])
 
 
 def test_the_breakdown_forgets_a_type_that_no_group_has_any_more(past: Past) -> None:
@@ -448,7 +383,7 @@ def test_the_breakdown_forgets_a_type_that_no_group_has_any_more(past: Past) -> 
     assert [(row["group_type"], row["share"]) for row in rows] == [("team", 1.0)]
 
 
-EMPTIED = history(groups_of(5), [])
+EMPTIED = HISTORIES.add(groups_of(5), [])
 
 
 def test_an_account_that_became_empty_is_empty_afterwards(past: Past) -> None:
@@ -474,7 +409,7 @@ def as_of(stand: Stand, day: float, *, account: str) -> list[tuple[Any, ...]]:
     )
 
 
-OFTEN_CHANGED = history(
+OFTEN_CHANGED = HISTORIES.add(
     [group(1), group(2, description="a"), group(3)],
     [group(1, "One"), group(2, description="a"), group(4)],
     [group(1, "One"), group(2, description=None, x=1), group(3, "Back"), group(4)],
@@ -497,8 +432,8 @@ def test_groups_as_of_gives_the_groups_as_they_were_at_any_instant(past: Past) -
     assert as_of(past.stand, 0.9, account=OFTEN_CHANGED) == []
 
 
-CHANGED_LATER = history([group(1, "A's")], [group(1, "A's new")])
-NEVER_CHANGED = history([group(1, "B's")])
+CHANGED_LATER = HISTORIES.add([group(1, "A's")], [group(1, "A's new")])
+NEVER_CHANGED = HISTORIES.add([group(1, "B's")])
 
 
 @pytest.mark.parametrize(
@@ -513,7 +448,7 @@ def test_groups_as_of_keeps_accounts_apart(past: Past, day: float, name: str) ->
     assert names == [(CHANGED_LATER, name), (NEVER_CHANGED, "B's")]
 
 
-HELD_BACK = history(groups_of(3), [{**group(1), "id": None}, group(2)])
+HELD_BACK = HISTORIES.add(groups_of(3), [{**group(1), "id": None}, group(2)])
 
 
 def test_held_back_records_wait_and_the_rows_published_before_stay(past: Past) -> None:
@@ -523,8 +458,8 @@ def test_held_back_records_wait_and_the_rows_published_before_stay(past: Past) -
     assert held == [None, "g2"]
 
 
-RELEASED = history(groups_of(3), [{**group(1), "id": None}], groups_of(4))
-RELEASED_BY_THE_SAME = history(groups_of(3), [{**group(1), "id": None}], groups_of(3))
+RELEASED = HISTORIES.add(groups_of(3), [{**group(1), "id": None}], groups_of(4))
+RELEASED_BY_THE_SAME = HISTORIES.add(groups_of(3), [{**group(1), "id": None}], groups_of(3))
 
 
 def test_a_good_sync_releases_what_was_held_back(past: Past) -> None:
@@ -658,7 +593,7 @@ def test_a_tenant_that_a_replay_applied_and_that_moved_back_is_applied_by_the_ne
 
 
 NAMELESS = {"name": "No id"}
-WITH_EQUALS = history(groups_of(3), [*groups_of(3), NAMELESS, NAMELESS])
+WITH_EQUALS = HISTORIES.add(groups_of(3), [*groups_of(3), NAMELESS, NAMELESS])
 
 
 def test_two_equal_records_without_an_id_are_not_taken_for_none(past: Past) -> None:
@@ -685,7 +620,7 @@ def see(numbers: Sequence[int], *, new: int) -> list[Row]:
     ]
 
 
-SEEN_OTHERWISE = history(see([0, 1, 2, 3], new=0), see([0, 1, 2, 0], new=2))
+SEEN_OTHERWISE = HISTORIES.add(see([0, 1, 2, 3], new=0), see([0, 1, 2, 0], new=2))
 
 
 def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
