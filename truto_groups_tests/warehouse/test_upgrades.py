@@ -6,9 +6,11 @@ kept in schema_<version>.sql.
 
 import logging
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +75,24 @@ def make_tables(location: str, schema: Path, *, most: int | None = None) -> None
 
 def make_older(location: str, schema: Path = OLDER[0]) -> None:
     """Make a database as an earlier version did, with rows in every table."""
+    if location.startswith("ducklake:"):
+        make_older_anew(location, schema)
+    else:
+        Path(location).write_bytes(make_older_file(schema))
+
+
+@cache
+def make_older_file(schema: Path) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "older.duckdb"
+        make_older_anew(str(path), schema)
+        return path.read_bytes()
+
+
+def make_older_anew(location: str, schema: Path) -> None:
     make_tables(location, schema)
     with opened(location) as connection:
+        connection.execute("BEGIN")
         for name in list_tables(connection):
             fill(connection, name)
         if (version := version_of(schema)) > 1:
@@ -82,6 +100,7 @@ def make_older(location: str, schema: Path = OLDER[0]) -> None:
                 "INSERT INTO database_properties VALUES ('schema_version', $version)",
                 {"version": str(version)},
             )
+        connection.execute("COMMIT")
 
 
 def version_of(schema: Path) -> int:
@@ -94,10 +113,16 @@ def fill(connection: duckdb.DuckDBPyConnection, table: str) -> None:
         "WHERE database_name = 'old' AND table_name = $name",
         {"name": table},
     ).fetchall()
-    for number in range(ROWS):
-        values = {name: make_value(name, kind, number) for name, kind in columns}
-        names, places = ", ".join(values), ", ".join(f"${name}" for name in values)
-        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", values)  # noqa: S608
+    values = {
+        f"{name}_{number}": make_value(name, kind, number)
+        for number in range(ROWS)
+        for name, kind in columns
+    }
+    names = [name for name, _ in columns]
+    rows = ", ".join(
+        f"({', '.join(f'${name}_{number}' for name in names)})" for number in range(ROWS)
+    )
+    connection.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES {rows}", values)  # noqa: S608
 
 
 def make_value(name: str, kind: str, number: int) -> object:
@@ -174,7 +199,7 @@ def read_version_of(database: Database) -> str:
 @ON_BOTH_STORES
 @pytest.mark.parametrize("schema", OLDER, ids=lambda path: path.stem)
 def test_an_earlier_version_is_brought_forward_with_every_row(
-    database: Database, tmp_path: Path, schema: Path, caplog: pytest.LogCaptureFixture
+    database: Database, schema: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_older(database.location, schema)
     before = read_all(database.location)
@@ -195,12 +220,18 @@ def test_an_earlier_version_is_brought_forward_with_every_row(
         expected = [row for row in rows if row.get("name") not in extra]
         expected = [{name: row[name] for name in names} for row in expected]
         assert sorted(found, key=str) == sorted(expected, key=str), table
-    folder = tmp_path / "new"
-    folder.mkdir()
-    new = Database(str(folder / "new.duckdb")) if database.is_file else open_lake(folder)
-    write(new)
-    assert read_layout_of(database.location) == read_layout_of(new.location)
-    assert read_macros_of(database.location) == read_macros_of(new.location) != []
+    layout, macros = read_new(is_file=database.is_file)
+    assert read_layout_of(database.location) == layout
+    assert read_macros_of(database.location) == macros != []
+
+
+@cache
+def read_new(*, is_file: bool) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The layout and the macros of a database that this version made."""
+    with tempfile.TemporaryDirectory() as folder:
+        new = Database(f"{folder}/new.duckdb") if is_file else open_lake(Path(folder))
+        write(new)
+        return read_layout_of(new.location), read_macros_of(new.location)
 
 
 @ON_BOTH_STORES
