@@ -11,12 +11,17 @@ from truto_groups_tests.drift_corpus.score import Case
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("drift corpus")]
 
 
-@pytest.fixture(scope="module")
-def cases() -> list[Case]:
-    return score.make_cases((3, 50), most=60, seed="test")
+SIZES = [pytest.param((3,), id="small"), pytest.param((3, 50), id="all", marks=pytest.mark.slow)]
+"""Of the accounts: those of fifty groups take three times as long."""
+OF_ALL_SIZES = pytest.mark.parametrize("cases", SIZES[1:], indirect=True, scope="module")
 
 
-@pytest.mark.slow
+@pytest.fixture(name="cases", scope="module", params=SIZES)
+def provide_cases(request: pytest.FixtureRequest) -> list[Case]:
+    return score.make_cases(request.param, most=60, seed="test")
+
+
+@OF_ALL_SIZES
 def test_the_corpus_has_hundreds_of_mutations_and_of_harmless_variations(cases: list[Case]) -> None:
     assert len({case.kind for case in cases if case.kind}) >= 9
     assert sum(case.kind is not None for case in cases) > 300
@@ -33,7 +38,7 @@ def test_every_breaking_mutation_is_held_back_and_no_other(cases: list[Case]) ->
     assert wrong == []
 
 
-@pytest.mark.slow
+@OF_ALL_SIZES
 def test_mutations_are_named_with_kind_and_path(cases: list[Case]) -> None:
     mutated = [case for case in cases if case.kind]
     missed = [c for c in mutated if not score.is_named(c, score.ours(c))]
@@ -51,7 +56,7 @@ def test_no_harmless_variation_alarms(cases: list[Case]) -> None:
     assert alarmed == []
 
 
-def test_the_tables_go_between_the_markers(tmp_path: Path, cases: list[Case]) -> None:
+def test_the_tables_go_between_the_markers(tmp_path: Path) -> None:
     document = tmp_path / "drift.md"
     document.write_text(f"before\n{score.BEGIN}\nold\n{score.END}\nafter\n", encoding="utf-8")
 

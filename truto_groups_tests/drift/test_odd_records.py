@@ -5,7 +5,7 @@ Real: msgspec, DuckDB and the audit. Hypothesis makes the records, and the giant
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -99,19 +99,27 @@ def tell(staging: Staging, findings: Sequence[Finding]) -> None:
             staging.find_example(A, finding)
 
 
+@pytest.fixture(name="staging", scope="module")
+def provide_staging() -> Iterator[Staging]:
+    """One for all: opening one takes longer than landing some records."""
+    with Staging() as staging:
+        yield staging
+
+
 @settings(max_examples=12, deadline=None, derandomize=True)
-@given(answers)
-def test_records_with_any_keys_and_values_are_judged(answers: list[list[dict[str, Any]]]) -> None:
+@given(answers=answers)
+def test_records_with_any_keys_and_values_are_judged(
+    staging: Staging, answers: list[list[dict[str, Any]]]
+) -> None:
     baseline: Shape | None = None
     history: list[PastSync] = []
-    with Staging() as staging:
-        for answer in answers:
-            _, shape = look_at(staging, [json.dumps(record) for record in answer])
-            assert Shape.from_json(shape.to_json()) == shape
-            findings = audit(shape, baseline=baseline, history=history, unmapped_limit=0.5)
-            tell(staging, findings)
-            baseline = baseline or shape
-            history.append(PastSync(shape, findings))
+    for answer in answers:
+        _, shape = look_at(staging, [json.dumps(record) for record in answer])
+        assert Shape.from_json(shape.to_json()) == shape
+        findings = audit(shape, baseline=baseline, history=history, unmapped_limit=0.5)
+        tell(staging, findings)
+        baseline = baseline or shape
+        history.append(PastSync(shape, findings))
 
 
 def one(remote_data: object) -> list[str]:
@@ -148,14 +156,13 @@ GIANTS: dict[str, Callable[[], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", GIANTS)
-def test_a_giant_is_judged_in_seconds(name: str) -> None:
+def test_a_giant_is_judged_in_seconds(staging: Staging, name: str) -> None:
     texts = GIANTS[name]()
     began = time.process_time()
-    with Staging() as staging:
-        landed, shape = look_at(staging, texts)
-        small = shape_of([('{"id":"VARCHAR","remote_data":{"x":"VARCHAR"}}', 5)], landed.counts)
-        findings = audit(shape, baseline=small, history=[PastSync(shape)] * 20)
-        tell(staging, findings[:20])
+    landed, shape = look_at(staging, texts)
+    small = shape_of([('{"id":"VARCHAR","remote_data":{"x":"VARCHAR"}}', 5)], landed.counts)
+    findings = audit(shape, baseline=small, history=[PastSync(shape)] * 20)
+    tell(staging, findings[:20])
     assert len(shape.paths) <= MAX_PATHS
     assert len(shape.to_json()) < 100_000
     assert time.process_time() - began < 10
