@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -299,22 +299,60 @@ def test_other_fields_of_the_past_are_given_letter_by_letter(found: list[Any], s
             assert read_rows(account.database, asked, at=START + timedelta(days=day)) == rows
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ('"custom":{"x":[1,2]}', '"custom":{"x":[2,1]}'),
-        ('"custom":{"x":1}', '"custom":{"x":"1"}'),
-        ('"custom":{"x":1}', '"custom":{"x":true}'),
-        ('"custom":123456789012345678901', '"custom":123456789012345678902'),
-        ('"custom":{"x":1}', '"custom":{"x":1,"x":1}'),
-        ('"description":1.5', '"description":1.6'),
-        ('"name":"1.50"', '"name":"1.5"'),
-        ('"name":"{}"', '"name":"{ }"'),
-    ],
-)
-def test_what_is_another_value_is_a_change(account: Account, before: str, after: str) -> None:
-    account.publish(f'{{"id":"1",{before}}}')
-    assert account.publish(f'{{"id":"1",{after}}}').changed == 1
+OTHER_VALUES = [
+    ('"custom":{"x":[1,2]}', '"custom":{"x":[2,1]}'),
+    ('"custom":{"x":1}', '"custom":{"x":"1"}'),
+    ('"custom":{"x":1}', '"custom":{"x":true}'),
+    ('"custom":123456789012345678901', '"custom":123456789012345678902'),
+    ('"custom":{"x":1}', '"custom":{"x":1,"x":1}'),
+    ('"description":1.5', '"description":1.6'),
+    ('"name":"1.50"', '"name":"1.5"'),
+    ('"name":"{}"', '"name":"{ }"'),
+]
+"""Fields of a group before and after, of which each is another value."""
+
+OTHER_REMOTE_DATA = {
+    ("5", "6"): "remote_data",
+    ('"x"', "[1]"): "remote_data",
+    ("[1,2]", "[1,3]"): "remote_data.1",
+    ('{"":1}', '{"":2}'): "remote_data",
+    ('{"a.b":1}', '{"a.b":2}'): "remote_data.a.b",
+}
+"""Of values before and after, the path by which the change is told."""
+
+PAIRS = [
+    *OTHER_VALUES,
+    *((f'"remote_data":{one}', f'"remote_data":{other}') for one, other in OTHER_REMOTE_DATA),
+]
+
+
+@pytest.fixture(name="replaced", scope="module")
+def provide_replaced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Mapping[tuple[str, str], Replacement]:
+    """What was replaced when the second of a pair came after the first, each in an account."""
+    database = Database(str(tmp_path_factory.mktemp("replaced") / "groups.duckdb"))
+    keys = [f"{number:08x}-0000-4000-8000-000000000001" for number in range(len(PAIRS))]
+    found: Mapping[str, Replacement] = {}
+    for day in (0, 1):
+        with Staging() as staging:
+            pages = [
+                StagedPage(key, 1, f'[{{"id":"1",{pair[day]}}}]')
+                for key, pair in zip(keys, PAIRS, strict=True)
+            ]
+            assert staging.land(pages) == {}
+            accounts = [ReplacedAccount(key, "okta", "acme", is_initial=not day) for key in keys]
+            now = START + timedelta(days=day)
+            with database.writing(staging.connection) as connection:
+                found = replace_rows(connection, accounts, run_id=f"run{day}", now=now)
+    return {pair: found[key] for key, pair in zip(keys, PAIRS, strict=True)}
+
+
+@pytest.mark.parametrize(("before", "after"), OTHER_VALUES)
+def test_what_is_another_value_is_a_change(
+    replaced: Mapping[tuple[str, str], Replacement], before: str, after: str
+) -> None:
+    assert replaced[before, after].changed == 1
 
 
 def test_changes_tell_numbers_with_all_of_their_digits(account: Account) -> None:
@@ -345,24 +383,14 @@ def test_of_remote_data_only_the_fields_that_have_another_value_are_counted(
     assert (found.touched, found.remote_changes) == (1, {"remote_data.n": 1})
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "path"),
-    [
-        ("5", "6", "remote_data"),
-        ('"x"', "[1]", "remote_data"),
-        ("[1,2]", "[1,3]", "remote_data.1"),
-        ('{"":1}', '{"":2}', "remote_data"),
-        ('{"a.b":1}', '{"a.b":2}', "remote_data.a.b"),
-    ],
-)
+@pytest.mark.parametrize(("before", "after"), OTHER_REMOTE_DATA)
 def test_remote_data_of_any_kind_is_told_by_a_path(
-    account: Account, before: str, after: str, path: str
+    replaced: Mapping[tuple[str, str], Replacement], before: str, after: str
 ) -> None:
     """What is no object had no key, and so no path."""
-    account.publish(f'{{"id":"1","remote_data":{before}}}')
-    found = account.publish(f'{{"id":"1","remote_data":{after}}}')
+    found = replaced[f'"remote_data":{before}', f'"remote_data":{after}']
     assert found.touched == 1
-    assert path in found.remote_changes
+    assert OTHER_REMOTE_DATA[before, after] in found.remote_changes
 
 
 def test_of_keys_that_are_data_only_the_most_common_changes_are_told(account: Account) -> None:
