@@ -4,7 +4,7 @@ Real: HTTP, DuckDB (and DuckLake), the syncs that lead there. Where a cause is t
 day or another version, the tables are changed by hand. The clock is the test's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -281,29 +281,42 @@ def test_a_unified_field_follows_the_vendors_record(three: Stand) -> None:
     assert [row["attributed_to"] for row in read_drift(three)] == ["vendor", "vendor"]
 
 
-@pytest.mark.parametrize(
-    ("integrations", "attributed_to"),
-    [("ooo", "whole_integration"), ("oos", None), ("ooo" + "O" * 13, None)],
-    ids=["all", "of another integration", "less than a fifth"],
-)
+SHARED = {
+    "all": (["jira"] * 3, 0, "whole_integration"),
+    "of another integration": (["jumpcloud", "jumpcloud", "onelogin"], 0, None),
+    "less than a fifth": (["gitlab"] * 3, 13, None),
+}
+"""The integrations of the accounts that drift, how many do not, and whose change it is."""
+
+
+@pytest.fixture(name="sharing", scope="module")
+def provide_sharing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """The accounts of all cases, which share no integration that counts, with what drifted."""
+    with open_stand(tmp_path_factory.mktemp("sharing")) as stand:
+        drifting: list[str] = []
+        for case, (integrations, steady, _) in enumerate(SHARED.values()):
+            for number, integration in enumerate([*integrations, *integrations[:1] * steady]):
+                key = f"{case}{number:07d}-0000-4000-8000-000000000009"
+                stand.put(key, groups_of(2), integration=integration)
+                if number < len(integrations):
+                    drifting.append(key)
+        stand.discover()
+        stand.sync(run_id="m1")
+        for key in drifting:
+            write_findings(stand, key, [finding("description")], [])
+        yield stand
+
+
+@pytest.mark.parametrize("case", SHARED)
 def test_what_many_accounts_of_an_integration_share_is_of_the_whole(
-    three: Stand, integrations: str, attributed_to: str | None
+    sharing: Stand, case: str
 ) -> None:
-    """A capital letter is an account that does not drift."""
-    for number, letter in enumerate(integrations):
-        key = f"{number:08d}-0000-4000-8000-000000000009"
-        integration = {"o": "jira", "s": "slack"}[letter.lower()]
-        three.put(key, groups_of(2), integration=integration)
-    three.discover()
-    three.sync(*three.keys, run_id="m1")
-    for number, letter in enumerate(integrations):
-        if letter.islower():
-            key = f"{number:08d}-0000-4000-8000-000000000009"
-            write_findings(three, key, [finding("description")], [])
+    (integration, *_), _, attributed_to = SHARED[case]
 
-    found = {row["attributed_to"] for row in read_drift(three, integration="jira")}
+    found = [row["attributed_to"] for row in read_drift(sharing, integration=integration)]
 
-    assert found == {attributed_to}
+    assert len(found) == SHARED[case][0].count(integration)
+    assert set(found) == {attributed_to}
 
 
 def finding(path: str, kind: FindingKind = "field_gone") -> Finding:
