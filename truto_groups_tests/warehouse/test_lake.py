@@ -367,17 +367,18 @@ def spoiling(database: Database, times: int) -> Iterator[Callable[[], None]]:
     left = [times]
     lake = Lake(read_location(database.location), None, None, connect)
 
-    def spoil() -> None:
-        if left[0]:
-            left[0] -= 1
-            with connect() as other:
-                lake.attach(other, may_create=False)
-                other.execute(f"USE {lake.catalog}").fetchall()
+    with connect() as other:
+        lake.attach(other, may_create=False)
+        other.execute(f"USE {lake.catalog}").fetchall()
+
+        def spoil() -> None:
+            if left[0]:
+                left[0] -= 1
                 other.execute(
                     "UPDATE database_properties SET value = 'x' WHERE name = 'one'"
                 ).fetchall()
 
-    yield spoil
+        yield spoil
 
 
 def test_a_transaction_that_another_writer_spoiled_is_done_again(
