@@ -2,13 +2,17 @@
 
 A program for test_pipeline.py: for each number on its input it forks, syncs, and kills itself with
 SIGKILL before that statement (counted from the moment on when the database is opened with all
-records landed); then it prints ``killed``, or ``ended`` when the sync came to its end. Forking
-saves the seconds that importing costs; nothing is open yet when it forks.
+records landed); then it prints ``killed``, or ``ended`` when the sync came to its end. For the
+number 0 it kills nobody, and copies the files of the database before each statement instead, as a
+kill would leave them. Forking saves the seconds that importing costs; nothing is open yet when it
+forks.
 """
 
 import os
+import shutil
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,44 +37,67 @@ class _Server:
         self.base_url = base_url
 
 
-class _Countdown:
-    def __init__(self, left: int) -> None:
-        self.left = left
+class _Count:
+    """Counts statements, and calls what is to happen before each of them."""
+
+    def __init__(self, happen: Callable[[int], None]) -> None:
+        self.happen = happen
+        self.number = 0
         self.is_landed = self.is_counting = False
 
     def step(self, text: str) -> None:
         self.is_landed |= text == statement("land")
         self.is_counting |= self.is_landed and text.startswith("ATTACH")
         if self.is_counting:
-            self.left -= 1
-            if not self.left:
-                os.kill(os.getpid(), signal.SIGKILL)
+            self.number += 1
+            self.happen(self.number)
 
 
-class _MortalConnection:
-    """A connection that counts its statements down."""
+def kill_before(last: int) -> Callable[[int], None]:
+    def happen(number: int) -> None:
+        if number == last:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, countdown: _Countdown) -> None:
+    return happen
+
+
+def copy_files(folder: Path) -> Callable[[int], None]:
+    """Copy what is on the disk, which is what a kill leaves, into a folder for each statement."""
+
+    def happen(number: int) -> None:
+        copies = folder / f"before {number:03}"
+        copies.mkdir()
+        for name in ("groups.duckdb", "groups.duckdb.wal"):
+            if (folder / name).exists():
+                shutil.copy(folder / name, copies / name)
+
+    return happen
+
+
+class _CountingConnection:
+    """A connection that counts its statements."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, count: _Count) -> None:
         self._connection = connection
-        self._countdown = countdown
+        self._count = count
 
     def execute(self, text: str, *arguments: Any) -> Any:
-        self._countdown.step(text)
+        self._count.step(text)
         return self._connection.execute(text, *arguments)
 
-    def cursor(self) -> "_MortalConnection":
-        return _MortalConnection(self._connection.cursor(), self._countdown)
+    def cursor(self) -> "_CountingConnection":
+        return _CountingConnection(self._connection.cursor(), self._count)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
 
-def sync_and_die(base_url: str, folder: Path, now: datetime, left: int) -> None:
-    countdown = _Countdown(left)
+def sync(base_url: str, folder: Path, now: datetime, happen: Callable[[int], None]) -> None:
+    count = _Count(happen)
     real = database_module.connect
 
     def connect(**options: Any) -> Any:
-        return _MortalConnection(real(**options), countdown)
+        return _CountingConnection(real(**options), count)
 
     database_module.connect = connect
     staging_module.connect = connect
@@ -84,7 +111,8 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            sync_and_die(base_url, folder, now, int(line))
+            last = int(line)
+            sync(base_url, folder, now, kill_before(last) if last else copy_files(folder))
             os._exit(0)
         _, status = os.waitpid(child, 0)
         word = "killed" if os.WIFSIGNALED(status) else f"ended {os.WEXITSTATUS(status)}"

@@ -33,6 +33,7 @@ from truto_groups.sync.settle import AccountResult
 from truto_groups.truto import GroupsRequest, TrutoClient
 from truto_groups.truto.walk_results import CompleteWalk, SyncStats
 from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.ledger_table import Attempt
 from truto_groups_tests.places import Place
 from truto_groups_tests.stand import (
@@ -70,7 +71,10 @@ def is_list_of(request: Request, key: str) -> bool:
 
 @pytest.fixture(name="kill_at")
 def provide_killer(stand: Stand) -> Iterator[Callable[[int], str]]:
-    """Sync A in a process that is killed before the n-th statement; says how that ended."""
+    """Sync A and B in a process that is killed before the n-th statement; says how that ended.
+
+    Before none for 0, of which the files are kept as they are before each statement.
+    """
     command = [sys.executable, "-m", "truto_groups_tests.sync.killed_sync", stand.server.base_url]
     arguments = [str(stand.folder), (START + timedelta(days=1)).isoformat(), A, B]
     with subprocess.Popen(
@@ -89,63 +93,75 @@ def provide_killer(stand: Stand) -> Iterator[Callable[[int], str]]:
         stdin.close()
 
 
-def read_as_stranger(stand: Stand) -> dict[str, list[Any]]:
+def read_as_stranger(location: str) -> dict[str, list[Any]]:
     """Read the tables as a program that knows nothing of our locks."""
-    with duckdb.connect(stand.database.location, read_only=True) as connection:
+    with duckdb.connect(location, read_only=True) as connection:
         return {
             name: connection.execute(f"SELECT * FROM {name} ORDER BY ALL").fetchall()  # noqa: S608
             for name in DATA_TABLES
         }
 
 
+def read_killed(database: Database) -> tuple[dict[str, list[Row]], list[str]]:
+    """What strangers and we read alike, and how the attempts of the killed run stand."""
+    strange = read_as_stranger(database.location)
+    data = read_tables(database, *DATA_TABLES, "account_syncs")
+    outcomes = [row["outcome"] for row in data.pop("account_syncs") if row["run_id"] == "killed"]
+    assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == strange
+    return data, outcomes
+
+
 @pytest.mark.slow
 def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exactly_as_they_were(
     listed: Stand, kill_at: Callable[[int], str]
 ) -> None:
-    """Behaviour 1: for every reader, at every statement; or else all of the new rows are there."""
+    """Behaviour 1: for every reader, at every statement; or else all of the new rows are there.
+
+    What a kill leaves is looked at before each statement of one run; some runs are killed.
+    """
     listed.write_settings(FAR_MORE)
     listed.put(A, [group(1), group(2), group(3, group_type="product")])
     listed.put(B, groups_of(2))
     assert listed.outcomes(A, B, run_id="r1") == {A: "published", B: "published"}
-    listed.pass_time(hours=1)
     listed.put(A, [group(1, "New"), group(3, description="x"), group(4)])
     listed.put(B, [])
     saved = listed.folder / "saved.duckdb"
     shutil.copy(listed.database.location, saved)
-    before = listed.data()
+    before, _ = read_killed(listed.database)
+    assert kill_at(0) == "ended 0"
+    after, outcomes = read_killed(listed.database)
+    assert outcomes == ["published", "published"]
+    assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
 
-    seen: list[str] = []
-    number, ending = 0, "killed"
-    after: dict[str, list[Row]] = {}
-    while ending == "killed":
+    def tell(database: Database, number: int) -> str:
+        data, outcomes = read_killed(database)
+        if data == before:
+            assert set(outcomes) <= {"running"}, number
+            return "before"
+        assert data == after, f"torn at statement {number}"
+        assert outcomes == ["published", "published"], number
+        return "after"
+
+    folders = sorted(listed.folder.glob("before *"))
+    seen = [
+        tell(Database(str(folder / "groups.duckdb")), number)
+        for number, folder in enumerate(folders, 1)
+    ]
+    # Not sorted: which account's page comes first decides how many statements there are before.
+    assert (seen[0], seen[-1]) == ("before", "after")
+    count = seen.count("before")
+    assert count > 20
+    assert seen.count("after") > 1
+
+    endings: list[str] = []
+    for number in (1, count // 2, *range(count - 3, count + 4)):
         for old in listed.folder.glob("groups.duckdb*"):
             if old.is_file():
                 old.unlink()
         shutil.copy(saved, listed.database.location)
-        number += 1
-        ending = kill_at(number)
-        strange = read_as_stranger(listed)
-        data = read_tables(listed.database, *DATA_TABLES, "account_syncs")
-        killed = [row for row in data.pop("account_syncs") if row["run_id"] == "killed"]
-        assert {name: [tuple(row.values()) for row in rows] for name, rows in data.items()} == (
-            strange
-        )
-        outcomes = {row["outcome"] for row in killed}
-        if data == before:
-            assert outcomes <= {"running"}, number
-            seen.append("before")
-        else:
-            after = after or data
-            assert data == after, f"torn at statement {number}"
-            assert outcomes == {"published"}, number
-            assert len(killed) == 2
-            seen.append("after")
-    assert ending == "ended 0"
-    # Not sorted: which account's page comes first decides how many statements there are before.
-    assert (seen[0], seen[-1]) == ("before", "after")
-    assert seen.count("before") > 20
-    assert seen.count("after") > 1
-    assert [row["name"] for row in after["groups"]] == ["New", "Group 3", "Group 4"]
+        endings.append(kill_at(number))
+        seen.append(tell(listed.database, number))
+    assert endings[:4] == ["killed"] * 4
 
 
 def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
