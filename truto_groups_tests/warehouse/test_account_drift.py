@@ -1,6 +1,6 @@
 """The view account_drift: what stands, since when, and whose change it was.
 
-Real: HTTP, DuckDB (and DuckLake), the syncs that lead there. Where a cause is tried that takes a
+Real: HTTP, DuckDB and DuckLake, the syncs that lead there. Where a cause is tried that takes a
 day or another version, the tables are changed by hand. The clock is the test's.
 """
 
@@ -16,8 +16,8 @@ from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.findings import Finding, FindingKind, findings_to_json
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
-    ON_BOTH_STORES,
     START,
     A,
     B,
@@ -27,9 +27,14 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     open_stand,
+    use_ducklake,
 )
+from truto_groups_tests.sync.histories import Histories, Past
 
-pytestmark = pytest.mark.long
+# Each worker that has one of these would live through the histories for itself.
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("account drift")]
+
+HISTORIES = Histories()
 
 
 @pytest.fixture(name="published", scope="module")
@@ -37,6 +42,7 @@ def provide_published(tmp_path_factory: pytest.TempPathFactory) -> Stand:
     """A and B have twenty groups, C has none; all are published."""
     with open_stand(tmp_path_factory.mktemp("published")) as stand:
         connect(stand)
+        stand.discover()
         stand.sync(run_id="r0")
         stand.pass_time(hours=1)
     return stand
@@ -45,21 +51,15 @@ def provide_published(tmp_path_factory: pytest.TempPathFactory) -> Stand:
 @pytest.fixture(name="three")
 def provide_three(stand: Stand, published: Stand) -> Stand:
     """The same in a database of the test's own."""
-    connect(stand, is_listed=not stand.database.is_file)
-    if stand.database.is_file:
-        stand.go_on_from(published)
-    else:
-        stand.sync(run_id="r0")
-        stand.pass_time(hours=1)
+    stand.go_on_from(published)
+    connect(stand)
     return stand
 
 
-def connect(stand: Stand, *, is_listed: bool = True) -> None:
+def connect(stand: Stand) -> None:
     stand.put(A, groups_of(20), integration="okta", tenant_id="acme")
     stand.put(B, groups_of(20), integration="slack", tenant_id="globex")
     stand.put(C, [], integration="okta", tenant_id="acme")
-    if is_listed:
-        stand.discover()
 
 
 def send(stand: Stand, groups: Sequence[Any], *, run_id: str, account: str = A) -> datetime:
@@ -78,6 +78,29 @@ def drifting(run_id: str, **fields: Any) -> list[Row]:
 def read_drift(stand: Stand, **wanted: Any) -> list[Row]:
     rows = stand.table("account_drift")
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+@pytest.fixture(
+    name="past", scope="module", params=["file", pytest.param("lake", marks=pytest.mark.slow)]
+)
+def provide_past(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Past]:
+    """Accounts that drift in their own ways, on a file and on a lake; for those who only look."""
+    with open_stand(tmp_path_factory.mktemp("past")) as stand:
+        if request.param == "lake":
+            cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+            use_ducklake(stand, cluster.make_database())
+        yield HISTORIES.live_through(stand)
+
+
+def read_past(past: Past, account: str, **wanted: Any) -> list[Row]:
+    return read_drift(past.stand, integrated_account_id=account, **wanted)
+
+
+def day_of(number: int) -> datetime:
+    """When all accounts are synced on a day, which counts from 1."""
+    return START + timedelta(days=number - 1)
 
 
 def read_since(stand: Stand, path: str) -> datetime:
@@ -99,15 +122,15 @@ def test_nothing_stands_against_accounts_that_are_as_they_were(three: Stand) -> 
     assert read_drift(three) == []
 
 
-@ON_BOTH_STORES
-def test_a_finding_stands_with_what_was_and_what_is(three: Stand) -> None:
-    now = send(three, [group(n, note="x" if n < 15 else None) for n in range(20)], run_id="r1")
+NOTED = HISTORIES.add(groups_of(20), [group(n, note="x" if n < 15 else None) for n in range(20)])
 
-    (row,) = read_drift(three)
+
+def test_a_finding_stands_with_what_was_and_what_is(past: Past) -> None:
+    (row,) = read_past(past, NOTED)
 
     assert row == {
-        "integrated_account_id": A,
-        "partition_key": "acme.okta.aaaaaaaa",
+        "integrated_account_id": NOTED,
+        "partition_key": f"acme.okta.{NOTED[:8]}",
         "integration": "okta",
         "tenant_id": "acme",
         "path": "note",
@@ -117,17 +140,20 @@ def test_a_finding_stands_with_what_was_and_what_is(three: Stand) -> None:
         "now": "string in 20 of 20",
         "group_count": 20,
         "attributed_to": None,
-        "since": now,
-        "run_id": "r1",
+        "since": day_of(2),
+        "run_id": "run2",
     }
 
 
-def test_every_severity_is_shown_the_slight_ones_too(three: Stand) -> None:
-    send(three, [{**group(0), "name": 7, "note": 1}, *groups_of(20)[1:]], run_id="r1")
-    send(three, [*groups_of(19), group(19, created_at="soon")], run_id="r2", account=B)
+SEVERE = HISTORIES.add(groups_of(20), [{**group(0), "name": 7, "note": 1}, *groups_of(20)[1:]])
+WARNED = HISTORIES.add(groups_of(20), [*groups_of(19), group(19, created_at="soon")])
 
+
+def test_every_severity_is_shown_the_slight_ones_too(past: Past) -> None:
     found = {
-        (row["path"], row["kind"], row["severity"], row["group_count"]) for row in read_drift(three)
+        (row["path"], row["kind"], row["severity"], row["group_count"])
+        for account in (SEVERE, WARNED)
+        for row in read_past(past, account)
     }
 
     assert found == {
@@ -179,24 +205,23 @@ def test_nothing_stands_against_an_account_that_is_gone(three: Stand) -> None:
     assert read_drift(three) == []
 
 
+COLLAPSED = HISTORIES.add(groups_of(20), groups_of(1), [group(0, "Other")])
+LET_THROUGH = HISTORIES.add(groups_of(20), groups_of(1), settings="{volume: {hold_back: false}}")
+
+
 @pytest.mark.parametrize(
-    ("settings", "severity"),
-    [("", "breaking"), ("defaults: {volume: {hold_back: false}}", "warning")],
+    ("account", "severity"),
+    [(COLLAPSED, "breaking"), (LET_THROUGH, "warning")],
     ids=["held back", "published"],
 )
 def test_an_implausible_number_of_groups_stands_too(
-    three: Stand, settings: str, severity: str
+    past: Past, account: str, severity: str
 ) -> None:
-    three.write_settings(settings)
-    since = send(three, groups_of(1), run_id="r1")
-    if severity == "breaking":
-        send(three, [group(0, "Other")], run_id="r2")
-
-    (row,) = read_drift(three, kind="volume")
+    (row,) = read_past(past, account, kind="volume")
 
     assert (row["severity"], row["path"], row["was"]) == (severity, None, "20 groups")
     assert row["now"].startswith("1 groups instead of 20")
-    assert (row["group_count"], row["since"]) == (1, since)
+    assert (row["group_count"], row["since"]) == (1, day_of(2))
 
 
 def test_a_fall_after_the_settings_changed_is_of_our_settings(three: Stand) -> None:
@@ -208,22 +233,34 @@ def test_a_fall_after_the_settings_changed_is_of_our_settings(three: Stand) -> N
     assert row["attributed_to"] == "our_settings"
 
 
-@ON_BOTH_STORES
-def test_a_finding_stands_since_it_came_back(three: Stand) -> None:
-    send(three, drifting("r1", note="new"), run_id="r1")
-    send(three, drifting("r2"), run_id="r2")
-    back = send(three, drifting("r3", note="new"), run_id="r3")
-    send(three, drifting("r4", note="new"), run_id="r4")
+# Each of an integration of its own: what three accounts of one share is told in another way.
+CAME_BACK = HISTORIES.add(
+    groups_of(20),
+    drifting("r1", note="new"),
+    drifting("r2"),
+    drifting("r3", note="new"),
+    drifting("r4", note="new"),
+    integration="jumpcloud",
+)
+NOT_AUDITED_ONCE = HISTORIES.add(
+    groups_of(20),
+    drifting("r1", note="new"),
+    drifting("r1", note="new"),
+    drifting("r3", note="new"),
+    integration="onelogin",
+)
 
-    assert read_since(three, "note") == back
+
+def test_a_finding_stands_since_it_came_back(past: Past) -> None:
+    (row,) = read_past(past, CAME_BACK, path="note")
+
+    assert row["since"] == day_of(4)
 
 
-def test_an_answer_that_was_not_audited_is_no_break(three: Stand) -> None:
-    first = send(three, drifting("r1", note="new"), run_id="r1")
-    send(three, drifting("r1", note="new"), run_id="r2")
-    send(three, drifting("r3", note="new"), run_id="r3")
+def test_an_answer_that_was_not_audited_is_no_break(past: Past) -> None:
+    (row,) = read_past(past, NOT_AUDITED_ONCE, path="note")
 
-    assert read_since(three, "note") == first
+    assert row["since"] == day_of(2)
 
 
 @pytest.mark.slow
