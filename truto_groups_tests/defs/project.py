@@ -4,6 +4,7 @@ Real: HTTP on loopback, the client, DuckDB in a file, Dagster's storage in SQLit
 process, and ticks are evaluated as the daemon does, with the cursor that the tick before left.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,9 +23,14 @@ from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups.sync.refresh import refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.stand import read_rows
+from truto_groups_tests.quick_history import quick_history
+from truto_groups_tests.stand import clear_variables, read_rows
 
 META = "meta"
+
+_DATABASE = "groups.duckdb"
+_TABLES_AND_COUNT = (_DATABASE, f"{_DATABASE}.order")  # of first requests
+_HOME = "dagster_home"
 
 Row = dict[str, Any]
 
@@ -46,7 +52,7 @@ class Project:
 
     def __post_init__(self) -> None:
         """Begin without a partition and without a tick."""
-        self.database = Database(str(self.folder / "groups.duckdb"))
+        self.database = Database(str(self.folder / _DATABASE))
         self.resources = make_resources()
         self.definitions = make_definitions()
 
@@ -154,17 +160,59 @@ def open_project(
     monkeypatch: pytest.MonkeyPatch,
     *,
     dagster_yaml: Mapping[str, Any] | None = None,
+    begin_with: Project | None = None,
 ) -> Iterator[Project]:
-    """Make a project whose sandbox has no accounts yet."""
+    """Make a project whose sandbox has no accounts yet, or that goes on from one of make_beginning.
+
+    It then has that project's accounts, tables, history, partitions and cursors, each its own.
+    """
+    home = folder / _HOME
+    if begin_with is None:
+        home.mkdir()
+    else:
+        shutil.copytree(begin_with.folder / _HOME, home)
+        for name in _TABLES_AND_COUNT:
+            shutil.copy(begin_with.folder / name, folder)
     with (
         SandboxServer(accounts=()) as server,
-        dg.instance_for_test(overrides=dagster_yaml) as instance,
+        dg.instance_for_test(overrides=dagster_yaml, temp_dir=str(home)) as instance,
     ):
-        monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
-        monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
-        monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))
-        monkeypatch.chdir(folder)
-        yield Project(server, instance, folder)
+        _enter(server, folder, monkeypatch)
+        project = Project(server, instance, folder)
+        if begin_with is not None:
+            _go_on(project, begin_with)
+        yield project
+
+
+def make_beginning(
+    folder: Path,
+    prepare: Callable[[Project], object],
+    *,
+    dagster_yaml: Mapping[str, Any] | None = None,
+) -> Project:
+    """Make a project that is closed again, for the tests of a module to begin with."""
+    with quick_history(), pytest.MonkeyPatch.context() as monkeypatch:
+        clear_variables(monkeypatch)
+        with open_project(folder, monkeypatch, dagster_yaml=dagster_yaml) as project:
+            prepare(project)
+    return project
+
+
+def _enter(server: SandboxServer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
+    monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / _DATABASE))
+    monkeypatch.chdir(folder)
+
+
+def _go_on(project: Project, other: Project) -> None:
+    for account in other.server.accounts:
+        project.server.put_account(account)
+    project.cursors |= other.cursors
+    project.write(
+        "UPDATE database_properties SET value = $url WHERE name = 'truto_base_url'",
+        url=project.server.base_url,
+    )
 
 
 def history_in_postgres(conninfo: str) -> Mapping[str, Any]:
