@@ -99,12 +99,17 @@ class Project:
         keys = self.instance.get_dynamic_partitions(str(integrated_accounts.name))
         return self.run("refresh_groups", tags=range_tags(keys[0], keys[-1]))
 
-    def publish(self, *keys: str) -> None:
+    def publish(self, *ids: str) -> None:
         """Publish accounts without a run; nothing of it is in Dagster's history."""
+        assert self.sync(*ids, run_id="before") == dict.fromkeys(ids, "published")
+
+    def sync(self, *ids: str, run_id: str) -> dict[str, str]:
+        """Sync accounts without a run; how each ended."""
         session = open_session(self.resources["truto"], self.resources["duckdb"])
-        for result in refresh_accounts(session, keys, run_id="before"):
-            assert isinstance(result, AccountResult)
-            assert result.attempt.outcome == "published"
+        results = list(refresh_accounts(session, ids, run_id=run_id))
+        attempts = [one.attempt for one in results if isinstance(one, AccountResult)]
+        assert len(attempts) == len(results) == len(ids)
+        return {one.integrated_account_id: one.outcome for one in attempts}
 
     def create(self, job: str, *, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
         """Create a run that nobody executes, as one whose process was killed."""
@@ -187,13 +192,15 @@ def open_project(
 def make_beginning(
     folder: Path,
     prepare: Callable[[Project], object],
-    *,
-    dagster_yaml: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Project:
-    """Make a project that is closed again, for the tests of a module to begin with."""
+    """Make a project that is closed again, for the tests of a module to begin with.
+
+    Its options are those of open_project.
+    """
     with quick_history(), pytest.MonkeyPatch.context() as monkeypatch:
         clear_variables(monkeypatch)
-        with open_project(folder, monkeypatch, dagster_yaml=dagster_yaml) as project:
+        with open_project(folder, monkeypatch, **options) as project:
             prepare(project)
     return project
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,7 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from dagster._grpc.client import DEFAULT_SENSOR_GRPC_TIMEOUT
 
 from truto_groups.defs import check_jobs, discovery_sensor, killed_runs, schedules
+from truto_groups.defs import in_flight as in_flight_module
 from truto_groups.defs.in_flight import (
     find_in_flight,
     range_tags,
@@ -44,7 +46,13 @@ from truto_groups.errors import (
     TrutoError,
 )
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
-from truto_groups_tests.defs.project import Project, make_definitions, open_project, put
+from truto_groups_tests.defs.project import (
+    Project,
+    make_beginning,
+    make_definitions,
+    open_project,
+    put,
+)
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C, D, id_of
 
 pytestmark = pytest.mark.long
@@ -57,6 +65,45 @@ PARTITIONS = str(integrated_accounts.name)
 @pytest.fixture(name="project")
 def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     with open_project(tmp_path, monkeypatch) as project:
+        yield project
+
+
+@pytest.fixture(name="beginning", scope="module")
+def provide_beginning(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    def prepare(project: Project) -> None:
+        for key in (A, B, C):
+            put(project, key)
+        tick(project)
+        project.publish(A, B, C)
+
+    return make_beginning(tmp_path_factory.mktemp("beginning"), prepare)
+
+
+@pytest.fixture(name="settled")
+def provide_settled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: Project
+) -> Iterator[Project]:
+    """A, B and C are known and synced, without a run."""
+    with open_project(tmp_path, monkeypatch, begin_with=beginning) as project:
+        yield project
+
+
+@pytest.fixture(name="gone_beginning", scope="module")
+def provide_gone_beginning(tmp_path_factory: pytest.TempPathFactory, beginning: Project) -> Project:
+    def prepare(project: Project) -> None:
+        project.server.remove_account(B)
+        assert tick(project) == []
+
+    folder = tmp_path_factory.mktemp("gone")
+    return make_beginning(folder, prepare, begin_with=beginning)
+
+
+@pytest.fixture(name="lacking_b")
+def provide_lacking_b(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone_beginning: Project
+) -> Iterator[Project]:
+    """The same, and a tick whose listing has B no longer."""
+    with open_project(tmp_path, monkeypatch, begin_with=gone_beginning) as project:
         yield project
 
 
@@ -91,22 +138,8 @@ def in_flight(project: Project) -> set[str]:
     return {id_of(key) for key in find_in_flight(project.instance, keys)}
 
 
-def run_all(project: Project, ranges: list[tuple[str, str]]) -> None:
-    for first, last in ranges:
-        tags = range_tags(project.key_of(first), project.key_of(last))
-        project.run("refresh_groups", tags=tags)
-
-
 def accounts(project: Project) -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in project.table("integrated_accounts")}
-
-
-def settled(project: Project, *keys: str) -> None:
-    """Connect, discover and sync accounts, the latter without a run that would take a second."""
-    for key in keys:
-        put(project, key)
-    tick(project)
-    project.publish(*keys)
 
 
 def age(project: Project, column: str, duration: str, key: str) -> None:
@@ -137,8 +170,6 @@ def test_a_first_tick_gives_each_account_that_can_be_synced_a_partition_and_a_ru
         C: False,
         D: True,
     }
-    run_all(project, [(A, D)])
-    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, D}
 
 
 def test_more_new_accounts_than_the_daemon_adds_in_a_while_are_added_by_the_tick_itself(
@@ -163,43 +194,39 @@ def test_a_tick_records_the_listing_as_a_materialization(project: Project) -> No
     assert event.metadata["dagster/row_count"].value == 1
 
 
-def test_a_tick_without_a_change_requests_nothing(project: Project) -> None:
-    settled(project, A, B)
-    before = keys_of(project)
-    assert tick(project) == []
-    assert keys_of(project) == before
-    found = project.tick(DISCOVER)
+def test_a_tick_without_a_change_requests_nothing(settled: Project) -> None:
+    before = keys_of(settled)
+    assert tick(settled) == []
+    assert keys_of(settled) == before
+    found = settled.tick(DISCOVER)
     assert not found.dynamic_partitions_requests
-    assert found.skip_message == "2 accounts listed, nothing new."
+    assert found.skip_message == "3 accounts listed, nothing new."
     assert found.asset_events
 
 
-def test_a_tick_that_has_nothing_to_sync_says_what_it_found(project: Project) -> None:
-    settled(project, A, B, C)
-    project.server.remove_account(C)
-    assert project.tick(DISCOVER).skip_message == "2 accounts listed, 1 gone."
-    put(project, D)
-    found = project.tick(DISCOVER)
+def test_a_tick_that_has_nothing_to_sync_says_what_it_found(settled: Project) -> None:
+    settled.server.remove_account(C)
+    assert settled.tick(DISCOVER).skip_message == "2 accounts listed, 1 gone."
+    put(settled, D)
+    found = settled.tick(DISCOVER)
     assert found.skip_message is None
     assert len(found.run_requests) == 1
 
 
-def test_a_new_account_gets_a_partition_and_is_synced_soon(project: Project) -> None:
+def test_a_new_account_gets_a_partition_and_is_synced_soon(settled: Project) -> None:
     """Behaviour 8: without anyone pressing a button."""
-    settled(project, A, B)
-    put(project, C)
-    assert tick(project) == [(C, C)]
-    assert keys_of(project) == [A, B, C]
-    run_all(project, [(C, C)])
-    assert tick(project) == []
-    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
+    put(settled, D)
+    assert tick(settled) == [(D, D)]
+    assert keys_of(settled) == [A, B, C, D]
+    settled.publish(D)
+    assert tick(settled) == []
 
 
 def test_a_new_account_whose_first_sync_failed_is_left_to_the_schedule(project: Project) -> None:
     put(project, A)
     project.server.intercept = fail_groups(404)
-    ranges = tick(project)
-    run_all(project, ranges)
+    assert tick(project) == [(A, A)]
+    assert project.sync(A, run_id="first") == {A: "failed"}
     assert tick(project) == []
 
 
@@ -214,16 +241,15 @@ def fail_groups(status: int, *accounts: str) -> Any:
     return intercept
 
 
-def test_an_account_that_was_reauthorised_is_synced_again(project: Project) -> None:
+def test_an_account_that_was_reauthorised_is_synced_again(settled: Project) -> None:
     """Behaviour 8."""
-    settled(project, A, B)
-    put(project, A, status="needs_reauth")
-    assert tick(project) == []
-    assert keys_of(project) == [A, B]
-    put(project, A)
-    assert tick(project) == [(A, A)]
-    run_all(project, [(A, A)])
-    assert tick(project) == []
+    put(settled, A, status="needs_reauth")
+    assert tick(settled) == []
+    assert keys_of(settled) == [A, B, C]
+    put(settled, A)
+    assert tick(settled) == [(A, A)]
+    assert settled.sync(A, run_id="again") == {A: "unchanged"}
+    assert tick(settled) == []
 
 
 def test_an_account_connected_at_first_without_authorisation_gets_its_partition_later(
@@ -336,66 +362,62 @@ def status_of(project: Project, run: dg.DagsterRun) -> dg.DagsterRunStatus:
 
 
 def test_a_run_that_was_killed_while_it_refreshed_is_ended_by_the_next_tick(
-    project: Project,
+    settled: Project,
 ) -> None:
-    settled(project, A, B)
-    with started_run(project, A) as run:
-        tick(project)
-        assert status_of(project, run) is dg.DagsterRunStatus.STARTED
-        assert in_flight(project) == {A}
+    with started_run(settled, A) as run:
+        tick(settled)
+        assert status_of(settled, run) is dg.DagsterRunStatus.STARTED
+        assert in_flight(settled) == {A}
 
-    tick(project)
+    tick(settled)
 
-    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
-    assert in_flight(project) == set()
+    assert status_of(settled, run) is dg.DagsterRunStatus.FAILURE
+    assert in_flight(settled) == set()
 
 
 def test_a_killed_run_is_ended_by_a_tick_of_its_own_that_asks_truto_nothing(
-    project: Project,
+    settled: Project,
 ) -> None:
-    settled(project, A, B)
-    asked = len(project.server.requests)
-    with started_run(project, A) as run:
-        assert "0 runs ended" in str(project.tick("end_killed_runs").skip_message)
-        assert status_of(project, run) is dg.DagsterRunStatus.STARTED
+    asked = len(settled.server.requests)
+    with started_run(settled, A) as run:
+        assert "0 runs ended" in str(settled.tick("end_killed_runs").skip_message)
+        assert status_of(settled, run) is dg.DagsterRunStatus.STARTED
 
-    assert "1 run ended" in str(project.tick("end_killed_runs").skip_message)
+    assert "1 run ended" in str(settled.tick("end_killed_runs").skip_message)
 
-    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
-    assert in_flight(project) == set()
-    assert len(project.server.requests) == asked
+    assert status_of(settled, run) is dg.DagsterRunStatus.FAILURE
+    assert in_flight(settled) == set()
+    assert len(settled.server.requests) == asked
 
 
 def test_a_run_of_any_job_is_present_so_that_it_is_missed_when_it_was_killed(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    settled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(project, A)
     seen: list[bool] = []
 
     def look(context: dg.OpExecutionContext, *_: object) -> None:
-        seen.append(project.database.coordination.is_alive(context.run_id))
+        seen.append(settled.database.coordination.is_alive(context.run_id))
 
     monkeypatch.setattr(check_jobs, "_evaluate", look)
 
-    ended = project.run("check_freshness")
+    ended = settled.run("check_freshness")
 
     assert seen == [True]
-    assert not project.database.coordination.is_alive(ended.run_id)
+    assert not settled.database.coordination.is_alive(ended.run_id)
     # Whatever has the database is present.
-    for job in project.definitions.resolve_all_job_defs():
+    for job in settled.definitions.resolve_all_job_defs():
         assert {"duckdb"} <= job.get_required_resource_defs().keys(), job.name
 
 
 def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trace_is_not(
-    project: Project,
+    settled: Project,
 ) -> None:
     """The new container has another hostname, and nothing of the old one but its files."""
-    settled(project, A, B)
-    with started_run(project, A) as run:
+    with started_run(settled, A) as run:
         pass
-    (file,) = project.folder.glob("*.runs/*")
+    (file,) = settled.folder.glob("*.runs/*")
     file.write_text("another-hostname")
-    unknown = project.instance.add_run(
+    unknown = settled.instance.add_run(
         dg.DagsterRun(
             job_name="refresh_groups",
             status=dg.DagsterRunStatus.STARTED,
@@ -403,15 +425,17 @@ def test_a_run_of_a_container_that_was_made_anew_is_ended_and_one_without_a_trac
         )
     )
 
-    tick(project)
+    tick(settled)
 
-    assert status_of(project, run) is dg.DagsterRunStatus.FAILURE
-    assert status_of(project, unknown) is dg.DagsterRunStatus.STARTED
-    assert in_flight(project) == {B}
+    assert status_of(settled, run) is dg.DagsterRunStatus.FAILURE
+    assert status_of(settled, unknown) is dg.DagsterRunStatus.STARTED
+    assert in_flight(settled) == {B}
 
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "not watched"])
-def test_a_run_is_in_flight_no_longer_than_the_instance_lets_it_run(is_watched: bool) -> None:
+def test_a_run_is_in_flight_no_longer_than_the_instance_lets_it_run(
+    is_watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where no daemon runs, nobody ends what was killed before it had begun to refresh."""
     limits = {"enabled": is_watched, "start_timeout_seconds": 1, "max_runtime_seconds": 1}
     with dg.instance_for_test(overrides={"run_monitoring": limits}) as instance:
@@ -430,7 +454,8 @@ def test_a_run_is_in_flight_no_longer_than_the_instance_lets_it_run(is_watched: 
             began.run_id,
         )
         assert find_in_flight(instance, [A, B]) == {A, B}
-        time.sleep(1.2)
+        later = SimpleNamespace(time=lambda: time.time() + 1.2)
+        monkeypatch.setattr(in_flight_module, "time", later)
 
         assert find_in_flight(instance, [A, B]) == (set() if is_watched else {A, B})
 
@@ -481,11 +506,10 @@ def test_a_requested_backfill_covers_its_accounts(project: Project) -> None:
     assert tick(project) == [(B, B)]
 
 
-def test_a_run_of_other_assets_covers_no_account(project: Project) -> None:
-    settled(project, A, B)
+def test_a_run_of_other_assets_covers_no_account(settled: Project) -> None:
 
     def add_run(asset: str) -> None:
-        project.instance.add_run(
+        settled.instance.add_run(
             dg.DagsterRun(
                 job_name="__ASSET_JOB",
                 status=dg.DagsterRunStatus.STARTED,
@@ -495,9 +519,9 @@ def test_a_run_of_other_assets_covers_no_account(project: Project) -> None:
         )
 
     add_run("group_overview")
-    assert in_flight(project) == set()
+    assert in_flight(settled) == set()
     add_run("groups")
-    assert in_flight(project) == {A}
+    assert in_flight(settled) == {A}
 
 
 def add_backfill(project: Project, *keys: str) -> None:
@@ -563,83 +587,70 @@ def test_a_tick_waits_for_a_postgres_that_is_away_and_fails_before_dagster_ends_
 
 
 def test_an_account_that_disappears_is_gone_and_keeps_data_and_partition_for_a_grace_period(
-    project: Project,
+    settled: Project,
 ) -> None:
     """Behaviour 8."""
-    settled(project, A, B, C)
-    before = project.table("groups")
-    project.server.remove_account(B)
-    assert tick(project) == []
-    known = accounts(project)
+    before = settled.table("groups")
+    settled.server.remove_account(B)
+    assert tick(settled) == []
+    known = accounts(settled)
     assert known[B]["gone_at"] is not None
     assert known[A]["gone_at"] is None
-    assert keys_of(project) == [A, B, C]
-    assert project.table("groups") == before
-    age(project, "gone_at", "6 DAY", B)
-    assert tick(project) == []
-    assert keys_of(project) == [A, B, C]
-    assert project.table("groups") == before
-    assert project.table("group_changes") == []
+    assert keys_of(settled) == [A, B, C]
+    assert settled.table("groups") == before
+    age(settled, "gone_at", "6 DAY", B)
+    assert tick(settled) == []
+    assert keys_of(settled) == [A, B, C]
+    assert settled.table("groups") == before
+    assert settled.table("group_changes") == []
 
 
 def test_after_the_grace_period_it_is_removed_and_its_groups_appear_as_removed(
-    project: Project,
+    lacking_b: Project,
 ) -> None:
     """Behaviour 8."""
-    settled(project, A, B, C)
-    project.server.remove_account(B)
-    tick(project)
-    age(project, "gone_at", "8 DAY", B)
-    assert tick(project) == []
-    assert keys_of(project) == [A, C]
-    assert set(accounts(project)) == {A, C}
+    age(lacking_b, "gone_at", "8 DAY", B)
+    assert tick(lacking_b) == []
+    assert keys_of(lacking_b) == [A, C]
+    assert set(accounts(lacking_b)) == {A, C}
     for name in ("raw_groups", "groups", "group_type_breakdown"):
-        assert {row["integrated_account_id"] for row in project.table(name)} == {A, C}
-    changes = project.table("group_changes")
+        assert {row["integrated_account_id"] for row in lacking_b.table(name)} == {A, C}
+    changes = lacking_b.table("group_changes")
     assert [(row["integrated_account_id"], row["id"], row["change"]) for row in changes] == [
         (B, "g1", "removed"),
         (B, "g2", "removed"),
     ]
-    assert tick(project) == []
-    assert project.table("group_changes") == changes
+    assert tick(lacking_b) == []
+    assert lacking_b.table("group_changes") == changes
 
 
-def test_an_account_in_flight_is_not_removed(project: Project) -> None:
+def test_an_account_in_flight_is_not_removed(lacking_b: Project) -> None:
     """Behaviour 8: deleting a key breaks the run that covers it."""
-    settled(project, A, B, C)
-    project.server.remove_account(B)
-    tick(project)
-    age(project, "gone_at", "8 DAY", B)
-    run = project.create("refresh_groups", tags=range_tags(KEYS[A], KEYS[C]))
-    tick(project)
-    assert keys_of(project) == [A, B, C]
-    assert B in accounts(project)
-    project.instance.report_run_failed(run)
-    tick(project)
-    assert keys_of(project) == [A, C]
+    age(lacking_b, "gone_at", "8 DAY", B)
+    run = lacking_b.create("refresh_groups", tags=range_tags(KEYS[A], KEYS[C]))
+    tick(lacking_b)
+    assert keys_of(lacking_b) == [A, B, C]
+    assert B in accounts(lacking_b)
+    lacking_b.instance.report_run_failed(run)
+    tick(lacking_b)
+    assert keys_of(lacking_b) == [A, C]
 
 
-def test_an_account_that_is_listed_again_is_back_and_synced_soon(project: Project) -> None:
-    settled(project, A, B, C)
-    project.server.remove_account(B)
-    tick(project)
-    put(project, B)
-    assert tick(project) == [(B, B)]
-    assert accounts(project)[B]["gone_at"] is None
-    assert project.table("group_changes") == []
+def test_an_account_that_is_listed_again_is_back_and_synced_soon(lacking_b: Project) -> None:
+    put(lacking_b, B)
+    assert tick(lacking_b) == [(B, B)]
+    assert accounts(lacking_b)[B]["gone_at"] is None
+    assert lacking_b.table("group_changes") == []
 
 
-def test_an_account_that_comes_back_after_its_removal_begins_anew(project: Project) -> None:
-    settled(project, A, B, C)
-    project.server.remove_account(B)
-    tick(project)
-    age(project, "gone_at", "8 DAY", B)
-    tick(project)
-    put(project, B)
-    assert tick(project) == [(B, B)]
-    assert keys_of(project) == [A, C, B]
-    run_all(project, [(B, B)])
-    assert {row["integrated_account_id"] for row in project.table("groups")} == {A, B, C}
+def test_an_account_that_comes_back_after_its_removal_begins_anew(lacking_b: Project) -> None:
+    age(lacking_b, "gone_at", "8 DAY", B)
+    tick(lacking_b)
+    put(lacking_b, B)
+    assert tick(lacking_b) == [(B, B)]
+    assert keys_of(lacking_b) == [A, C, B]
+    lacking_b.publish(B)
+    assert {row["integrated_account_id"] for row in lacking_b.table("groups")} == {A, B, C}
 
 
 # Doubtful listings.
@@ -662,65 +673,61 @@ def serve_listing(answer: Response) -> Any:
 
 
 def test_a_failed_broken_or_empty_listing_marks_none_as_gone_and_fails_the_tick(
-    project: Project,
+    settled: Project,
 ) -> None:
     """Behaviour 8."""
-    settled(project, A, B, C)
-    before = project.table("integrated_accounts"), project.table("groups"), keys_of(project)
+    before = settled.table("integrated_accounts"), settled.table("groups"), keys_of(settled)
     for kind, answer in BROKEN_LISTINGS.items():
-        project.server.intercept = serve_listing(answer)
+        settled.server.intercept = serve_listing(answer)
         with pytest.raises(TrutoError):
-            tick(project)
-        after = project.table("integrated_accounts"), project.table("groups"), keys_of(project)
+            tick(settled)
+        after = settled.table("integrated_accounts"), settled.table("groups"), keys_of(settled)
         assert after == before, kind
 
 
 def test_a_listing_that_lacks_more_than_half_marks_none_as_gone_and_fails_the_tick(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    settled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behaviour 8: unless the settings allow it."""
-    settled(project, A, B, C)
-    before = project.table("integrated_accounts")
+    before = settled.table("integrated_accounts")
     for key in (A, B):
-        project.server.remove_account(key)
+        settled.server.remove_account(key)
     with pytest.raises(DoubtfulListingError, match="lacks 2 of 3"):
-        tick(project)
-    assert project.table("integrated_accounts") == before
-    (project.folder / "s.yaml").write_text("discovery: {max_missing_share: 0.7}")
-    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(project.folder / "s.yaml"))
-    tick(project)
-    gone = {key for key, row in accounts(project).items() if row["gone_at"]}
+        tick(settled)
+    assert settled.table("integrated_accounts") == before
+    (settled.folder / "s.yaml").write_text("discovery: {max_missing_share: 0.7}")
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(settled.folder / "s.yaml"))
+    tick(settled)
+    gone = {key for key, row in accounts(settled).items() if row["gone_at"]}
     assert gone == {A, B}
 
 
 def test_a_token_of_another_environment_is_told_before_anything_changes(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    settled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(project, A, B)
-    before = project.table("integrated_accounts")
+    before = settled.table("integrated_accounts")
     monkeypatch.setenv("TRUTO_API_TOKEN", "wrong")
     with pytest.raises(TokenRejectedError) as caught:
-        tick(project)
+        tick(settled)
     assert "wrong" not in str(caught.value).split()
     with SandboxServer(accounts=[make_account(D)]) as other:
         monkeypatch.setenv("TRUTO_BASE_URL", other.base_url)
         monkeypatch.setenv("TRUTO_API_TOKEN", other.token)
         with pytest.raises(DatabaseError, match="was filled from"):
-            tick(project)
-    assert project.table("integrated_accounts") == before
-    assert keys_of(project) == [A, B]
+            tick(settled)
+    assert settled.table("integrated_accounts") == before
+    assert keys_of(settled) == [A, B, C]
 
 
 # The schedule.
 
 
-def test_ranges_of_two_ticks_are_both_run(project: Project) -> None:
+def test_ranges_of_two_ticks_are_both_run(settled: Project) -> None:
     """Dagster runs a key once and for ever, so that the keys of two ticks must differ."""
-    settled(project, A, B, C)
     for key in (A, C):
-        age(project, "last_confirmed_at", "7 HOUR", key)
+        age(settled, "last_confirmed_at", "7 HOUR", key)
     keys = [
-        request.run_key for tick in range(2) for request in evaluate(project, tick).run_requests
+        request.run_key for tick in range(2) for request in evaluate(settled, tick).run_requests
     ]
     assert len(set(keys)) == len(keys) == 4
 
@@ -747,42 +754,39 @@ def test_the_schedule_waits_for_the_first_discovery(project: Project) -> None:
     assert "discover_integrated_accounts" in schedule(project)
 
 
-def test_the_schedule_requests_what_is_due_and_nothing_else(project: Project) -> None:
-    settled(project, A, B, C, D)
-    assert schedule(project) == "None of 4 accounts is due."
-    age(project, "last_confirmed_at", "6 HOUR", B)
-    assert schedule(project) == [(B, B)]
-    age(project, "last_confirmed_at", "4 HOUR", C)
-    age(project, "last_confirmed_at", "7 HOUR", D)
-    assert schedule(project) == [(B, D)]
-    run_all(project, [(B, D)])
-    assert schedule(project) == "None of 4 accounts is due."
+def test_the_schedule_requests_what_is_due_and_nothing_else(settled: Project) -> None:
+    assert schedule(settled) == "None of 3 accounts is due."
+    age(settled, "last_confirmed_at", "6 HOUR", A)
+    assert schedule(settled) == [(A, A)]
+    age(settled, "last_confirmed_at", "4 HOUR", B)
+    age(settled, "last_confirmed_at", "7 HOUR", C)
+    assert schedule(settled) == [(A, C)]
+    settled.sync(A, B, C, run_id="due")
+    assert schedule(settled) == "None of 3 accounts is due."
 
 
-def test_the_schedule_leaves_out_what_is_in_flight(project: Project) -> None:
-    settled(project, A, B, C)
+def test_the_schedule_leaves_out_what_is_in_flight(settled: Project) -> None:
     for key in (A, B, C):
-        age(project, "last_confirmed_at", "7 HOUR", key)
-    project.create("refresh_groups", tags=range_tags(KEYS[B], KEYS[B]))
-    assert schedule(project) == [(A, A), (C, C)]
+        age(settled, "last_confirmed_at", "7 HOUR", key)
+    settled.create("refresh_groups", tags=range_tags(KEYS[B], KEYS[B]))
+    assert schedule(settled) == [(A, A), (C, C)]
 
 
 def test_a_failure_that_no_retry_heals_is_requested_again_when_the_listing_changes(
-    project: Project,
+    settled: Project,
 ) -> None:
     """Behaviour 5."""
-    settled(project, A, B)
     for key in (A, B):
-        age(project, "last_confirmed_at", "7 HOUR", key)
-    project.server.intercept = fail_groups(404)
-    run_all(project, [(A, B)])
-    assert schedule(project) == "None of 2 accounts is due."
-    put(project, A, updated_at="2026-02-02T00:00:00.000Z")
-    tick(project)
-    assert schedule(project) == [(A, A)]
-    project.server.intercept = fail_groups(500)
-    run_all(project, [(A, A)])
-    assert schedule(project) == [(A, A)]
+        age(settled, "last_confirmed_at", "7 HOUR", key)
+    settled.server.intercept = fail_groups(404)
+    assert settled.sync(A, B, run_id="r1") == {A: "failed", B: "failed"}
+    assert schedule(settled) == "None of 3 accounts is due."
+    put(settled, A, updated_at="2026-02-02T00:00:00.000Z")
+    tick(settled)
+    assert schedule(settled) == [(A, A)]
+    settled.server.intercept = fail_groups(500)
+    assert settled.sync(A, run_id="r2") == {A: "failed"}
+    assert schedule(settled) == [(A, A)]
 
 
 def test_what_failed_and_may_heal_far_apart_is_tried_again_in_one_run_and_is_red_until_it_heals(
@@ -827,12 +831,11 @@ def colours(project: Project) -> tuple[set[str], set[str]]:
 
 
 def test_the_schedule_says_that_the_token_is_missing(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    settled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled(project, A)
     monkeypatch.delenv("TRUTO_API_TOKEN")
     with pytest.raises(dg.DagsterError) as caught:
-        schedule(project)
+        schedule(settled)
     assert isinstance(caught.value.__cause__, SettingsError)
     assert "TRUTO_API_TOKEN" in str(caught.value.__cause__)
 
