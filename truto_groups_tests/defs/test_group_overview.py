@@ -6,6 +6,7 @@ Real: a sandbox, DuckDB, the Dagster instance. The SVG is read as XML.
 import base64
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,7 +18,7 @@ from dagster._core.loader import LoadingContextForTest
 
 from truto_groups.sandbox import make_account
 from truto_groups.warehouse.overview_queries import read_day_totals
-from truto_groups_tests.defs.project import Project, open_project, put, shown_rows
+from truto_groups_tests.defs.project import Project, make_beginning, open_project, put, shown_rows
 
 pytestmark = pytest.mark.long
 
@@ -27,13 +28,67 @@ C = "cccccccc-0000-4000-8000-000000000003"
 SENSOR = "refresh_overview"
 
 
-@pytest.fixture(name="project")
-def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with open_project(tmp_path, monkeypatch) as project:
+@pytest.fixture(name="connected", scope="module")
+def provide_connected(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    def prepare(project: Project) -> None:
         put(project, A, "okta", tenant_id="acme|corp", context={"label": "EU|1"})
         put(project, B, "gitlab")
         put(project, C, "slack", status="needs_reauth")
         project.discover()
+        project.list_again()
+
+    return make_beginning(tmp_path_factory.mktemp("connected"), prepare)
+
+
+@pytest.fixture(name="project")
+def provide_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: Project
+) -> Iterator[Project]:
+    """Three accounts are known, and none was synced."""
+    with open_project(tmp_path, monkeypatch, begin_with=connected) as project:
+        yield project
+
+
+@pytest.fixture(name="refreshed", scope="module")
+def provide_refreshed(tmp_path_factory: pytest.TempPathFactory, connected: Project) -> Project:
+    folder = tmp_path_factory.mktemp("refreshed")
+    return make_beginning(folder, Project.refresh, begin_with=connected)
+
+
+@pytest.fixture(name="synced")
+def provide_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refreshed: Project
+) -> Iterator[Project]:
+    """A and B have two groups each, of one run; C could not be synced."""
+    with open_project(tmp_path, monkeypatch, begin_with=refreshed) as project:
+        yield project
+
+
+@dataclass
+class Drawn:
+    """The picture of what was synced."""
+
+    project: Project
+    event: dg.AssetMaterialization
+
+
+@pytest.fixture(name="drawn", scope="module")
+def provide_drawn(tmp_path_factory: pytest.TempPathFactory, refreshed: Project) -> Drawn:
+    events: list[dg.AssetMaterialization] = []
+
+    def prepare(project: Project) -> None:
+        events.append(draw(project))
+
+    folder = tmp_path_factory.mktemp("drawn")
+    return Drawn(make_beginning(folder, prepare, begin_with=refreshed), *events)
+
+
+@pytest.fixture(name="pictured")
+def provide_pictured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: Drawn
+) -> Iterator[Project]:
+    """The picture of what was synced has been drawn."""
+    with open_project(tmp_path, monkeypatch, begin_with=drawn.project) as project:
         yield project
 
 
@@ -63,11 +118,8 @@ def section(text: str, title: str) -> str:
     return found[1]
 
 
-def test_the_picture_shows_types_accounts_and_how_they_stand(project: Project) -> None:
-    project.refresh()
-
-    event = draw(project)
-
+def test_the_picture_shows_types_accounts_and_how_they_stand(drawn: Drawn) -> None:
+    event = drawn.event
     text = text_of(event)
     assert "**4 groups** in 3 integrated accounts of 3 integrations" in text
     assert "| okta | 1 | 1 | 2 |" in section(text, "Groups by integration and type")
@@ -81,10 +133,8 @@ def test_the_picture_shows_types_accounts_and_how_they_stand(project: Project) -
     assert "**2 of 2 active accounts are complete and fresh.**" in section(text, "What is complete")
 
 
-def test_the_chart_is_a_picture_that_says_what_it_shows(project: Project) -> None:
-    project.refresh()
-
-    text = text_of(draw(project))
+def test_the_chart_is_a_picture_that_says_what_it_shows(drawn: Drawn) -> None:
+    text = text_of(drawn.event)
 
     found = re.search(r"!\[([^]]+)\]\(data:image/svg\+xml;base64,([^)]+)\)", text)
     assert found is not None
@@ -95,10 +145,8 @@ def test_the_chart_is_a_picture_that_says_what_it_shows(project: Project) -> Non
     assert "okta, team: 1" in shown
 
 
-def test_what_a_customer_is_called_cannot_break_a_table(project: Project) -> None:
-    project.refresh()
-
-    assert ") (EU\\|1) |" in section(text_of(draw(project)), "Largest accounts")
+def test_what_a_customer_is_called_cannot_break_a_table(drawn: Drawn) -> None:
+    assert ") (EU\\|1) |" in section(text_of(drawn.event), "Largest accounts")
 
 
 def rows_of(text: str, title: str) -> list[list[str]]:
@@ -113,32 +161,31 @@ def link_to(project: Project, account_id: str) -> str:
 
 
 def test_who_needs_a_person_comes_first_the_worst_first_with_what_to_do_and_links(
-    project: Project,
+    synced: Project,
 ) -> None:
-    project.refresh()
-    project.write(
+    synced.write(
         "UPDATE account_syncs SET outcome = 'failed', error_kind = 'forbidden', "
         "error = 'Truto answered 403 to List Groups, of integrated account ' || "
         "integrated_account_id || ' (okta): no. Reconnect it.' WHERE integrated_account_id = $key",
         key=A,
     )
-    project.write(
+    synced.write(
         "UPDATE integrated_accounts SET last_confirmed_at = '2020-01-01' WHERE id IN ($a, $b)",
         a=A,
         b=B,
     )
 
-    event = draw(project)
+    event = draw(synced)
 
     text = text_of(event)
     assert text.startswith("### Needs you (3)\n")
     assert text == event.description
     failed, reconnect, stale = rows_of(text, "Needs you")
     assert [row[0].partition(" (")[0] for row in (failed, reconnect, stale)] == [
-        link_to(project, one) for one in (A, C, B)
+        link_to(synced, one) for one in (A, C, B)
     ]
     assert failed[1] == "Failed: The app forbids reading its groups. Also stale."
-    (run_id,) = {row["run_id"] for row in project.table("account_syncs")}
+    (run_id,) = {row["run_id"] for row in synced.table("account_syncs")}
     told = "Truto answered 403 to List Groups: no. Reconnect it."
     assert failed[3] == f"{told} See its [run](/runs/{run_id})"
     assert "have the tenant reconnect the app" in reconnect[3]
@@ -170,56 +217,49 @@ def test_the_short_list_of_who_needs_a_person_is_shown_by_the_ui_without_a_click
     assert text.endswith(f"\n- and {int(str(total)) - shown} more: open the picture")
 
 
-def test_a_drift_is_accepted_by_a_link_and_one_of_unmapped_types_is_not(project: Project) -> None:
-    project.refresh()
+def test_a_drift_is_accepted_by_a_link_and_one_of_unmapped_types_is_not(synced: Project) -> None:
     for key, group_type, more in ((A, "team", {"note": 1}), (B, "squad", {})):
         groups = [{"id": f"g{n}", "name": "x", "group_type": group_type, **more} for n in (1, 2)]
-        project.server.put_account(make_account(key, groups, integration="okta"))
-    put(project, C, "slack")
-    project.discover()
-    project.refresh()
+        synced.server.put_account(make_account(key, groups, integration="okta"))
+    put(synced, C, "slack")
+    synced.discover()
+    synced.refresh()
 
-    needs = {row[0]: row for row in rows_of(text_of(draw(project)), "Needs you")}
+    needs = {row[0]: row for row in rows_of(text_of(draw(synced)), "Needs you")}
 
-    assert "[accept](/locations/" in needs[link_to(project, A)][3]
-    assert "unmapped" in needs[link_to(project, B)][3]
-    assert "[accept]" not in needs[link_to(project, B)][3]
+    assert "[accept](/locations/" in needs[link_to(synced, A)][3]
+    assert "unmapped" in needs[link_to(synced, B)][3]
+    assert "[accept]" not in needs[link_to(synced, B)][3]
 
 
-def test_a_long_answer_of_an_app_hides_no_advice(project: Project) -> None:
-    project.refresh()
-    project.write(
+def test_a_long_answer_of_an_app_hides_no_advice(synced: Project) -> None:
+    synced.write(
         "UPDATE account_syncs SET outcome = 'failed', error_kind = 'forbidden', "
         "error = $error WHERE integrated_account_id = $key",
         error=f"The app behind Truto answered 403: {'so long a story ' * 40}. Reconnect it.",
         key=A,
     )
 
-    (failed, *_) = rows_of(text_of(draw(project)), "Needs you")
+    (failed, *_) = rows_of(text_of(draw(synced)), "Needs you")
 
     assert failed[3].startswith("The app behind Truto answered 403: so long a story")
     assert ". Reconnect it. See its [run]" in failed[3]
 
 
-def test_the_picture_is_in_sync_until_a_listing_differs(project: Project) -> None:
+def test_the_picture_is_in_sync_until_a_listing_differs(pictured: Project) -> None:
     """Listings come every few minutes, and each made the UI call the picture out of sync."""
-    project.list_again()
-    project.refresh()
-    draw(project)
+    pictured.list_again()
+    assert find_stale_causes(pictured) == []
 
-    project.list_again()
-    assert find_stale_causes(project) == []
-
-    project.server.remove_account(C)
-    project.list_again()
-    assert find_stale_causes(project) == ["has a new dependency materialization"]
+    pictured.server.remove_account(C)
+    pictured.list_again()
+    assert find_stale_causes(pictured) == ["has a new dependency materialization"]
 
 
-def test_a_check_that_is_red_or_yellow_is_named_and_linked(project: Project) -> None:
-    project.refresh()
-    project.write("UPDATE integrated_accounts SET last_confirmed_at = '2020-01-01'")
-    project.run("evaluate_checks")
-    project.instance.report_runless_asset_event(
+def test_a_check_that_is_red_or_yellow_is_named_and_linked(synced: Project) -> None:
+    synced.write("UPDATE integrated_accounts SET last_confirmed_at = '2020-01-01'")
+    synced.run("evaluate_checks")
+    synced.instance.report_runless_asset_event(
         dg.AssetCheckEvaluation(
             asset_key=dg.AssetKey("integration_contracts"),
             check_name="declared_contracts_are_stable",
@@ -228,9 +268,9 @@ def test_a_check_that_is_red_or_yellow_is_named_and_linked(project: Project) -> 
             description="Truto wants more.",
         )
     )
-    project.create("__ASSET_JOB")  # of the UI: on this instance, a check that it plans is hidden
+    synced.create("__ASSET_JOB")  # of the UI: on this instance, a check that it plans is hidden
 
-    text = text_of(draw(project))
+    text = text_of(draw(synced))
 
     address = "/assets/groups?view=checks&checkDetail=every_account_is_fresh"
     assert f"[every\\_account\\_is\\_fresh]({address}) | red | Stale: " in text
@@ -239,30 +279,29 @@ def test_a_check_that_is_red_or_yellow_is_named_and_linked(project: Project) -> 
 
 
 def test_what_changed_since_yesterday_is_told_by_name_but_not_of_a_private_account(
-    project: Project,
+    synced: Project,
 ) -> None:
-    (project.folder / "workspace.yaml").touch()
-    settings = project.folder / "truto_groups.yaml"
+    (synced.folder / "workspace.yaml").touch()
+    settings = synced.folder / "truto_groups.yaml"
     settings.write_text("integrations:\n  gitlab:\n    private_values: true\n")
-    project.refresh()
     for key, integration in ((A, "okta"), (B, "gitlab")):
         groups = [{"id": "g1", "name": f"{integration} *new*", "group_type": "team"}]
         groups += [{"id": f"h{n}", "name": f"{integration} h{n}"} for n in range(9)]
         groups.append({"id": "g2", "name": "Two"})
         tenant = {A: "acme|corp"}.get(key, "acme")
         account = make_account(key, groups, integration=integration, tenant_id=tenant)
-        project.server.put_account(account)
-    project.discover()
-    project.refresh()
+        synced.server.put_account(account)
+    synced.discover()
+    synced.refresh()
 
-    event = draw(project)
+    event = draw(synced)
 
     text = section(text_of(event), "Changed since yesterday")
     assert "**18 added, 2 renamed**, in 2 accounts:" in text
-    (okta,) = [line for line in text.split("\n") if project.key_of(A) in line]
+    (okta,) = [line for line in text.split("\n") if synced.key_of(A) in line]
     assert "9 added, 1 renamed: renamed *One* → *okta \\*new\\**; added *okta h0*" in okta
     assert okta.endswith("; and 5 more")
-    (gitlab,) = [line for line in text.split("\n") if project.key_of(B) in line]
+    (gitlab,) = [line for line in text.split("\n") if synced.key_of(B) in line]
     assert gitlab.endswith(": 9 added, 1 renamed")
     assert "gitlab h" not in text_of(event)
     assert event.metadata["groups_added"].value == 18
@@ -270,10 +309,9 @@ def test_what_changed_since_yesterday_is_told_by_name_but_not_of_a_private_accou
 
 
 def test_the_time_to_notice_counts_from_the_vendors_instant_where_that_makes_sense(
-    project: Project,
+    synced: Project,
 ) -> None:
-    project.refresh()
-    project.write(
+    synced.write(
         "INSERT INTO group_changes BY NAME SELECT $key AS integrated_account_id, "
         "'g' || row_number() OVER () AS id, change, json_object(field, json_array(NULL, "
         "strftime(seen AT TIME ZONE 'UTC' - to_seconds(n), '%Y-%m-%dT%H:%M:%S.%fZ'))) "
@@ -286,7 +324,7 @@ def test_the_time_to_notice_counts_from_the_vendors_instant_where_that_makes_sen
         key=A,
     )
 
-    event = draw(project)
+    event = draw(synced)
 
     rows = rows_of(text_of(event), "Time to notice")
     assert rows == [["all", "4", "2 min", "2 min"], ["okta", "4", "2 min", "2 min"]]
@@ -294,16 +332,15 @@ def test_the_time_to_notice_counts_from_the_vendors_instant_where_that_makes_sen
     assert event.metadata["notice_minutes_p95"].value == pytest.approx(2.9, abs=0.1)
 
 
-def test_groups_over_time_are_the_sum_at_the_end_of_each_day(project: Project) -> None:
-    project.refresh()
-    project.write(
+def test_groups_over_time_are_the_sum_at_the_end_of_each_day(synced: Project) -> None:
+    synced.write(
         "INSERT INTO account_syncs BY NAME SELECT $key AS integrated_account_id, "
         "'r' || n AS run_id, "
         "now() - to_days(n) AS started_at, 'published' AS outcome, 10 * n AS group_count, "
         "-n AS answer_order FROM (SELECT unnest([90, 3, 2]) AS n)",
         key=A,
     )
-    with project.database.reading() as connection:
+    with synced.database.reading() as connection:
         since = datetime.now(UTC) - timedelta(days=30)
         totals = read_day_totals(connection, since=since)
 
@@ -312,15 +349,14 @@ def test_groups_over_time_are_the_sum_at_the_end_of_each_day(project: Project) -
 
 
 def test_the_picture_is_drawn_without_a_token_and_without_a_request(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    synced: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.refresh()
-    project.server.forget_requests()
+    synced.server.forget_requests()
     monkeypatch.delenv("TRUTO_API_TOKEN")
 
-    draw(project)
+    draw(synced)
 
-    assert project.server.requests == ()
+    assert synced.server.requests == ()
 
 
 def test_the_picture_of_no_groups_yet_can_be_drawn(project: Project) -> None:
@@ -353,18 +389,13 @@ def test_a_refresh_is_followed_by_one_picture(project: Project) -> None:
     assert not project.tick(SENSOR).run_requests
 
 
-def test_the_first_tick_draws_what_was_never_drawn(project: Project) -> None:
-    project.refresh()
-
-    assert len(project.tick(SENSOR).run_requests) == 1
-    assert not project.tick(SENSOR).run_requests
+def test_the_first_tick_draws_what_was_never_drawn(synced: Project) -> None:
+    assert len(synced.tick(SENSOR).run_requests) == 1
+    assert not synced.tick(SENSOR).run_requests
 
 
-def test_the_first_tick_draws_nothing_that_was_drawn_before(project: Project) -> None:
-    project.refresh()
-    draw(project)
-
-    assert not project.tick(SENSOR).run_requests
+def test_the_first_tick_draws_nothing_that_was_drawn_before(pictured: Project) -> None:
+    assert not pictured.tick(SENSOR).run_requests
 
 
 def test_while_a_picture_waits_none_is_requested_and_none_is_forgotten(project: Project) -> None:
