@@ -13,36 +13,72 @@ import pytest
 from truto_groups_tests.defs.project import (
     Project,
     evaluation,
+    make_beginning,
     meta,
     open_project,
     put,
     serve_meta,
     shown_rows,
 )
+from truto_groups_tests.stand import A, B, C, D
 
 pytestmark = pytest.mark.long
 
 CHECK = "declared_contracts_are_stable"
 FIELDS = {"id": "string", "name": "string", "group_type": "string"}
-A = "aaaaaaaa-0000-4000-8000-000000000001"
-B = "bbbbbbbb-0000-4000-8000-000000000002"
-C = "cccccccc-0000-4000-8000-000000000003"
+
+
+@pytest.fixture(name="connected", scope="module")
+def provide_connected(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    def prepare(project: Project) -> None:
+        put(project, A, "okta")
+        put(project, B, "gitlab")
+        project.discover()
+
+    return make_beginning(tmp_path_factory.mktemp("connected"), prepare)
 
 
 @pytest.fixture(name="project")
-def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    with open_project(tmp_path, monkeypatch) as project:
-        put(project, A, "okta")
-        put(project, B, "gitlab")
-        project.server.intercept = serve_meta({"okta": meta(FIELDS), "gitlab": meta(FIELDS)})
-        project.discover()
+def provide_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connected: Project
+) -> Iterator[Project]:
+    """One account of Okta and one of GitLab are known."""
+    with open_project(tmp_path, monkeypatch, begin_with=connected) as project:
         yield project
+
+
+@pytest.fixture(name="contracts", scope="module")
+def provide_contracts(tmp_path_factory: pytest.TempPathFactory, connected: Project) -> Project:
+    def prepare(project: Project) -> None:
+        put(project, C, "slack")
+        put(project, D, "jira")
+        project.discover()
+        assert evaluation(refresh(project), CHECK).passed
+
+    folder = tmp_path_factory.mktemp("contracts")
+    return make_beginning(folder, prepare, begin_with=connected)
+
+
+@pytest.fixture(name="asked")
+def provide_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contracts: Project
+) -> Iterator[Project]:
+    """With one of Slack and one of Jira, too; all were asked once."""
+    with open_project(tmp_path, monkeypatch, begin_with=contracts) as project:
+        yield project
+
+
+KNOWN = {
+    "okta": meta(FIELDS, {"org": False}),
+    "gitlab": meta(FIELDS),
+    "slack": meta(FIELDS),
+    "jira": meta(FIELDS),
+}
 
 
 def refresh(project: Project, **answers: object) -> dg.ExecuteInProcessResult:
     """Ask anew; what an integration answers now, where it is given."""
-    known = {"okta": meta(FIELDS), "gitlab": meta(FIELDS)}
-    project.server.intercept = serve_meta({**known, **answers})
+    project.server.intercept = serve_meta({**KNOWN, **answers})
     return project.run("refresh_contracts")
 
 
@@ -61,7 +97,7 @@ def changes(result: dg.ExecuteInProcessResult) -> list[dict[str, Any]]:
 
 def test_every_integration_in_use_is_asked_once_and_kept(project: Project) -> None:
     put(project, C, "okta")  # a second account of the same app
-    put(project, "dddddddd-0000-4000-8000-000000000004", "slack", status="needs_reauth")
+    put(project, D, "slack", status="needs_reauth")
     project.discover()
     project.server.forget_requests()
 
@@ -82,24 +118,21 @@ def test_every_integration_in_use_is_asked_once_and_kept(project: Project) -> No
     assert event.metadata["dagster/row_count"].value == 8
 
 
-def test_asking_again_touches_nothing(project: Project) -> None:
-    refresh(project)
-    before = project.table("integration_contracts")
+def test_asking_again_touches_nothing(asked: Project) -> None:
+    before = asked.table("integration_contracts")
 
-    result = refresh(project)
+    result = refresh(asked)
 
-    assert project.table("integration_contracts") == before
+    assert asked.table("integration_contracts") == before
     assert evaluation(result, CHECK).passed
 
 
-def test_a_changed_declaration_ends_its_row_and_begins_another(project: Project) -> None:
-    refresh(project)
-
-    refresh(project, okta=meta({**FIELDS, "name": "object"}))
+def test_a_changed_declaration_ends_its_row_and_begins_another(asked: Project) -> None:
+    refresh(asked, okta=meta({**FIELDS, "name": "object"}))
 
     rows = [
         row
-        for row in project.table("integration_contracts")
+        for row in asked.table("integration_contracts")
         if (row["integration"], row["name"]) == ("okta", "name")
     ]
     old, new = sorted(rows, key=lambda row: row["first_seen_at"])
@@ -108,46 +141,42 @@ def test_a_changed_declaration_ends_its_row_and_begins_another(project: Project)
     assert new["gone_at"] is None
 
 
-def test_a_parameter_that_becomes_required_begins_another_row(project: Project) -> None:
-    refresh(project, okta=meta(FIELDS, {"org": False}))
+def test_a_parameter_that_becomes_required_begins_another_row(asked: Project) -> None:
+    refresh(asked, okta=meta(FIELDS, {"org": True}))
 
-    refresh(project, okta=meta(FIELDS, {"org": True}))
-
-    rows = [row for row in project.table("integration_contracts") if row["name"] == "org"]
+    rows = [row for row in asked.table("integration_contracts") if row["name"] == "org"]
     assert sorted((row["is_required"], row["gone_at"] is None) for row in rows) == [
         (False, False),
         (True, True),
     ]
 
 
-@pytest.mark.parametrize(
-    "answer", [404, 500, {"method": "list"}], ids=["not mapped", "broken", "tells nothing"]
-)
-def test_an_integration_whose_question_fails_keeps_its_rows_and_is_told(
-    project: Project, answer: object
-) -> None:
-    refresh(project)
-    before = open_rows(project, "okta")
+def test_an_integration_whose_question_fails_keeps_its_rows_and_is_told(asked: Project) -> None:
+    """It is not mapped, is broken, or tells nothing."""
+    failing: dict[str, object] = {"okta": 404, "slack": 500, "jira": {"method": "list"}}
+    before = {name: open_rows(asked, name) for name in failing}
+    assert all(before.values())
 
-    result = refresh(project, okta=answer, gitlab=meta({**FIELDS, "description": "string"}))
+    result = refresh(asked, **failing, gitlab=meta({**FIELDS, "description": "string"}))
 
     assert result.success
-    assert open_rows(project, "okta") == before
-    assert "description" in open_rows(project, "gitlab")
+    assert {name: open_rows(asked, name) for name in failing} == before
+    assert "description" in open_rows(asked, "gitlab")
     (event,) = result.asset_materializations_for_node("refresh_contracts_step")
-    (row,) = shown_rows(event.metadata["not_answered"].value)
-    assert row["integration"] == "okta"
-    assert "okta" in row["error"]
+    told = {
+        row["integration"]: row["error"] for row in shown_rows(event.metadata["not_answered"].value)
+    }
+    assert set(told) == set(failing)
+    assert [name for name, error in told.items() if name not in error] == []
 
 
-def test_an_answer_without_a_query_schema_leaves_the_parameters(project: Project) -> None:
-    refresh(project, okta=meta(FIELDS, {"org": False}))
+def test_an_answer_without_a_query_schema_leaves_the_parameters(asked: Project) -> None:
     answer = meta(FIELDS)
     del answer["query_schema"]
 
-    refresh(project, okta=answer)
+    refresh(asked, okta=answer)
 
-    assert "org" in open_rows(project, "okta")
+    assert "org" in open_rows(asked, "okta")
 
 
 def test_a_run_that_no_question_was_answered_in_fails_and_still_evaluates_its_check(
@@ -161,27 +190,23 @@ def test_a_run_that_no_question_was_answered_in_fails_and_still_evaluates_its_ch
 
 
 def test_a_rejected_token_fails_the_run_and_leaves_the_rows(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    asked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refresh(project)
-    before = project.table("integration_contracts")
-    project.server.intercept = None
+    before = asked.table("integration_contracts")
     monkeypatch.setenv("TRUTO_API_TOKEN", "another-token")
 
-    result = project.run("refresh_contracts")
+    result = asked.run("refresh_contracts")
 
     assert not result.success
     assert not result.asset_materializations_for_node("refresh_contracts_step")
-    assert project.table("integration_contracts") == before
+    assert asked.table("integration_contracts") == before
 
 
 def test_a_dropped_and_a_retyped_field_fail_the_check_with_the_accounts_concerned(
-    project: Project,
+    asked: Project,
 ) -> None:
-    assert evaluation(refresh(project), CHECK).passed
-
     result = refresh(
-        project,
+        asked,
         okta=meta({"id": "string", "group_type": "string"}),
         gitlab=meta({**FIELDS, "id": "integer"}),
     )
@@ -192,32 +217,28 @@ def test_a_dropped_and_a_retyped_field_fail_the_check_with_the_accounts_concerne
     assert found.metadata["failing_accounts"].value == 2
     told = {row["integration"]: row for row in changes(result)}
     assert told["okta"]["what"] == "no longer declares name"
-    assert told["okta"]["accounts"] == [project.key_of(A)]
+    assert told["okta"]["accounts"] == [asked.key_of(A)]
     assert (told["gitlab"]["was"], told["gitlab"]["now"]) == ("string", "integer")
-    assert told["gitlab"]["accounts"] == [project.key_of(B)]
+    assert told["gitlab"]["accounts"] == [asked.key_of(B)]
 
 
-def test_a_change_is_told_for_a_week_and_then_no_more(project: Project) -> None:
-    refresh(project)
-    project.write(
-        "UPDATE integration_contracts SET first_seen_at = first_seen_at - INTERVAL 30 DAY"
-    )
-    refresh(project, okta=meta({"id": "string", "group_type": "string"}))
+def test_a_change_is_told_for_a_week_and_then_no_more(asked: Project) -> None:
+    asked.write("UPDATE integration_contracts SET first_seen_at = first_seen_at - INTERVAL 30 DAY")
+    refresh(asked, okta=meta({"id": "string", "group_type": "string"}))
 
-    project.write("UPDATE integration_contracts SET gone_at = gone_at - INTERVAL 6 DAY")
-    assert not evaluation(project.run("evaluate_checks"), CHECK).passed
+    asked.write("UPDATE integration_contracts SET gone_at = gone_at - INTERVAL 6 DAY")
+    assert not evaluation(asked.run("evaluate_checks"), CHECK).passed
 
-    project.write("UPDATE integration_contracts SET gone_at = gone_at - INTERVAL 2 DAY")
-    assert evaluation(project.run("evaluate_checks"), CHECK).passed
+    asked.write("UPDATE integration_contracts SET gone_at = gone_at - INTERVAL 2 DAY")
+    assert evaluation(asked.run("evaluate_checks"), CHECK).passed
 
 
-def test_a_change_of_an_integration_that_is_not_in_use_concerns_nobody(project: Project) -> None:
-    refresh(project)
-    refresh(project, okta=meta({"id": "string"}))
-    put(project, A, "okta", status="needs_reauth")
-    project.discover()
+def test_a_change_of_an_integration_that_is_not_in_use_concerns_nobody(asked: Project) -> None:
+    refresh(asked, okta=meta({"id": "string"}))
+    put(asked, A, "okta", status="needs_reauth")
+    asked.discover()
 
-    assert evaluation(project.run("evaluate_checks"), CHECK).passed
+    assert evaluation(asked.run("evaluate_checks"), CHECK).passed
 
 
 def test_a_required_parameter_is_told_for_each_account_until_a_setting_gives_it(
@@ -243,12 +264,10 @@ def test_a_required_parameter_is_told_for_each_account_until_a_setting_gives_it(
     assert evaluation(project.run("evaluate_checks"), CHECK).passed
 
 
-def test_the_page_names_the_setting_that_is_missing_whole(project: Project) -> None:
+def test_the_page_names_the_setting_that_is_missing_whole(asked: Project) -> None:
     """Its path was shortened in the middle, as any word that no page could break."""
-    optional = {"name": False}
-    refresh(project, okta=meta(FIELDS, optional))
-    required = meta(FIELDS, {**optional, "organization_id": True})
-    found = evaluation(refresh(project, okta=required), CHECK)
+    required = meta(FIELDS, {"org": False, "organization_id": True})
+    found = evaluation(refresh(asked, okta=required), CHECK)
     told = str(found.description).replace("\\", "")
     setting = "integrations: okta: query: organization_id"
     assert f"Give it in the settings file, under {setting}; without it Truto answers 400." in told
@@ -274,7 +293,7 @@ def test_an_account_that_was_tried_is_not_told_at_discovery_again(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     refresh(project, okta=meta(FIELDS, {"organization_id": True}))
-    project.refresh()
+    project.publish(A, B)
     caplog.clear()
 
     project.discover()
