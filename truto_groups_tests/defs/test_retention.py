@@ -4,6 +4,7 @@ Real: Dagster's instance with its files or its Postgres, the database, the sandb
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from truto_groups.warehouse.ledger_table import prune_ledger
 from truto_groups_tests.defs.project import (
     Project,
     history_in_postgres,
+    make_beginning,
     make_definitions,
     open_project,
     put,
@@ -35,18 +37,61 @@ from truto_groups_tests.stand import A, B, Stand, groups_of
 SOON = timedelta(hours=1)
 
 
-@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
+"""Where Dagster's history is kept."""
+
+
+@pytest.fixture(name="connected", scope="module")
+def provide_connected(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_beginning(tmp_path_factory.mktemp("connected"), connect)
+
+
+@pytest.fixture(name="synced", scope="module")
+def provide_synced(tmp_path_factory: pytest.TempPathFactory, connected: Project) -> Project:
+    folder = tmp_path_factory.mktemp("synced")
+    return make_beginning(folder, Project.refresh, begin_with=connected)
+
+
+@pytest.fixture(name="project", params=ON_BOTH)
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
-    history = None
-    if request.param == "postgres":
-        history = history_in_postgres(request.getfixturevalue("postgres_database"))
-    with open_project(tmp_path, monkeypatch, dagster_yaml=history) as project:
-        put(project, A)
-        put(project, B)
-        project.discover()
+    """A and B are known, and nothing ran yet."""
+    with open_kept(request, "connected", tmp_path, monkeypatch) as project:
         yield project
+
+
+@pytest.fixture(name="refreshed", params=ON_BOTH)
+def provide_refreshed(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """One run refreshed both."""
+    with open_kept(request, "synced", tmp_path, monkeypatch) as project:
+        yield project
+
+
+@contextmanager
+def open_kept(
+    request: pytest.FixtureRequest, beginning: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A project that begins with another one, or is made like it where Postgres keeps history."""
+    if request.param == "sqlite":
+        begin_with = request.getfixturevalue(beginning)
+        with open_project(folder, monkeypatch, begin_with=begin_with) as project:
+            yield project
+        return
+    history = history_in_postgres(request.getfixturevalue("postgres_database"))
+    with open_project(folder, monkeypatch, dagster_yaml=history) as project:
+        connect(project)
+        if beginning == "synced":
+            project.refresh()
+        yield project
+
+
+def connect(project: Project) -> None:
+    put(project, A)
+    put(project, B)
+    project.discover()
 
 
 def run_ids(project: Project) -> set[str]:
@@ -72,6 +117,13 @@ def history_of(project: Project, run_id: str) -> list[str]:
     return found
 
 
+def end_run(project: Project) -> str:
+    """A run that ended before it had done anything; its id."""
+    run = project.create("check_freshness")
+    project.instance.report_run_failed(run)
+    return run.run_id
+
+
 def make_old(project: Project, days: int) -> None:
     """Let all runs have been made so long ago."""
     made = datetime.now(UTC) - timedelta(days=days)
@@ -84,90 +136,89 @@ def make_old(project: Project, days: int) -> None:
                 )
 
 
-def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(project: Project) -> None:
-    first = project.refresh()
-    second = project.refresh()
-    assert first.success
+def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(refreshed: Project) -> None:
+    (first,) = run_ids(refreshed)
+    assert history_of(refreshed, first)
+    second = refreshed.refresh()
     assert second.success
 
-    pruned = prune(project)
+    pruned = prune(refreshed)
 
     assert (pruned.deleted, pruned.kept, pruned.left) == (1, 1, 0)
-    assert run_ids(project) == {second.run_id}
-    assert history_of(project, first.run_id) == []
-    assert history_of(project, second.run_id)
+    assert run_ids(refreshed) == {second.run_id}
+    assert history_of(refreshed, first) == []
+    assert history_of(refreshed, second.run_id)
 
 
 def test_a_partitions_newest_materialization_keeps_its_run_whatever_came_after(
-    project: Project,
+    refreshed: Project,
 ) -> None:
-    both = project.refresh()
-    only_a = project.run("refresh_groups", tags=range_tags(*project.discover()[:1] * 2))
+    (both,) = run_ids(refreshed)
+    only_a = refreshed.run("refresh_groups", tags=range_tags(*refreshed.discover()[:1] * 2))
 
-    prune(project)
+    prune(refreshed)
 
-    assert run_ids(project) == {both.run_id, only_a.run_id}
-    keys = project.discover()
+    assert run_ids(refreshed) == {both, only_a.run_id}
+    keys = refreshed.discover()
     for asset in PARTITIONED:
-        assert project.instance.get_materialized_partitions(asset) == set(keys)
+        assert refreshed.instance.get_materialized_partitions(asset) == set(keys)
 
 
-def test_a_partition_that_failed_at_last_stays_red(project: Project) -> None:
-    project.refresh()
-    put(project, B, status="active")
-    project.server.intercept = lambda request: None
-    failed = project.create("refresh_groups", tags=range_tags(*project.discover()[1:] * 2))
-    project.instance.report_run_failed(failed)
-    project.run("evaluate_checks")
+def test_a_partition_that_failed_at_last_stays_red(refreshed: Project) -> None:
+    put(refreshed, B, status="active")
+    refreshed.server.intercept = lambda request: None
+    failed = refreshed.create("refresh_groups", tags=range_tags(*refreshed.discover()[1:] * 2))
+    refreshed.instance.report_run_failed(failed)
+    refreshed.run("evaluate_checks")
 
-    assert failed.run_id in find_needed_runs(project.instance)
+    assert failed.run_id in find_needed_runs(refreshed.instance)
 
 
-def test_the_newest_of_each_asset_keeps_its_run(project: Project) -> None:
+def test_the_newest_of_each_asset_keeps_its_run(refreshed: Project) -> None:
     """Each of another run: a replay, a breakdown alone, the accounts, the picture."""
-    fetched = project.refresh()
-    tags = range_tags(*project.discover())
+    (fetched,) = run_ids(refreshed)
+    tags = range_tags(*refreshed.discover())
     runs = [
-        project.run("refresh_groups", asset_selection=list(map(dg.AssetKey, names)), tags=tags)
+        refreshed.run("refresh_groups", asset_selection=list(map(dg.AssetKey, names)), tags=tags)
         for names in (["groups", "group_type_breakdown"], ["group_type_breakdown"])
     ]
-    listing = project.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=project.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
+    listing = refreshed.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=refreshed.instance, asset_selection=[dg.AssetKey("integrated_accounts")]
     )
-    runs += [project.run("draw_overview"), listing]
-    later = project.run("evaluate_checks")
+    runs += [refreshed.run("draw_overview"), listing]
+    later = refreshed.run("evaluate_checks")
 
-    prune(project)
+    prune(refreshed)
 
-    assert run_ids(project) == {one.run_id for one in (fetched, *runs, later)}
+    assert run_ids(refreshed) == {fetched, *(one.run_id for one in (*runs, later))}
 
 
-def test_a_checks_newest_evaluation_keeps_its_run(project: Project) -> None:
-    project.refresh()
-    earlier = project.run("evaluate_checks")
-    later = project.run("evaluate_checks")
+def test_a_checks_newest_evaluation_keeps_its_run(refreshed: Project) -> None:
+    earlier = refreshed.run("evaluate_checks")
+    later = refreshed.run("evaluate_checks")
 
-    prune(project)
+    prune(refreshed)
 
-    assert later.run_id in run_ids(project)
-    assert earlier.run_id not in run_ids(project)
+    assert later.run_id in run_ids(refreshed)
+    assert earlier.run_id not in run_ids(refreshed)
     for check in CHECKS[:1]:
-        assert project.instance.get_latest_asset_check_evaluation_record(check) is not None
+        assert refreshed.instance.get_latest_asset_check_evaluation_record(check) is not None
 
 
 def test_a_young_run_one_that_has_not_ended_and_those_of_others_stay(project: Project) -> None:
-    old = [project.run("evaluate_checks").run_id for _ in range(2)]
+    old = end_run(project)
     unfinished = project.create("refresh_groups").run_id
     foreign = project.create("evaluate_checks", tags={LOCATION_TAG: "other@elsewhere"})
     project.instance.report_run_failed(foreign)
 
     assert prune(project, before=datetime.now(UTC) - SOON).deleted == 0
+    assert old in run_ids(project)
     assert prune(project, location="__repository__@here").deleted == 1
-    assert run_ids(project) == {old[1], unfinished, foreign.run_id}
+    assert run_ids(project) == {unfinished, foreign.run_id}
 
 
 def test_a_day_is_bounded_and_the_oldest_go_first(project: Project) -> None:
-    runs = [project.run("evaluate_checks").run_id for _ in range(4)]
+    runs = [end_run(project) for _ in range(4)]
     clock = iter(range(100))
 
     pruned = prune(project, seconds=2.5, monotonic=lambda: float(next(clock)))
@@ -177,19 +228,18 @@ def test_a_day_is_bounded_and_the_oldest_go_first(project: Project) -> None:
 
 
 def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    refreshed: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(project.folder / "s.yaml"))
-    (project.folder / "s.yaml").write_text("history: {runs_kept_for: 40d, ledger_kept_for: 2d}")
-    project.refresh()
-    project.refresh()
-    make_old(project, days=35)
-    assert project.run("retain_history").success
-    assert len(run_ids(project)) == 3
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(refreshed.folder / "s.yaml"))
+    (refreshed.folder / "s.yaml").write_text("history: {runs_kept_for: 40d, ledger_kept_for: 2d}")
+    refreshed.refresh()
+    make_old(refreshed, days=35)
+    assert refreshed.run("retain_history").success
+    assert len(run_ids(refreshed)) == 3
 
-    make_old(project, days=41)
+    make_old(refreshed, days=41)
     for run, days in (("a", 3), ("b", 41), ("c", 1)):
-        project.write(
+        refreshed.write(
             "INSERT INTO account_syncs BY NAME SELECT $id AS integrated_account_id, "
             "$run AS run_id, $at::TIMESTAMPTZ AS started_at, 'skipped' AS outcome, "
             "0 AS answer_order",
@@ -197,7 +247,7 @@ def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
             run=run,
             at=datetime.now(UTC) - timedelta(days=days),
         )
-    result = project.run("retain_history")
+    result = refreshed.run("retain_history")
 
     (step,) = [event for event in result.all_events if event.is_step_success]
     assert step.step_key == "retain_history_step"
@@ -206,7 +256,7 @@ def test_the_job_keeps_what_the_settings_say_and_tells_what_it_deleted(
     # The first refresh and the first run of this job.
     assert told["deleted_runs"] == 2
     assert told["deleted_attempts"] == 2
-    assert "c" in {row["run_id"] for row in project.table("account_syncs")}
+    assert "c" in {row["run_id"] for row in refreshed.table("account_syncs")}
 
 
 def test_everything_that_dagster_shows_of_ours_is_known_here() -> None:
@@ -217,20 +267,19 @@ def test_everything_that_dagster_shows_of_ours_is_known_here() -> None:
 
 def fill_ledger(stand: Stand, key: str, outcomes: dict[str, int]) -> None:
     """Write that many attempts an account, each a day after the one before; the oldest first."""
-    ((order,),) = stand.rows("SELECT coalesce(max(answer_order), 0) FROM account_syncs")
-    for outcome, count in outcomes.items():
-        for _ in range(count):
-            order += 1
-            stand.write(
-                "INSERT INTO account_syncs BY NAME SELECT $id AS integrated_account_id, "
-                "$run AS run_id, $at::TIMESTAMPTZ AS started_at, $outcome AS outcome, "
-                "7 AS group_count, $order AS answer_order",
-                id=key,
-                run=f"run-{order}",
-                at=stand.now + timedelta(days=order),
-                outcome=outcome,
-                order=order,
-            )
+    ((last,),) = stand.rows("SELECT coalesce(max(answer_order), 0) FROM account_syncs")
+    listed = [outcome for outcome, count in outcomes.items() for _ in range(count)]
+    orders = range(last + 1, last + 1 + len(listed))
+    stand.write(
+        "INSERT INTO account_syncs BY NAME SELECT $id AS integrated_account_id, "
+        "'run-' || n AS run_id, $now::TIMESTAMPTZ + to_days(n::INTEGER) AS started_at, outcome, "
+        "7 AS group_count, n AS answer_order "
+        "FROM (SELECT unnest($orders::BIGINT[]) AS n, unnest($outcomes::VARCHAR[]) AS outcome)",
+        id=key,
+        now=stand.now,
+        orders=list(orders),
+        outcomes=listed,
+    )
 
 
 def prune_all(stand: Stand, *, most: int = 1000) -> int:

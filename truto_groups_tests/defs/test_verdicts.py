@@ -24,6 +24,7 @@ from truto_groups_tests.defs.project import (
     Project,
     history_in_postgres,
     hold_back,
+    make_beginning,
     open_project,
     put,
 )
@@ -47,20 +48,37 @@ WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
+OURS: dict[str, Any] = {
+    "instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}
+}
+
+
+@pytest.fixture(name="judged", scope="module")
+def provide_judged(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        settle_at_once(monkeypatch)
+        return make_beginning(tmp_path_factory.mktemp("judged"), judge_once, dagster_yaml=OURS)
+
+
 @pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
-    # What it waits for on a server is held in test_ended.
-    monkeypatch.setattr(ended_runs, "_SETTLING_SECONDS", 0)
-    kept: dict[str, Any] = {
-        "instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}
-    }
-    if request.param == "postgres":
-        kept |= history_in_postgres(request.getfixturevalue("postgres_database"))
+    settle_at_once(monkeypatch)
+    if request.param == "sqlite":
+        judged = request.getfixturevalue("judged")
+        with open_project(tmp_path, monkeypatch, dagster_yaml=OURS, begin_with=judged) as project:
+            yield project
+        return
+    kept = {**OURS, **history_in_postgres(request.getfixturevalue("postgres_database"))}
     with open_project(tmp_path, monkeypatch, dagster_yaml=kept) as project:
         judge_once(project)
         yield project
+
+
+def settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What it waits for on a server is held in test_ended.
+    monkeypatch.setattr(ended_runs, "_SETTLING_SECONDS", 0)
 
 
 def judge_once(project: Project) -> None:
