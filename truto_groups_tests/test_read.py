@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from truto_groups.errors import (
     SettingsError,
     UnknownNameError,
 )
+from truto_groups.warehouse.database import Connection
 from truto_groups.warehouse.rows import Rows
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 
@@ -55,20 +56,41 @@ def provide_later(synced: Stand, tmp_path_factory: pytest.TempPathFactory) -> St
         return stand
 
 
+@pytest.fixture(name="filled")
+def provide_filled(synced: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """What was synced first, to be read only."""
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", synced.database.location)
+    return synced
+
+
 @pytest.fixture(name="mixed")
-def provide_mixed(stand: Stand, later: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """The same in a database of the test's own."""
-    stand.go_on_from(later)
-    for account in later.server.accounts:
-        stand.server.put_account(account)
+def provide_mixed(later: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """What was synced later, to be read only."""
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", later.database.location)
+    return later
+
+
+@pytest.fixture(name="look", scope="module")
+def provide_look(later: Stand) -> Iterator[Connection]:
+    """One look at what was synced later: to open one takes longer than to ask it."""
+    with read.connect(later.database.location) as connection:
+        yield connection
+
+
+@pytest.fixture(name="own")
+def provide_own(stand: Stand, synced: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """What was synced first, in a database of the test's own."""
+    stand.go_on_from(synced)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
     return stand
 
 
-@pytest.fixture(name="filled")
-def provide_filled(stand: Stand, synced: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
-    """The same in a database of the test's own."""
-    stand.go_on_from(synced)
+@pytest.fixture(name="own_mixed")
+def provide_own_mixed(stand: Stand, later: Stand, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    """What was synced later, in a database of the test's own."""
+    stand.go_on_from(later)
+    for account in later.server.accounts:
+        stand.server.put_account(account)
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
     return stand
 
@@ -153,9 +175,9 @@ def test_an_instant_without_a_zone_is_utc_wherever_the_machine_stands(
         time.tzset()
 
 
-def test_what_changed_comes_the_latest_first(mixed: Stand) -> None:
+def test_what_changed_comes_the_latest_first(own_mixed: Stand) -> None:
     for day in (3, 5, 4):
-        mixed.write(
+        own_mixed.write(
             "INSERT INTO group_changes BY NAME SELECT * REPLACE ($at::TIMESTAMPTZ AS changed_at) "
             "FROM group_changes LIMIT 1",
             at=f"2026-04-0{day}",
@@ -166,17 +188,17 @@ def test_what_changed_comes_the_latest_first(mixed: Stand) -> None:
 
 
 @pytest.mark.long
-def test_one_connection_is_one_look_for_several_questions(filled: Stand) -> None:
+def test_one_connection_is_one_look_for_several_questions(own: Stand) -> None:
     with read.connect() as connection:
         before = read.groups(connection)
-        filled.put(B, groups_of(5), integration="slack")
-        filled.sync(B, run_id="third")
+        own.put(B, groups_of(5), integration="slack")
+        own.sync(B, run_id="third")
 
         assert len(read.groups(connection)) == len(before) == 3
     assert len(read.groups()) == 8
 
 
-def test_what_is_committed_and_still_in_the_journal_is_read(filled: Stand) -> None:
+def test_what_is_committed_and_still_in_the_journal_is_read(own: Stand) -> None:
     """A copy of the file alone gives the last checkpoint."""
     program = (
         "import duckdb, os, sys\n"
@@ -184,26 +206,26 @@ def test_what_is_committed_and_still_in_the_journal_is_read(filled: Stand) -> No
         "connection.execute(\"UPDATE groups SET name = 'In the journal'\")\n"
         "os._exit(0)\n"
     )
-    path = filled.database.location
+    path = own.database.location
     subprocess.run([sys.executable, "-c", program, path], check=True)
     assert Path(f"{path}.wal").exists()
 
     assert set(read.groups()["name"]) == {"In the journal"}
 
 
-def test_a_reader_never_blocks_a_writer(filled: Stand) -> None:
+def test_a_reader_never_blocks_a_writer(own: Stand) -> None:
     with read.connect() as connection:
-        filled.write("DELETE FROM groups")
+        own.write("DELETE FROM groups")
 
         assert connection.execute("SELECT count(*) FROM groups").fetchone() == (3,)
     assert read.groups().empty
 
 
-def test_the_connection_refuses_to_write(filled: Stand) -> None:
+def test_the_connection_refuses_to_write(own: Stand) -> None:
     with read.connect() as connection, pytest.raises(Exception, match="read-only"):
         connection.execute("DELETE FROM groups")
 
-    assert len(filled.table("groups")) == 3
+    assert len(own.table("groups")) == 3
 
 
 def test_an_open_connection_leaves_no_file_behind(
@@ -275,16 +297,15 @@ def test_the_dotenv_of_the_project_names_the_database(
     ids=lambda value: "" if isinstance(value, set) else str(value),
 )
 def test_a_filter_takes_one_or_several_and_all_filters_must_hold(
-    mixed: Stand, wanted: dict[str, Any], ids: set[str]
+    look: Connection, wanted: dict[str, Any], ids: set[str]
 ) -> None:
-    del mixed
     for function in (read.groups, read.raw_groups, read.group_type_breakdown, read.account_syncs):
-        assert set(function(**wanted)["integrated_account_id"]) == ids
-    assert set(read.integrated_accounts(**wanted)["id"]) == ids
-    assert set(read.overview(**wanted)["integrated_account_id"]) == ids
-    assert set(read.drift(**wanted)["integrated_account_id"]) == ids & {A}
-    assert set(read.group_changes(**wanted)["integrated_account_id"]) == ids
-    assert set(read.groups_as_of("2026-03-03", **wanted)["integrated_account_id"]) == ids
+        assert set(function(look, **wanted)["integrated_account_id"]) == ids
+    assert set(read.integrated_accounts(look, **wanted)["id"]) == ids
+    assert set(read.overview(look, **wanted)["integrated_account_id"]) == ids
+    assert set(read.drift(look, **wanted)["integrated_account_id"]) == ids & {A}
+    assert set(read.group_changes(look, **wanted)["integrated_account_id"]) == ids
+    assert set(read.groups_as_of("2026-03-03", look, **wanted)["integrated_account_id"]) == ids
 
 
 @pytest.mark.parametrize(
@@ -297,12 +318,10 @@ def test_a_filter_takes_one_or_several_and_all_filters_must_hold(
     ],
     ids=lambda value: "" if isinstance(value, set) else str(value),
 )
-def test_groups_are_chosen_by_type(mixed: Stand, types: Any, names: set[str]) -> None:
-    del mixed
-
-    assert set(read.groups(type=types)["name"]) == names
-    assert set(read.groups_as_of("2026-03-03", type=types)["name"]) == names
-    assert read.group_type_breakdown(type=types)["group_count"].sum() == len(names)
+def test_groups_are_chosen_by_type(look: Connection, types: Any, names: set[str]) -> None:
+    assert set(read.groups(look, type=types)["name"]) == names
+    assert set(read.groups_as_of("2026-03-03", look, type=types)["name"]) == names
+    assert read.group_type_breakdown(look, type=types)["group_count"].sum() == len(names)
 
 
 @pytest.mark.parametrize(
@@ -318,15 +337,13 @@ def test_groups_are_chosen_by_type(mixed: Stand, types: Any, names: set[str]) ->
     ids=lambda value: "" if isinstance(value, set) else str(value),
 )
 def test_a_name_that_is_nobodys_is_answered_with_the_nearest(
-    mixed: Stand, wanted: dict[str, Any], told: str
+    look: Connection, wanted: dict[str, Any], told: str
 ) -> None:
     """Told at once, and not when the rows are wanted."""
-    del mixed
-
     with pytest.raises(UnknownNameError, match=told):
-        read.groups(**wanted)
+        read.groups(look, **wanted)
     with pytest.raises(LookupError):
-        read.groups_as_of("2026-03-02", **wanted)
+        read.groups_as_of("2026-03-02", look, **wanted)
 
 
 def test_of_a_name_that_was_not_known_yet_it_is_told_since_when_it_is(mixed: Stand) -> None:
@@ -337,18 +354,18 @@ def test_of_a_name_that_was_not_known_yet_it_is_told_since_when_it_is(mixed: Sta
         read.groups_as_of("2020-01-01", tenant="acme")
 
 
-def test_a_beginning_that_several_accounts_share_is_told(mixed: Stand) -> None:
-    mixed.put(C, [], integration="okta", tenant_id="acme")
-    mixed.discover()
+def test_a_beginning_that_several_accounts_share_is_told(own_mixed: Stand) -> None:
+    own_mixed.put(C, [], integration="okta", tenant_id="acme")
+    own_mixed.discover()
 
     with pytest.raises(UnknownNameError, match=r"acme\.okta: no one account alone.*2 begin so"):
         read.groups(account="acme.okta")
 
 
 @pytest.mark.long
-def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
+def test_contracts_are_chosen_by_integration(own_mixed: Stand) -> None:
     for name in ("okta", "slack"):
-        mixed.write(
+        own_mixed.write(
             "INSERT INTO integration_contracts BY NAME SELECT $name AS integration, "
             "'field' AS kind, 'id' AS name, TRUE AS is_required, now() AS first_seen_at",
             name=name,
@@ -359,9 +376,32 @@ def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
     assert len(read.integration_contracts(integration=[])) == 0
     with pytest.raises(UnknownNameError, match=r"slak: no account of such an integration.*slack"):
         read.integration_contracts(integration=["okta", "slak"])
-    mixed.write("UPDATE integration_contracts SET integration = 'gone' WHERE integration = 'slack'")
+    own_mixed.write(
+        "UPDATE integration_contracts SET integration = 'gone' WHERE integration = 'slack'"
+    )
     assert list(read.integration_contracts(integration="gone")["integration"]) == ["gone"]
     assert len(read.integration_contracts(integration="slack")) == 0
+
+
+@pytest.fixture(name="waiting", scope="module")
+def provide_waiting(later: Stand, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A look at three rows in each table of what persons wait for, the latest not the first."""
+    with open_stand(tmp_path_factory.mktemp("waiting")) as stand:
+        stand.go_on_from(later)
+        for table, instant in (
+            ("held_back_groups", "received_at"),
+            ("accepted_baselines", "accepted_at"),
+            ("privileged_group_changes", "changed_at"),
+        ):
+            for number, account in enumerate((B, A, B)):
+                row = {column.name: _fill(column) for column in schema_table(table).columns}
+                row |= {"integrated_account_id": account, instant: f"2026-04-0{number + 1}"}
+                row |= {"position": 3 - number} if table == "held_back_groups" else {}
+                names = ", ".join(row)
+                places = ", ".join(f"${name}" for name in row)
+                stand.write(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)  # noqa: S608
+        with read.connect(stand.database.location) as connection:
+            yield connection
 
 
 @pytest.mark.long
@@ -371,20 +411,8 @@ def test_contracts_are_chosen_by_integration(mixed: Stand) -> None:
     ids=lambda function: function.__name__,
 )
 def test_what_persons_wait_for_is_filtered_and_sorted_alike(
-    mixed: Stand, read_rows: Callable[..., Rows]
+    waiting: Connection, read_rows: Callable[..., Rows]
 ) -> None:
-    for table, instant in (
-        ("held_back_groups", "received_at"),
-        ("accepted_baselines", "accepted_at"),
-        ("privileged_group_changes", "changed_at"),
-    ):
-        for number, account in enumerate((B, A, B)):
-            row = {column.name: _fill(column) for column in schema_table(table).columns}
-            row |= {"integrated_account_id": account, instant: f"2026-04-0{number + 1}"}
-            row |= {"position": 3 - number} if table == "held_back_groups" else {}
-            names = ", ".join(row)
-            places = ", ".join(f"${name}" for name in row)
-            mixed.write(f"INSERT INTO {table} ({names}) VALUES ({places})", **row)  # noqa: S608
     for wanted, accounts in (
         ({}, {A, B}),
         ({"account": "globex.slack"}, {B}),
@@ -393,10 +421,10 @@ def test_what_persons_wait_for_is_filtered_and_sorted_alike(
         ({"tenant": "acme", "integration": "slack"}, set[str]()),
         ({"tenant": []}, set[str]()),
     ):
-        assert set(read_rows(**wanted)["integrated_account_id"]) == accounts
+        assert set(read_rows(waiting, **wanted)["integrated_account_id"]) == accounts
     with pytest.raises(UnknownNameError):
-        read_rows(tenant="slack")
-    rows = read_rows(tenant="globex")
+        read_rows(waiting, tenant="slack")
+    rows = read_rows(waiting, tenant="globex")
     column = next((one for one in ("accepted_at", "changed_at", "started_at") if one in rows), None)
     if column is not None:
         assert list(rows[column]) == sorted(rows[column], reverse=True)
@@ -423,15 +451,17 @@ def test_the_overview_has_a_row_for_each_account(mixed: Stand) -> None:
     assert slack["group_count"] == 1
 
 
-def test_the_overview_tells_what_waits_and_what_changed_lately(mixed: Stand) -> None:
-    mixed.put(B, [{"name": "no id"}, {"name": "nor here"}], integration="slack", tenant_id="globex")
-    mixed.sync(B, run_id="held")
-    mixed.write(
+def test_the_overview_tells_what_waits_and_what_changed_lately(own_mixed: Stand) -> None:
+    own_mixed.put(
+        B, [{"name": "no id"}, {"name": "nor here"}], integration="slack", tenant_id="globex"
+    )
+    own_mixed.sync(B, run_id="held")
+    own_mixed.write(
         "INSERT INTO account_syncs BY NAME SELECT * REPLACE ('cut' AS run_id, 'interrupted' AS "
         "outcome, answer_order + 9 AS answer_order) FROM account_syncs WHERE run_id = 'held'"
     )
     for days, change in ((1, "added"), (6, "removed"), (6, "changed"), (8, "added")):
-        mixed.write(
+        own_mixed.write(
             "INSERT INTO group_changes SELECT $id, 'g', $change, NULL, '{}', 'n', "
             "now() - to_days($days), 'r'",
             id=B,
@@ -448,10 +478,12 @@ def test_the_overview_tells_what_waits_and_what_changed_lately(mixed: Stand) -> 
     assert (okta["held_back_count"], okta["warning_count"]) == (0, 1)
 
 
-def test_what_waits_and_what_was_accepted_can_be_read(mixed: Stand) -> None:
-    mixed.put(B, [{"name": "no id"}], integration="slack", tenant_id="globex")
-    mixed.sync(B, run_id="held")
-    mixed.write("INSERT INTO accepted_baselines VALUES ($id, 'r', now(), 'me', 'meant', 'd')", id=A)
+def test_what_waits_and_what_was_accepted_can_be_read(own_mixed: Stand) -> None:
+    own_mixed.put(B, [{"name": "no id"}], integration="slack", tenant_id="globex")
+    own_mixed.sync(B, run_id="held")
+    own_mixed.write(
+        "INSERT INTO accepted_baselines VALUES ($id, 'r', now(), 'me', 'meant', 'd')", id=A
+    )
 
     assert list(read.held_back()["integrated_account_id"]) == [B]
     assert "breaking" in set(read.drift(integration="slack")["severity"])
@@ -483,9 +515,9 @@ def test_rows_are_a_dataframe_in_all_that_is_asked_of_them(filled: Stand) -> Non
         rows.nothing_like_it  # noqa: B018
 
 
-def test_rows_are_as_they_were_when_they_were_asked_for(filled: Stand) -> None:
+def test_rows_are_as_they_were_when_they_were_asked_for(own: Stand) -> None:
     rows = read.groups()
-    filled.write("DELETE FROM groups")
+    own.write("DELETE FROM groups")
 
     assert len(rows) == 3
 
