@@ -18,7 +18,7 @@ import pytest
 
 from truto_groups.report.delivery import MAX_TRIES
 from truto_groups.truto import post_json
-from truto_groups_tests.defs.project import Project, open_project, put
+from truto_groups_tests.defs.project import Project, make_beginning, open_project, put
 from truto_groups_tests.stand import A, B, C
 
 pytestmark = pytest.mark.long
@@ -76,15 +76,35 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield project
 
 
+@pytest.fixture(name="beginning", scope="module")
+def provide_beginning(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    def prepare(project: Project) -> None:
+        put(project, A, "okta")
+        put(project, B, "gitlab")
+        project.discover()
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setenv("TRUTO_GROUPS_WEBHOOK_URL", "http://127.0.0.1:1/not-posted-to")
+            project.tick(FAILURES)
+
+    return make_beginning(tmp_path_factory.mktemp("beginning"), prepare)
+
+
+@pytest.fixture(name="known")
+def provide_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: Project
+) -> Iterator[Project]:
+    """A project with two accounts, after the first tick that told of failures."""
+    with open_project(tmp_path, monkeypatch, begin_with=beginning) as project:
+        yield project
+
+
 @pytest.fixture(name="posting")
 def provide_posting_project(
-    project: Project, webhook: Receiver, monkeypatch: pytest.MonkeyPatch
+    known: Project, webhook: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> Project:
-    """A project whose webhook is set, with two accounts, at its first tick."""
+    """The same; its webhook is set."""
     monkeypatch.setenv("TRUTO_GROUPS_WEBHOOK_URL", webhook.url)
-    project.discover()
-    project.tick(FAILURES)
-    return project
+    return known
 
 
 def record(project: Project, run: dg.DagsterRun | str, key: str, **fields: Any) -> None:
@@ -366,7 +386,7 @@ def test_a_check_is_told_when_it_turns_and_never_twice(posting: Project, webhook
 
 
 def test_a_check_that_is_red_when_first_seen_is_told(posting: Project, webhook: Receiver) -> None:
-    posting.refresh()
+    posting.publish(A, B)
     posting.write(
         "UPDATE integrated_accounts SET last_confirmed_at = '2020-01-01', "
         "first_listed_at = '2020-01-01'"
@@ -384,7 +404,7 @@ def test_a_check_that_is_red_when_first_seen_is_told(posting: Project, webhook: 
 
 
 def test_a_turned_check_that_cannot_be_posted_waits(posting: Project, webhook: Receiver) -> None:
-    posting.refresh()
+    posting.publish(A, B)
     posting.write("INSERT INTO groups SELECT * FROM groups")
     posting.run("evaluate_checks")
     webhook.status = 500
@@ -416,29 +436,27 @@ def test_a_run_that_ended_without_its_checks_is_followed_by_one_run_of_them(
     assert not project.tick(INTERRUPTED).run_requests
 
 
-def test_a_run_that_failed_with_its_checks_is_followed_by_nothing(project: Project) -> None:
-    project.discover()
-    project.tick(INTERRUPTED)
-    project.server.remove_account(B)  # its sync ends with 404
+def test_a_run_that_failed_with_its_checks_is_followed_by_nothing(known: Project) -> None:
+    known.tick(INTERRUPTED)
+    known.server.remove_account(B)  # its sync ends with 404
 
-    result = project.refresh()
+    result = known.refresh()
 
     assert not result.success
     assert result.get_asset_check_evaluations()
-    assert not project.tick(INTERRUPTED).run_requests
+    assert not known.tick(INTERRUPTED).run_requests
 
 
 def test_a_run_that_failed_before_its_checks_is_followed_by_them(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    known: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.discover()
-    project.tick(INTERRUPTED)
+    known.tick(INTERRUPTED)
     monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", "nowhere.yaml")
 
-    result = project.refresh()
+    result = known.refresh()
 
     assert not result.get_asset_check_evaluations()
-    (request,) = project.tick(INTERRUPTED).run_requests
+    (request,) = known.tick(INTERRUPTED).run_requests
     assert request.run_key == result.run_id
 
 
