@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -22,7 +22,7 @@ from truto_groups.errors import RetriesExhaustedError
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync.remove import remove_accounts
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.stand import KEYS, START, A, B, C, Stand, group, groups_of
+from truto_groups_tests.stand import KEYS, START, A, B, C, Stand, group, groups_of, open_stand
 
 pytestmark = pytest.mark.long
 
@@ -40,30 +40,48 @@ def answer_capabilities(stand: Stand, body: object) -> None:
     stand.server.intercept = intercept
 
 
-@pytest.mark.parametrize(
-    "body", [{"unified": {}}, {"unified": []}, WITHOUT_GROUPS], ids=["nothing", "none", "others"]
-)
+NO_ANSWERS = {
+    "okta": {"unified": {}},
+    "gitlab": {"unified": []},
+    "slack": WITHOUT_GROUPS,
+}
+"""Nothing, none, and others than groups; by the integration of which so much is told."""
+
+
 def test_no_answer_about_an_integration_stops_accounts_whose_groups_were_listed(
-    stand: Stand, body: object
+    stand: Stand,
 ) -> None:
     """One account is asked for all of its integration; all would be passed over, never stale."""
-    stand.put(A, groups_of(3))
-    stand.put(B, groups_of(2))
+    old = dict(zip(NO_ANSWERS, (A, B, C), strict=True))
+    new = {slug: account.replace("-0000-", "-1111-") for slug, account in old.items()}
+    for slug, account in old.items():
+        stand.put(account, groups_of(3), integration=slug)
     stand.discover()
-    assert stand.outcomes() == {A: "published", B: "published"}
-    answer_capabilities(stand, body)
-    stand.put(C, groups_of(1))
+    assert set(stand.outcomes().values()) == {"published"}
+
+    def intercept(request: Request) -> Response | None:
+        if not request.path.endswith("capabilities"):
+            return None
+        asked = {account: slug for slug, account in (*old.items(), *new.items())}
+        return Response.of_json(NO_ANSWERS[asked[request.segments[1]]])
+
+    stand.server.intercept = intercept
+    for slug, account in new.items():
+        stand.put(account, groups_of(1), integration=slug)
     stand.pass_time(days=30)
     accounts = stand.discover().accounts
     session = stand.session()
-    assert [account.supports_groups is not False for account in accounts] == [True, True, True]
-    assert all(
-        is_due(account, pace=session.pace_of(account), now=stand.now, next_tick=timedelta(0))
+    assert {one.integration for one in accounts if one.supports_groups is False} == set()
+    assert {
+        account.id
         for account in accounts
-    )
+        if is_due(account, pace=session.pace_of(account), now=stand.now, next_tick=timedelta(0))
+    } == {*old.values(), *new.values()}
     stale = find_stale_accounts(accounts, max_age_of=session.max_age_of, now=stand.now)
-    assert {found.account.id for found in stale} == {A, B}
-    assert stand.outcomes(run_id="later") == {A: "unchanged", B: "unchanged", C: "published"}
+    assert {found.account.id for found in stale} == set(old.values())
+    outcomes = stand.outcomes(run_id="later")
+    assert {slug: outcomes[one] for slug, one in old.items()} == dict.fromkeys(old, "unchanged")
+    assert {slug: outcomes[one] for slug, one in new.items()} == dict.fromkeys(new, "published")
 
 
 def test_accounts_of_an_integration_without_groups_are_passed_over_until_one_has_some(
@@ -165,45 +183,55 @@ def test_an_account_that_is_gone_already_is_not_gone_again_and_does_not_count(
         assert stand.discover().gone == [key]
 
 
-def test_an_account_that_returns_after_its_removal_is_judged_as_a_new_one(stand: Stand) -> None:
-    """Its rows are gone, so that the number it once had protects nothing."""
-    stand.put(A, groups_of(20))
-    stand.put(B, groups_of(20))
-    stand.discover()
-    assert stand.outcomes() == {A: "published", B: "published"}
-    stand.server.remove_account(A)
-    for _ in range(2):
-        stand.pass_time(days=8)
+@dataclass
+class Returned:
+    """How A came back with two of its twenty groups, and B lost as many without ever being away.
+
+    Attributes:
+        away_at: An instant at which A was removed already.
+        outcomes: Of the sync when A was back.
+    """
+
+    stand: Stand
+    away_at: datetime
+    outcomes: dict[str, str]
+
+
+@pytest.fixture(name="returned", scope="module")
+def provide_returned(tmp_path_factory: pytest.TempPathFactory) -> Returned:
+    with open_stand(tmp_path_factory.mktemp("returned")) as stand:
+        stand.put(A, groups_of(20))
+        stand.put(B, groups_of(20))
         stand.discover()
-    assert stand.table("groups", account=A) == []
-    stand.put(A, groups_of(2))
-    stand.put(B, groups_of(2))
-    stand.pass_time(days=1)
-    stand.discover()
-    assert stand.outcomes(run_id="back") == {A: "published", B: "held_back"}
-    assert {row["id"] for row in stand.table("groups", account=A)} == {"g0", "g1"}
+        assert stand.outcomes() == {A: "published", B: "published"}
+        stand.server.remove_account(A)
+        for _ in range(2):
+            stand.pass_time(days=8)
+            stand.discover()
+        assert stand.table("groups", account=A) == []
+        away_at = stand.now
+        stand.put(A, groups_of(2))
+        stand.put(B, groups_of(2))
+        stand.pass_time(days=1)
+        stand.discover()
+        return Returned(stand, away_at, stand.outcomes(run_id="back"))
+
+
+def test_an_account_that_returns_after_its_removal_is_judged_as_a_new_one(
+    returned: Returned,
+) -> None:
+    """Its rows are gone, so that the number it once had protects nothing."""
+    assert returned.outcomes == {A: "published", B: "held_back"}
+    assert {row["id"] for row in returned.stand.table("groups", account=A)} == {"g0", "g1"}
 
 
 def test_the_groups_of_an_account_that_returns_are_added_and_were_not_there_meanwhile(
-    stand: Stand,
+    returned: Returned,
 ) -> None:
-    stand.put(A, groups_of(2))
-    stand.put(B, groups_of(2))
-    stand.discover()
-    stand.outcomes()
-    stand.server.remove_account(A)
-    for _ in range(2):
-        stand.pass_time(days=8)
-        stand.discover()
-    meanwhile = stand.now
-    stand.put(A, groups_of(2))
-    stand.pass_time(days=1)
-    stand.discover()
-    stand.outcomes(A, run_id="back")
-    changes = [row["change"] for row in stand.table("group_changes", account=A)]
-    assert sorted(changes) == ["added", "added", "removed", "removed"]
-    then = stand.rows("SELECT DISTINCT integrated_account_id FROM groups_as_of($at)", at=meanwhile)
-    assert then == [(B,)]
+    changes = [row["change"] for row in returned.stand.table("group_changes", account=A)]
+    assert sorted(changes) == ["added"] * 2 + ["removed"] * 20
+    owners = "SELECT DISTINCT integrated_account_id FROM groups_as_of($at)"
+    assert returned.stand.rows(owners, at=returned.away_at) == [(B,)]
 
 
 def test_what_is_known_of_an_account_is_its_last_attempt_and_its_last_confirmed_sync(
