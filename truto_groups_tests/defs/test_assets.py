@@ -63,6 +63,22 @@ def provide_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield project
 
 
+@pytest.fixture(name="listed", scope="module")
+def provide_listed(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_beginning(
+        tmp_path_factory.mktemp("listed"), lambda project: connect(project, A, B, C)
+    )
+
+
+@pytest.fixture(name="connected")
+def provide_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Project
+) -> Iterator[Project]:
+    """A, B and C have three groups each, and were never synced."""
+    with open_project(tmp_path, monkeypatch, begin_with=listed) as project:
+        yield project
+
+
 @pytest.fixture(name="beginning", scope="module")
 def provide_beginning(tmp_path_factory: pytest.TempPathFactory) -> Project:
     def prepare(project: Project) -> None:
@@ -205,36 +221,37 @@ def test_no_value_that_a_private_account_sent_is_in_any_event(
         assert not [entry for entry in entries if "s3cret" in entry.to_json()]
 
 
-def test_one_account_in_one_run_leaves_the_others_alone(project: Project) -> None:
-    connect(project, A, B)
-    result = project.run("refresh_groups", partition_key=KEYS[B])
+def test_one_account_in_one_run_leaves_the_others_alone(connected: Project) -> None:
+    result = connected.run("refresh_groups", partition_key=KEYS[B])
     assert result.success
     assert materialized(result)["groups"] == [B]
-    assert requests_for_groups(project) == [B]
-    assert statuses(project, "groups", A, B) == {A: "MISSING", B: "MATERIALIZED"}
+    assert requests_for_groups(connected) == [B]
+    assert statuses(connected, "groups", A, B, C) == {
+        A: "MISSING",
+        B: "MATERIALIZED",
+        C: "MISSING",
+    }
 
 
-def test_a_run_over_a_range_covers_its_accounts_and_no_other(project: Project) -> None:
-    connect(project, A, B, C)
-    assert project.run("refresh_groups", tags=range_tags(KEYS[A], KEYS[B])).success
-    assert set(requests_for_groups(project)) == {A, B}
+def test_a_run_over_a_range_covers_its_accounts_and_no_other(connected: Project) -> None:
+    assert connected.run("refresh_groups", tags=range_tags(KEYS[A], KEYS[B])).success
+    assert set(requests_for_groups(connected)) == {A, B}
 
 
 def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
-    project: Project,
+    connected: Project,
 ) -> None:
     """Behaviour 2: named with reason and advice, and the run ends as failed."""
-    connect(project, A, B, C)
-    project.publish(A, B, C)
-    put(project, A, groups_of(4))
-    put(project, C, [{**group(1), "id": None}])
-    project.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
-    before = read_data(project.database)
-    result = project.refresh()
+    connected.publish(A, B, C)
+    put(connected, A, groups_of(4))
+    put(connected, C, [{**group(1), "id": None}])
+    connected.server.intercept = serve_body(B, {"message": "Resource is gone"}, status=404)
+    before = read_data(connected.database)
+    result = connected.refresh()
     assert not result.success
     for asset in PARTITIONED:
         assert materialized(result)[asset] == [A]
-        assert statuses(project, asset, A, B, C) == {
+        assert statuses(connected, asset, A, B, C) == {
             A: "MATERIALIZED",
             B: "FAILED",
             C: "FAILED",
@@ -245,12 +262,12 @@ def test_in_a_run_over_many_the_good_accounts_are_green_and_the_bad_ones_red(
     assert f"- {KEYS[C]}: " in text
     assert "Resource is gone" in text
     assert "held_back_groups" in text
-    logged = [entry.user_message for entry in project.instance.all_logs(result.run_id)]
+    logged = [entry.user_message for entry in connected.instance.all_logs(result.run_id)]
     for verb, key in (("Failed", B), ("Held back", C)):
         assert any(one.startswith(f"{verb} integrated account {KEYS[key]}: ") for one in logged)
     for key in (A, B, C):
         assert not any(key in one for one in (text, *logged))
-    after = read_data(project.database)
+    after = read_data(connected.database)
     assert len([row for row in after["groups"] if row["integrated_account_id"] == A]) == 4
     for key in (B, C):
         assert [row for row in after["groups"] if row["integrated_account_id"] == key] == [
@@ -389,21 +406,21 @@ def test_materializing_only_the_breakdown_counts_groups_anew_and_sends_no_reques
     assert synced.table("group_type_breakdown") == before
 
 
-@pytest.mark.parametrize("asset", ["groups", "group_type_breakdown"])
 def test_an_account_that_has_nothing_to_rebuild_from_is_told_and_materialized_nowhere(
-    synced: Project, asset: str, capfd: pytest.CaptureFixture[str]
+    synced: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     connect(synced, C)
-    capfd.readouterr()
-    result = synced.run(
-        "refresh_groups",
-        asset_selection=[dg.AssetKey(asset)],
-        tags=range_tags(KEYS[B], KEYS[C]),
-    )
-    assert result.success
-    assert materialized(result)[asset] == [B]
     told = f"Passed over integrated account {KEYS[C]}. It was never synced: materialize raw_groups"
-    assert told in capfd.readouterr().err
+    for asset in ("groups", "group_type_breakdown"):
+        capfd.readouterr()
+        result = synced.run(
+            "refresh_groups",
+            asset_selection=[dg.AssetKey(asset)],
+            tags=range_tags(KEYS[B], KEYS[C]),
+        )
+        assert result.success, asset
+        assert materialized(result)[asset] == [B]
+        assert told in capfd.readouterr().err, asset
 
 
 def test_group_changes_beside_the_breakdown_are_materialized_as_they_are_alone(
@@ -496,17 +513,16 @@ def test_a_listing_that_found_nothing_new_leaves_every_partition_in_sync(synced:
 
 
 def test_an_account_that_cannot_be_synced_is_passed_over_and_shows_as_it_did(
-    project: Project,
+    connected: Project,
 ) -> None:
-    connect(project, A, B, C)
-    put(project, B, groups_of(3), status="needs_reauth", last_error="Revoked")
-    project.discover()
-    project.server.forget_requests()
-    result = project.refresh()
+    put(connected, B, groups_of(3), status="needs_reauth", last_error="Revoked")
+    connected.discover()
+    connected.server.forget_requests()
+    result = connected.refresh()
     assert result.success
-    assert set(requests_for_groups(project)) == {A, C}
-    assert statuses(project, "groups", A, B, C)[B] == "MISSING"
-    assert B not in {row["integrated_account_id"] for row in project.table("account_syncs")}
+    assert set(requests_for_groups(connected)) == {A, C}
+    assert statuses(connected, "groups", A, B, C)[B] == "MISSING"
+    assert B not in {row["integrated_account_id"] for row in connected.table("account_syncs")}
 
 
 def test_a_missing_token_is_named_at_once_and_nothing_is_lost(
@@ -723,11 +739,10 @@ def test_the_token_reaches_no_log_event_metadata_run_configuration_error_or_file
     ids=["right after the commit", "before the first is told", "told in part", "being stored"],
 )
 def test_every_account_that_a_cancelled_run_has_published_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: Project, owner: Any, name: str
 ) -> None:
     ours = {"instance_class": {"module": ProjectInstance.__module__, "class": "ProjectInstance"}}
-    with open_project(tmp_path, monkeypatch, dagster_yaml=ours) as project:
-        connect(project, A, B, C)
+    with open_project(tmp_path, monkeypatch, dagster_yaml=ours, begin_with=listed) as project:
         function, signals = getattr(owner, name), []
 
         def interrupt(*args: Any, **options: Any) -> Any:
