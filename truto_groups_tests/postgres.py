@@ -110,14 +110,18 @@ class PostgresCluster:
             ours.removeHandler(starter)
             starter.start()
 
-    def make_database(self) -> str:
+    def make_database(self, *, like: str | None = None) -> str:
         """Make an empty database, and return its libpq connection string.
 
         The same string makes a DuckLake of it: ``f"ducklake:postgres:{conninfo}"``.
+
+        Args:
+            like: The connection string of one that nobody is connected to, to be copied.
         """
         name = f"test_{uuid.uuid4().hex}"
         address = f"host=127.0.0.1 port={self.port} user={USER}"
-        _run("psql", "-qc", f"CREATE DATABASE {name}", f"{address} dbname=postgres")
+        template = f" TEMPLATE {like.rpartition('=')[2]}" if like else ""
+        _run("psql", "-qc", f"CREATE DATABASE {name}{template}", f"{address} dbname=postgres")
         return f"{address} dbname={name}"
 
     def _control(self, *arguments: str) -> None:

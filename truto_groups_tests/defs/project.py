@@ -23,6 +23,7 @@ from truto_groups.sandbox import Request, Response, SandboxServer, make_account
 from truto_groups.sync.refresh import refresh_accounts
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import clear_variables, read_rows
 
@@ -220,6 +221,50 @@ def _go_on(project: Project, other: Project) -> None:
         "UPDATE database_properties SET value = $url WHERE name = 'truto_base_url'",
         url=project.server.base_url,
     )
+
+
+@dataclass(frozen=True)
+class InPostgres:
+    """A project to begin with, and where its history is."""
+
+    project: Project
+    conninfo: str
+
+
+def make_beginning_in_postgres(
+    cluster: PostgresCluster,
+    folder: Path,
+    prepare: Callable[[Project], object],
+    *,
+    begin_with: InPostgres | None = None,
+    dagster_yaml: Mapping[str, Any] | None = None,
+) -> InPostgres:
+    """The same as make_beginning, with a history in Postgres."""
+    conninfo = cluster.make_database(like=begin_with.conninfo if begin_with else None)
+    project = make_beginning(
+        folder,
+        prepare,
+        dagster_yaml={**(dagster_yaml or {}), **history_in_postgres(conninfo)},
+        begin_with=begin_with.project if begin_with else None,
+    )
+    return InPostgres(project, conninfo)
+
+
+@contextmanager
+def open_project_in_postgres(
+    cluster: PostgresCluster,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    begin_with: InPostgres,
+    dagster_yaml: Mapping[str, Any] | None = None,
+) -> Iterator[Project]:
+    """Make a project that goes on from one of make_beginning_in_postgres."""
+    conninfo = cluster.make_database(like=begin_with.conninfo)
+    kept = {**(dagster_yaml or {}), **history_in_postgres(conninfo)}
+    beginning = begin_with.project
+    with open_project(folder, monkeypatch, dagster_yaml=kept, begin_with=beginning) as project:
+        yield project
 
 
 def history_in_postgres(conninfo: str) -> Mapping[str, Any]:

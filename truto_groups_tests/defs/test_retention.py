@@ -4,7 +4,7 @@ Real: Dagster's instance with its files or its Postgres, the database, the sandb
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,16 @@ from truto_groups.defs.in_flight import range_tags
 from truto_groups.defs.retention import prune_attempts
 from truto_groups.warehouse.ledger_table import prune_ledger
 from truto_groups_tests.defs.project import (
+    InPostgres,
     Project,
-    history_in_postgres,
     make_beginning,
+    make_beginning_in_postgres,
     make_definitions,
     open_project,
+    open_project_in_postgres,
     put,
 )
+from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import A, B, Stand, groups_of
 
 SOON = timedelta(hours=1)
@@ -52,6 +55,26 @@ def provide_synced(tmp_path_factory: pytest.TempPathFactory, connected: Project)
     return make_beginning(folder, Project.refresh, begin_with=connected)
 
 
+@pytest.fixture(name="connected_in_postgres", scope="module")
+def provide_connected_in_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres_cluster: PostgresCluster
+) -> InPostgres:
+    folder = tmp_path_factory.mktemp("connected")
+    return make_beginning_in_postgres(postgres_cluster, folder, connect)
+
+
+@pytest.fixture(name="synced_in_postgres", scope="module")
+def provide_synced_in_postgres(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_cluster: PostgresCluster,
+    connected_in_postgres: InPostgres,
+) -> InPostgres:
+    folder = tmp_path_factory.mktemp("synced")
+    return make_beginning_in_postgres(
+        postgres_cluster, folder, Project.refresh, begin_with=connected_in_postgres
+    )
+
+
 @pytest.fixture(name="project", params=ON_BOTH)
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -70,22 +93,16 @@ def provide_refreshed(
         yield project
 
 
-@contextmanager
 def open_kept(
     request: pytest.FixtureRequest, beginning: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Project]:
-    """A project that begins with another one, or is made like it where Postgres keeps history."""
+) -> AbstractContextManager[Project]:
+    """A project that begins with the one of a fixture, where the history is kept as asked for."""
     if request.param == "sqlite":
         begin_with = request.getfixturevalue(beginning)
-        with open_project(folder, monkeypatch, begin_with=begin_with) as project:
-            yield project
-        return
-    history = history_in_postgres(request.getfixturevalue("postgres_database"))
-    with open_project(folder, monkeypatch, dagster_yaml=history) as project:
-        connect(project)
-        if beginning == "synced":
-            project.refresh()
-        yield project
+        return open_project(folder, monkeypatch, begin_with=begin_with)
+    cluster = request.getfixturevalue("postgres_cluster")
+    in_postgres = request.getfixturevalue(f"{beginning}_in_postgres")
+    return open_project_in_postgres(cluster, folder, monkeypatch, begin_with=in_postgres)
 
 
 def connect(project: Project) -> None:

@@ -21,11 +21,13 @@ from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
 from truto_groups.sandbox import Request, Response, SandboxServer
 from truto_groups_tests.defs.project import (
+    InPostgres,
     Project,
-    history_in_postgres,
     hold_back,
     make_beginning,
+    make_beginning_in_postgres,
     open_project,
+    open_project_in_postgres,
     put,
 )
 from truto_groups_tests.defs.served import (
@@ -36,6 +38,7 @@ from truto_groups_tests.defs.served import (
     wait_for_webserver,
     write_home,
 )
+from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C
 
@@ -60,6 +63,16 @@ def provide_judged(tmp_path_factory: pytest.TempPathFactory) -> Project:
         return make_beginning(tmp_path_factory.mktemp("judged"), judge_once, dagster_yaml=OURS)
 
 
+@pytest.fixture(name="judged_in_postgres", scope="module")
+def provide_judged_in_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres_cluster: PostgresCluster
+) -> InPostgres:
+    folder = tmp_path_factory.mktemp("judged")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        settle_at_once(monkeypatch)
+        return make_beginning_in_postgres(postgres_cluster, folder, judge_once, dagster_yaml=OURS)
+
+
 @pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -67,12 +80,16 @@ def provide_project(
     settle_at_once(monkeypatch)
     if request.param == "sqlite":
         judged = request.getfixturevalue("judged")
-        with open_project(tmp_path, monkeypatch, dagster_yaml=OURS, begin_with=judged) as project:
-            yield project
-        return
-    kept = {**OURS, **history_in_postgres(request.getfixturevalue("postgres_database"))}
-    with open_project(tmp_path, monkeypatch, dagster_yaml=kept) as project:
-        judge_once(project)
+        opened = open_project(tmp_path, monkeypatch, dagster_yaml=OURS, begin_with=judged)
+    else:
+        opened = open_project_in_postgres(
+            request.getfixturevalue("postgres_cluster"),
+            tmp_path,
+            monkeypatch,
+            dagster_yaml=OURS,
+            begin_with=request.getfixturevalue("judged_in_postgres"),
+        )
+    with opened as project:
         yield project
 
 
