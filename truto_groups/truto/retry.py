@@ -113,7 +113,8 @@ def read_wish(headers: Headers, *, is_throttled: bool, now: datetime) -> Wish | 
 def tell_of_rate_limit(headers: Headers, *, now: datetime) -> bool:
     """Whether the headers of a refusal say that it is only for now: no request is left."""
     headers = list(headers)
-    if any(name in _REMAINDERS and _read_number(text) == 0 for name, text in headers):
+    remainders = (_read_numbers(text) for name, text in headers if name in _REMAINDERS)
+    if any(0 in numbers for numbers in remainders):
         return True
     return read_wish(headers, is_throttled=False, now=now) is not None
 
@@ -128,23 +129,18 @@ def _find(headers: Headers, wanted: str) -> list[str]:
 
 
 def _read_seconds(name: str, text: str, *, sent_at: datetime) -> float | None:
-    if name in _RESETS:
-        seconds = _read_number(text)
-    elif name == _RETRY_AFTER:
-        seconds = _read_retry_after(text, sent_at=sent_at)
-    else:
+    if name not in _RESETS and name != _RETRY_AFTER:
         return None
-    return seconds if seconds is not None and seconds <= _LONGEST_SENSE_SECONDS else None
+    at = _read_date(text) if name == _RETRY_AFTER else None
+    told = _read_numbers(text) if at is None else [(at - sent_at).total_seconds()]
+    wishes = [max(0.0, one) for one in told if abs(one) <= _LONGEST_SENSE_SECONDS]
+    return max(wishes, default=None)
 
 
-def _read_retry_after(text: str, *, sent_at: datetime) -> float | None:
-    at = _read_date(text)
-    if at is not None:
-        seconds = (at - sent_at).total_seconds()
-        return max(0.0, seconds) if seconds >= -_LONGEST_SENSE_SECONDS else None
-    # Proxies join what comes twice with a comma.
-    numbers = [number for one in text.split(",") if (number := _read_number(one)) is not None]
-    return max(numbers) if len(numbers) == text.count(",") + 1 else None
+def _read_numbers(text: str) -> list[float]:
+    """Whoever passes on what comes twice joins it with a comma; empty where a part is no number."""
+    numbers = [_read_number(one) for one in text.split(",")]
+    return [] if None in numbers else [one for one in numbers if one is not None]
 
 
 def _read_number(text: str) -> float | None:

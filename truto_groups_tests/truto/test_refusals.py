@@ -243,6 +243,7 @@ def test_the_advice_on_the_token_knows_that_another_variable_may_hold_it(
 RATE_LIMITS: dict[str, httpx.Response] = {
     "Retry-After": httpx.Response(403, headers={"retry-after": "7"}),
     "nothing remains": httpx.Response(403, headers={"ratelimit-remaining": "0"}),
+    "nothing remains, told twice": httpx.Response(403, headers={"ratelimit-remaining": "0, 0"}),
     "nothing remains of an app's": httpx.Response(403, headers={"x-ratelimit-remaining": "0"}),
     "insight": httpx.Response(
         403, json={"truto_error_insight": {"rate_limit_error": {"description": "…"}}}
