@@ -87,6 +87,7 @@ async def read_body(
     most: int,
     load: BodyLoad,
     deadline: asyncio.Timeout,
+    may_be_plain: bool = False,
 ) -> bytes:
     """Read a body to its end.
 
@@ -97,6 +98,8 @@ async def read_body(
         most: Bytes that it may be large, unpacked.
         load: Waits for its turn once it is large.
         deadline: Stands still while it waits for that.
+        may_be_plain: Whether an object of JSON is taken as it is, however it says to be packed:
+            with an app's refusal Truto passes on the app's headers, of which this may be one.
 
     Raises:
         BodyTooLargeError: It is larger.
@@ -105,7 +108,11 @@ async def read_body(
     packer = _Zipped() if _is_zipped(encodings) else None
     pieces: list[bytes] = []
     size = 0
+    is_begun = False
     async for chunk in stream:
+        if may_be_plain and not is_begun and chunk[:1] == b"{":
+            packer = None
+        is_begun = is_begun or bool(chunk)
         for piece in (chunk,) if packer is None else packer.unpack(chunk):
             size += len(piece)
             if size > most:

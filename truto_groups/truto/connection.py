@@ -26,7 +26,7 @@ from truto_groups.truto.bodies import (
 )
 from truto_groups.truto.options import ClientOptions
 from truto_groups.truto.refusals import Subject, shorten
-from truto_groups.truto.retry import Headers
+from truto_groups.truto.retry import HEALING_STATUSES, Headers
 from truto_groups.version import read_version
 
 SUCCESS: Final = 200
@@ -41,7 +41,7 @@ class Received:
     Attributes:
         status: The HTTP status.
         headers: Names in small letters, in the order in which they came.
-        body: Unpacked; empty where a refusal says more than anybody reads.
+        body: Unpacked; empty where a refusal says more than anybody reads, or what nobody can read.
         target: Where it redirects to.
         is_cut: Whether the body was left away.
     """
@@ -197,9 +197,15 @@ async def _receive(
             most=most if is_success else MOST_OF_A_REFUSAL,
             load=load,
             deadline=deadline,
+            may_be_plain=not is_success,
         )
     except BodyTooLargeError:
         if is_success:
+            raise
+        return Received(response.status_code, headers, b"", is_cut=True)
+    except (UnpackingError, httpx.TransportError):
+        # That it is to be tried again, and when, stands above the body.
+        if response.status_code not in HEALING_STATUSES:
             raise
         return Received(response.status_code, headers, b"", is_cut=True)
     target = cast("str | None", response.extensions.get(_LOCATION))

@@ -299,6 +299,8 @@ class Exchange:
         limit = None
         if is_throttled:
             is_of_token = status == TOO_MANY_REQUESTS and not is_inside
+            # A body that was not read names nobody, and one app must not slow down all others.
+            is_of_token = is_of_token and not (received.is_cut and account)
             limit = self._find_limit(told, account=account) if is_of_token else account
         wish = read_wish(received.headers, is_throttled=is_throttled, now=now)
         if wish is not None:

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from truto_groups.errors import (
+    AccountNeedsReauthError,
     AnswerTooLargeError,
     EnvelopeError,
     ForbiddenError,
     RetriesExhaustedError,
+    TrutoError,
     find_permanent_kinds,
 )
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
@@ -42,6 +44,10 @@ BLANK = b" " * (MOST_OF_A_PAGE + 1)
 def server() -> Iterator[ScriptedServer]:
     with run_server() as running:
         yield running
+
+
+async def land(page: Page) -> None:
+    pass
 
 
 def walk(server: ScriptedServer, **request: Any) -> tuple[list[Page], SyncStats]:
@@ -138,6 +144,55 @@ def test_a_refusal_without_end_still_refuses(server: ScriptedServer) -> None:
     server.answer = lambda asked: Reply(body, status=403)
     with pytest.raises(ForbiddenError):
         walk(server)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(401, AccountNeedsReauthError), (403, ForbiddenError)]
+)
+def test_a_refusal_that_bears_the_packing_of_an_app_s_answer_is_read_as_it_is(
+    server: ScriptedServer, status: int, error: type[TrutoError]
+) -> None:
+    """Truto passes on the app's headers with it."""
+    body = json.dumps({"truto_is_remote_error": True, "message": "Ask Ann"}).encode()
+    server.answer = lambda asked: Reply(body, status, {"content-encoding": "gzip"})
+    with pytest.raises(error, match="Ask Ann"):
+        walk(server)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        {"missing_bytes": 10},
+        {"headers": {"retry-after": "600", "content-encoding": "gzip"}},
+    ],
+    ids=["cut", "not packed as it says"],
+)
+def test_a_wait_is_honoured_though_the_body_of_its_answer_cannot_be_read(
+    server: ScriptedServer, unreadable: dict[str, Any]
+) -> None:
+    throttled = Reply(b"<html>", 429, **{"headers": {"retry-after": "600"}, **unreadable})
+    healthy = reply_json({"result": []})
+    server.answer = lambda asked: (
+        throttled if asked.query["integrated_account_id"] == "account-1" else healthy
+    )
+
+    async def run() -> None:
+        async with TrutoClient(ClientOptions(server.base_url), token="a-token") as client:
+            for account in ("account-1", "account-2", "account-1"):
+                stats = SyncStats()
+                walking = client.walk_groups(GroupsRequest(account, "okta"), land=land, stats=stats)
+                if account == "account-2":
+                    await walking
+                    continue
+                with pytest.raises(RetriesExhaustedError, match="Retry-After: 600"):
+                    await walking
+
+    server.asked.clear()
+    asyncio.run(run())
+    assert [asked.query["integrated_account_id"] for asked in server.asked] == [
+        "account-1",
+        "account-2",
+    ]
 
 
 def test_a_listing_of_accounts_that_is_too_large_is_asked_for_in_smaller_pages(
