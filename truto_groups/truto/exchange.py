@@ -38,6 +38,7 @@ from truto_groups.truto.refusals import (
     shorten,
 )
 from truto_groups.truto.retry import (
+    BLOCKED,
     FORBIDDEN,
     HEALING_STATUSES,
     TOO_MANY_REQUESTS,
@@ -309,7 +310,7 @@ class Exchange:
             f"status {status}{' inside an answer of status 200' if is_inside else ''}{text}",
             wish=wish,
             limit=limit,
-            is_blocked="blocked" in told.text.lower(),
+            is_blocked=status == BLOCKED and not told.is_remote and "blocked" in told.text.lower(),
         )
 
     def _find_limit(self, told: ErrorBody, *, account: Ceiling | None) -> Ceiling:

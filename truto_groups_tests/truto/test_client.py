@@ -409,6 +409,22 @@ def test_a_blocked_account_is_told_as_blocked() -> None:
         walk(refuse(503, {"message": "Account is blocked"}), options={"retry_attempts": 2})
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, {"truto_is_remote_error": True, "message": "Blocked for 10 minutes: slow down"}),
+        (503, {"truto_is_remote_error": True, "message": "Unblocked at 10:00"}),
+        (502, {"message": "The upstream request was blocked"}),
+    ],
+)
+def test_a_block_that_is_not_of_the_account_at_truto_is_left_to_the_next_sync(
+    status: int, body: dict[str, Any]
+) -> None:
+    with pytest.raises(RetriesExhaustedError, match="next sync tries again") as caught:
+        walk(refuse(status, body), options={"retry_attempts": 1})
+    assert "support" not in caught.value.advice
+
+
 # Retries
 
 
