@@ -22,6 +22,8 @@ _STEP: Final = 1 << 20
 _ZIPPED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _EITHER_HEADER: Final = zlib.MAX_WBITS | 32
 _NO_HEADER: Final = -zlib.MAX_WBITS
+# The first of its two bytes, because the second may come later.
+_GZIP_MAGIC: Final = b"\x1f"
 
 
 class BodyTooLargeError(Exception):
@@ -155,10 +157,16 @@ class _Zipped:
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
         """Unpack what has come, at most a megabyte at a time."""
-        while chunk and not self._unpacker.eof:
+        while chunk:
+            if self._unpacker.eof:
+                # gzip may come in several members, one after the other; all else is padding.
+                chunk = chunk.lstrip(b"\0")
+                if not chunk.startswith(_GZIP_MAGIC):
+                    return
+                self._unpacker = zlib.decompressobj(_EITHER_HEADER)
             piece = self._unpack_step(chunk)
             self._is_begun = True
-            chunk = self._unpacker.unconsumed_tail
+            chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
             if piece:
                 yield piece
 

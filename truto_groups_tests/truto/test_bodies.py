@@ -77,13 +77,18 @@ def deflate_without_header(body: bytes) -> bytes:
     [
         ("gzip", gzip.compress(TEXT)),
         ("X-GZip", gzip.compress(TEXT)),
+        ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
+        ("gzip", gzip.compress(TEXT) + b"\0" * 512),
         ("deflate", zlib.compress(TEXT)),
         ("deflate", deflate_without_header(TEXT)),
         ("identity", TEXT),
         ("nonsense", TEXT),
         ("", TEXT),
     ],
-    ids=["gzip", "x-gzip", "deflate", "without header", "identity", "unknown", "empty"],
+    ids=[
+        *("gzip", "x-gzip", "in members", "padded", "deflate", "without header"),
+        *("identity", "unknown", "empty"),
+    ],
 )
 def test_a_packed_page_is_unpacked(server: ScriptedServer, encoding: str, body: bytes) -> None:
     server.answer = lambda asked: Reply(body, headers={"content-encoding": encoding})
@@ -98,10 +103,11 @@ def test_a_packed_page_is_unpacked(server: ScriptedServer, encoding: str, body: 
         ("gzip", TEXT, "not compressed as it says"),
         ("deflate", TEXT, "not compressed as it says"),
         ("gzip", gzip.compress(TEXT)[:-20], "ends before its compression"),
+        ("gzip", gzip.compress(TEXT) + gzip.compress(TEXT)[:9], "ends before its compression"),
         ("gzip", gzip.compress(TEXT)[:10] + b"\xff" * 99, "not compressed as it says"),
         ("gzip, gzip", gzip.compress(gzip.compress(TEXT)), "more than once"),
     ],
-    ids=["not at all", "not deflated", "cut", "broken", "twice"],
+    ids=["not at all", "not deflated", "cut", "cut in a member", "broken", "twice"],
 )
 def test_a_page_that_is_not_packed_as_it_says_is_no_answer(
     server: ScriptedServer, encoding: str, body: bytes, told: str
