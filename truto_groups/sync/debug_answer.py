@@ -97,7 +97,8 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
         audits = [audit.without_values() for audit in audits]
     is_private = settings.private_values
     body = _read(page.body, is_private=is_private)
-    debug = cast("Mapping[str, Any]", body.get("debug") or {})
+    # What else is called so, such as a text beside an error, stays where it stands.
+    debug = _as_mapping(body.get("debug"))
     is_error = page.error is not None
     groups, unread = ([], "") if is_error else _make_groups(account, page, settings)
     is_partial = is_completed(account.integration, settings.complete)
@@ -139,7 +140,7 @@ async def _ask(session: Session, request: GroupsRequest) -> DebugPage:
 def _read(body: bytes, *, is_private: bool) -> dict[str, Any]:
     """Read an answer, without credentials, ours and the vendor's; empty where it is no object."""
     try:
-        value = json.loads(redact(body.decode()))
+        value = _load(redact(body.decode()))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(value, dict):
@@ -154,6 +155,16 @@ def _read(body: bytes, *, is_private: bool) -> dict[str, Any]:
         debug = cast("dict[str, Any]", debug)
         hidden["debug"] = {**debug, "data": as_types(debug.get("data"))}
     return {name: one if _is_said(name) else as_types(one) for name, one in hidden.items()}
+
+
+def _load(text: str) -> object:
+    """Parse JSON; an integer with more digits than Python takes stays text."""
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 1000 else digits)
+
+
+def _as_mapping(value: object) -> Mapping[str, Any]:
+    """An object of JSON; empty for anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _is_said(name: str) -> bool:
@@ -175,8 +186,7 @@ def _make_groups(
 
 
 def _make_group(row: Mapping[str, Any], *, is_private: bool) -> GroupMade:
-    received = json.loads(redact(row["record"]))
-    record = cast("dict[str, Any]", received) if isinstance(received, dict) else {}
+    record = _as_mapping(_load(redact(row["record"])))
     made: list[FieldMade] = []
     for name, column in _COLUMNS.items():
         came, kept = record.get(name), row[column]
@@ -219,8 +229,7 @@ def _note(name: str, came: object, kept: object, row: Mapping[str, Any]) -> str:
 
 def _find_limits(page: DebugPage, debug: Mapping[str, Any]) -> dict[str, str]:
     """The headers on limits: of Truto's answer, and of the vendor's as Truto repeats it."""
-    theirs = debug.get("responseHeaders")
-    vendor = cast("Mapping[str, Any]", theirs if isinstance(theirs, Mapping) else {})
+    vendor = _as_mapping(debug.get("responseHeaders"))
     found = {f"Truto: {name}": redact(value) for name, value in page.headers}
     found |= {f"vendor: {name}": str(value) for name, value in vendor.items()}
     return {name: value for name, value in found.items() if _is_on_limits(name)}

@@ -224,6 +224,24 @@ def test_no_credential_of_the_settings_and_no_token_in_a_text_is_shown(
     assert "Truto: x-ratelimit-left" in out
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"result": [{"id": "g"}], "debug": "of a static answer"}, "| id | "),
+        ({"result": [{"id": "g"}], "debug": [1]}, "| id | "),
+        ({"statusCode": 500, "message": "no", "debug": "at line 3"}, "at line 3"),
+        (f'{{"result": [{{"id": 1{"0" * 5000}}}]}}', "| id | "),
+    ],
+    ids=["text", "array", "error", "more digits than Python takes"],
+)
+def test_an_odd_answer_is_shown_like_any_other(
+    stand: Stand, capsys: pytest.CaptureFixture[str], body: object, told: str
+) -> None:
+    stand.server.intercept = serve_body(A, body)
+    code = 1 if "statusCode" in str(body) else 0
+    assert told in diagnose(capsys, A, code=code)
+
+
 @pytest.mark.long
 def test_nothing_is_written_and_nobody_is_brought_to_the_next_refresh(
     stand: Stand, capsys: pytest.CaptureFixture[str]
