@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings.account_settings import Settings
-from truto_groups.settings.mistakes import KeyPath, Mistake, make_error
+from truto_groups.settings.mistakes import KeyPath, Mistake, make_error, shorten
 from truto_groups.settings.pydantic_errors import Origin, find_mistakes
+from truto_groups.settings.query_parameters import FREE_PARAMETERS
 from truto_groups.settings.sections import (
     KEY_HOMES,
     AccountSection,
@@ -70,6 +71,7 @@ def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mista
         *document.mistakes,
         *_find_empty_values(document, document.data, ()),
         *_find_slugs_given_twice(document),
+        *_find_respelt(document),
     ]
     sections, found = _validate(document)
     if found:
@@ -77,7 +79,9 @@ def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mista
         for mistake in found:
             _remove(document.data, mistake.path)
         sections, _ = _validate(document)
-    mistakes.extend(found)
+    # What could not be read is left out: it is no second mistake that nothing else is there.
+    spoiled = {one.path[:length] for one in document.mistakes for length in range(len(one.path))}
+    mistakes.extend(one for one in found if one.path not in spoiled or "empty" not in one.what)
     settings = Settings(sections, path=path, lines=document.lines)
     if all(_leaves_ages_alone(mistake.path) for mistake in mistakes):
         mistakes.extend(settings.find_impossible_ages())
@@ -122,6 +126,36 @@ def _find_slugs_given_twice(document: Document) -> Iterator[Mistake]:
             line = document.lines["integrations", other]
             what = f"is the same integration as {other} on line {line}"
             yield Mistake(document.lines[path], path, what, "Keep one of the two")
+
+
+def _find_respelt(document: Document) -> Iterator[Mistake]:
+    """Find what the app would get in another spelling than it has in the file."""
+    data = document.data
+    sections: dict[KeyPath, object] = {("defaults",): data.get("defaults")}
+    for kind in ("integrations", "accounts"):
+        sections |= {(kind, name): one for name, one in _as_mapping(data.get(kind)).items()}
+    for path, section in sections.items():
+        for name, value in _as_mapping(_as_mapping(section).get("query")).items():
+            if name in FREE_PARAMETERS:
+                yield from _find_respelt_in(document, value, (*path, "query", name))
+
+
+def _find_respelt_in(document: Document, value: object, path: KeyPath) -> Iterator[Mistake]:
+    if isinstance(value, dict):
+        for key, inner in cast(dict[str, object], value).items():
+            yield from _find_respelt_in(document, inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(cast(list[object], value)):
+            yield from _find_respelt_in(document, inner, (*path, index))
+    elif isinstance(value, bool | int | float):
+        is_boolean = isinstance(value, bool)
+        sent = str(value).lower() if is_boolean else str(value)
+        written = document.written[path]
+        if sent not in (written, written.lower()):
+            kind = "a boolean" if is_boolean else "a number"
+            what = f"{shorten(written)} is {kind} to YAML, and the app would get {sent}"
+            right = f'Write "{shorten(written)}" with the quotes if it is text, else {sent}'
+            yield Mistake(document.lines[path], path, what, right)
 
 
 def _as_mapping(value: object) -> dict[str, object]:

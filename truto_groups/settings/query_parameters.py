@@ -132,6 +132,9 @@ ARRAY_PARAMETERS = frozenset(
 )
 """Parameters that are arrays on the wire: a list of values is sent whole and never fans out."""
 
+FREE_PARAMETERS = frozenset({"remote_query", "or", "and"})
+"""Parameters whose values may be of any type: what is below them is sent as it is written."""
+
 REFUSED_PARAMETERS: Mapping[str, str] = {
     "integrated_account_id": "Leave it out: each account is asked for by its own id",
     "limit": "Leave it out and set truto.page_size instead",

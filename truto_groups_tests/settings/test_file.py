@@ -9,6 +9,7 @@ import pytest
 
 from truto_groups.errors import SettingsError
 from truto_groups.settings import DiscoverySettings, Settings, TrutoKnobs, read_settings
+from truto_groups.truto.encoding import encode_query
 from truto_groups_tests.stand import A
 
 OTHER = "90e3a2f1-1b0c-4d3e-8f5a-6b7c8d9e0f12"
@@ -236,6 +237,54 @@ def test_what_is_not_plain_yaml_is_told_with_its_line(
     assert what in told
     assert right in told
     assert "secret-token" not in told
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        *(("1.10", "1.1"), ("2.", "2.0"), (".5", "0.5"), ("+5", "5"), ("1.5e+3", "1500.0")),
+        *(("123456789012345678.5", "1.2345678901234568e+17"), ("0.00001", "1e-05")),
+        *(("NO", "false"), ("yes", "true"), ("off", "false")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("defaults: {{query: {{remote_query: {{a: {{b: [x, {}]}}}}}}}}", "remote_query.a.b[1]"),
+        ("integrations: {{okta: {{query: {{or: [{{a: {}}}]}}}}}}", "query.or[0].a"),
+        (f"accounts: {{{{{A}: {{{{query: {{{{and: [{{{{a: {{}}}}}}]}}}}}}}}}}}}", "query.and[0].a"),
+    ],
+    ids=["defaults", "integration", "account"],
+)
+def test_what_the_app_would_get_in_another_spelling_is_refused(
+    path: Path, section: str, key: str, written: str, sent: str
+) -> None:
+    """What is below remote_query goes to the app as it is: version 1.10 is not version 1.1."""
+    told = refuse(path, section.format(written))
+    assert f"{key}: {written} is a" in told
+    assert f"the app would get {sent}." in told
+    assert f'Write "{written}" with the quotes if it is text, else {sent}.' in told
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        *(("1.5", "1.5"), ("-1.0", "-1.0"), ("12", "12"), ("1e3", "1e3"), ("2025-01-31",) * 2),
+        *(("true", "true"), ("True", "true"), ("FALSE", "false")),
+        *(('"1.10"', "1.10"), ("'NO'", "NO")),
+    ],
+)
+def test_what_the_app_gets_as_it_is_written_is_read(path: Path, written: str, sent: str) -> None:
+    settings = read(path, f"defaults: {{query: {{remote_query: {{a: {written}}}}}}}")
+    query = settings.for_account(A, "okta").query
+    assert encode_query(query) == f"remote_query%5Ba%5D={sent}"
+
+
+@pytest.mark.parametrize(
+    "query", ["remote_query: {a: 0x10}", "or: [{a: 1_000}]", "created_at: {gte: 0123}"]
+)
+def test_what_cannot_be_read_is_one_mistake(path: Path, query: str) -> None:
+    assert refuse(path, f"defaults: {{query: {{{query}}}}}").count(f"{path}:1: ") == 1
 
 
 def test_several_mistakes_are_told_at_once_in_line_order(path: Path) -> None:
