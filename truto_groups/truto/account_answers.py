@@ -31,6 +31,8 @@ _SCOPES_LENGTH: Final = 500
 _TEXT_LENGTH: Final = 1000
 _NOTHING: Final = frozenset({b"", b"null"})
 _NO_OVERRIDE: Final = _NOTHING | {b"false", b"{}", b"[]", b'""', b"0"}
+# What is no single word is written for people.
+_NAME: Final = re.compile(r"[A-Za-z][\w.-]*")
 # Ids are UUIDs; whatever else has to do for a URL, a table, and a key of a partition.
 _ID: Final = re.compile(r"[!-~]{1,200}")
 
@@ -159,13 +161,29 @@ def find_groups_support(capabilities: dict[str, object]) -> bool | None:
 
     Returns:
         False when resources are listed, be they none, and groups cannot be listed; None when no
-        list of resources can be made out.
+        list of resources can be made out, or not what one of them can do: whoever is taken for
+        unable is never synced.
     """
     unified = capabilities.get("unified")
-    entries = list(_iter_entries(unified, _MODEL))
-    if any(name == _RESOURCE and model == _MODEL and _METHOD in m for model, name, m in entries):
+    entries = [_split_name(*entry) for entry in _iter_entries(unified, _MODEL)]
+    ours = [methods for model, name, methods in entries if (model, name) == (_MODEL, _RESOURCE)]
+    if any(_METHOD in methods for methods in ours):
         return True
-    return False if entries or unified in ([], {"resources": []}) else None
+    if not entries:
+        return False if unified in ([], {"resources": []}) else None
+    is_told = all(
+        isinstance(name, str) for model, resource, _ in entries for name in (model, resource)
+    )
+    return False if is_told and all(None not in methods for methods in ours) else None
+
+
+def _split_name(
+    model: object, name: object, methods: list[object]
+) -> tuple[object, object, list[str | None]]:
+    """Take ``user-directory/groups`` apart, as Truto's sync jobs name a resource."""
+    if isinstance(name, str) and "/" in name:
+        model, _, name = name.rpartition("/")
+    return model, name, [_read_method(one) for one in methods]
 
 
 def _iter_entries(top: object, model: object) -> Iterator[tuple[object, object, list[object]]]:
@@ -181,7 +199,7 @@ def _iter_entries(top: object, model: object) -> Iterator[tuple[object, object, 
             name = entry.get("resource", entry.get("name"))
             methods = entry.get("methods")
             if name is not None and isinstance(methods, list):
-                yield model, name, [_read_name(one) for one in cast("list[object]", methods)]
+                yield model, name, cast("list[object]", methods)
             else:
                 waiting += [
                     (inner, key if isinstance(inner, dict) and "resources" in inner else model)
@@ -189,11 +207,14 @@ def _iter_entries(top: object, model: object) -> Iterator[tuple[object, object, 
                 ]
 
 
-def _read_name(method: object) -> object:
+def _read_method(method: object) -> str | None:
+    """The name of a method, which may be one of several words on it; None where none is one."""
+    told = [method]
     if isinstance(method, dict):
         named = cast("dict[str, object]", method)
-        return named.get("name", named.get("method"))
-    return method
+        told = [named.get(key) for key in ("method", "name", "id")]
+    names = [one.lower() for one in told if isinstance(one, str) and _NAME.fullmatch(one)]
+    return _METHOD if _METHOD in names else next(iter(names), None)
 
 
 def _read_id(raw: Raw) -> str | None:

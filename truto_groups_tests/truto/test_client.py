@@ -901,6 +901,13 @@ ENTRY = {"model": "user-directory", "resource": "groups", "methods": ["list", "g
         ({"unified": {}}, None),
         ({"unified": {"user-directory": {}}}, None),
         ({"unified": ["groups"]}, None),
+        ({"unified": [{**ENTRY, "methods": [{"name": "List groups", "method": "list"}]}]}, True),
+        ({"unified": [{**ENTRY, "methods": [{"name": "list", "method": "GET"}]}]}, True),
+        ({"unified": [{**ENTRY, "methods": ["List"]}]}, True),
+        ({"unified": [{"resource": "user-directory/groups", "methods": ["list"]}]}, True),
+        ({"unified": [{**ENTRY, "methods": [{"name": "List groups"}]}]}, None),
+        ({"unified": [{**ENTRY, "methods": ["get", {"list": {}}]}]}, None),
+        ({"unified": [{**ENTRY, "model": {"name": "user-directory"}}]}, None),
     ],
 )
 def test_capabilities_tell_whether_there_are_groups(
