@@ -5,9 +5,10 @@ Compares what the settings ask for with what the integration's ``meta`` knows an
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from truto_groups.schema import GROUP_TYPES
 from truto_groups.settings.query import QueryValue
 
 # A parameter that narrows the list, and the field of the group in which that shows.
@@ -18,6 +19,11 @@ _SHOWS_IN: Mapping[str, str] = {
     "description": "description",
 }
 _INSTANTS = ("created_at", "updated_at")
+_SEARCHED = frozenset({"name", "description"})
+# Truto documents it as a value to ask for, and not as one of those that it answers with.
+_NEVER_ANSWERED = frozenset({"product"})
+# A date of the app's zone begins up to 14 hours before that of UTC, and ends a day later.
+_SLACK_OF_A_DATE = timedelta(days=2)
 _NEVER_DECLARED = frozenset({"remote_query"})
 
 
@@ -117,9 +123,14 @@ def _find_contradiction(
     came = observed.values.get(shows_in or "", {})
     if shows_in is None or wanted is None or not came:
         return None
-    others = {text: count for text, count in came.items() if text.lower() not in wanted}
-    if parameter == "organization_id" and not wanted & {text.lower() for text in came}:
+    others = {
+        text: count for text, count in came.items() if _rules_out(parameter, text.lower(), wanted)
+    }
+    seen = wanted & {text.lower() for text in came}
+    if parameter == "organization_id" and not seen:
         # Slugs are asked for and ids come back: two names of one thing contradict nothing.
+        return None
+    if parameter == "group_type" and _NEVER_ANSWERED & wanted - seen:
         return None
     if not others:
         return None
@@ -135,6 +146,17 @@ def _find_contradiction(
     )
 
 
+def _rules_out(parameter: str, text: str, wanted: Collection[str]) -> bool:
+    """Whether a filter, as apps understand it, does not let a text through; both in small letters.
+
+    Many apps search for a name instead of comparing it, and a type that is not mapped may be the
+    app's word for the one that was asked for.
+    """
+    if parameter in _SEARCHED:
+        return not any(one in text for one in wanted)
+    return text not in wanted and (parameter != "group_type" or text in GROUP_TYPES)
+
+
 def _find_instant_outside(
     parameter: str, value: QueryValue, observed: ObservedValues
 ) -> IgnoredFilter | None:
@@ -145,7 +167,9 @@ def _find_instant_outside(
         came = (observed.earliest if operator in ("gt", "gte") else observed.latest).get(parameter)
         if limit is None or came is None or operator not in ("gt", "gte", "lt", "lte"):
             continue
-        is_outside = came < limit if operator in ("gt", "gte") else came > limit
+        # Where a date begins and ends is the app's to say, in whatever zone.
+        slack = _SLACK_OF_A_DATE if _is_date(bound) else timedelta()
+        is_outside = came < limit - slack if operator in ("gt", "gte") else came > limit + slack
         if is_outside:
             return IgnoredFilter(
                 parameter,
@@ -171,6 +195,10 @@ def _wanted(value: QueryValue) -> set[str] | None:
 def _or(value: QueryValue) -> str:
     wanted = _wanted(value) or set()
     return " or ".join(f"`{one}`" for one in sorted(wanted))
+
+
+def _is_date(value: object) -> bool:
+    return not any(mark in str(value) for mark in "T: ")
 
 
 def _instant(value: object) -> datetime | None:

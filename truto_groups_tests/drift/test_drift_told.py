@@ -133,6 +133,45 @@ def test_organizations_asked_for_by_another_name_contradict_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("query", "came"),
+    [
+        ({"group_type": "product"}, {"group_type": {"group": 10}}),
+        ({"group_type": ["product", "team"]}, {"group_type": {"team": 5, "group": 5}}),
+        ({"group_type": "department"}, {"group_type": {"department": 5, "OKTA_GROUP": 5}}),
+        ({"name": "eng"}, {"name": {"Engineering": 1, "Sales Eng": 1}}),
+        ({"description": ["red", "blue"]}, {"description": {"The blue ones": 10}}),
+        ({"updated_at": {"lte": "2024-12-31"}}, {}),
+        ({"updated_at": {"gte": "2024-01-02"}}, {}),
+    ],
+    ids=[
+        *("a type that is never answered", "one of them", "an unmapped type"),
+        *("a search", "a search for two", "until a date", "from a date"),
+    ],
+)
+def test_what_a_filter_may_let_through_contradicts_nothing(
+    query: dict[str, QueryValue], came: dict[str, dict[str, int]]
+) -> None:
+    assert told(query, declared=None, came=observed(**came)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "came"),
+    [
+        ({"group_type": "product"}, {"group_type": {"product": 5, "team": 5}}),
+        ({"group_type": "department"}, {"group_type": {"department": 5, "GROUP": 5}}),
+        ({"name": "eng"}, {"name": {"Engineering": 1, "Sales": 1}}),
+        ({"updated_at": {"lte": "2024-12-29"}}, {}),
+        ({"updated_at": {"lte": "2024-12-31T23:59:59Z"}}, {}),
+    ],
+)
+def test_what_no_app_lets_through_contradicts(
+    query: dict[str, QueryValue], came: dict[str, dict[str, int]]
+) -> None:
+    ((_, kind),) = told(query, declared=None, came=observed(**came))
+    assert kind == "contradicted"
+
+
 def test_instants_outside_of_what_was_asked_for_are_told() -> None:
     queries: list[dict[str, QueryValue]] = [{"gt": "2024-06-01"}, {"lte": "2024-06-01T00:00:00Z"}]
     for query in queries:
