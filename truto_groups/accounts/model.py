@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 ACTIVE = "active"
+UNKNOWN_INTEGRATION = "unknown"
+"""Stands where Truto does not say an account's integration; no two accounts have it in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class ListedAccount:
 
     Attributes:
         id: Its UUID.
-        integration: Slug of the app, such as ``okta``; "unknown" when Truto does not say.
+        integration: Slug of the app, such as ``okta``; UNKNOWN_INTEGRATION when Truto does not say.
         tenant_id: Whose it is, in the customer's own numbering.
         label: What its tenant called it, or None.
         status: ``active``, ``connecting``, ``post_install_error``, ``validation_error`` or

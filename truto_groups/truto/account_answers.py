@@ -15,7 +15,7 @@ from typing import Final, cast
 import msgspec
 from msgspec import Raw
 
-from truto_groups.accounts.model import ListedAccount
+from truto_groups.accounts.model import UNKNOWN_INTEGRATION, ListedAccount
 from truto_groups.truto.envelope import MalformedError, refuse_errors
 from truto_groups.truto.json_repair import UNREADABLE, mend
 from truto_groups.truto.refusals import shorten
@@ -128,10 +128,10 @@ def _read_row(
     tenant_id = _read_text(account.tenant_id)
     if account_id is None:
         of_tenant = f" of tenant {shorten(redact(tenant_id), _WORD_LENGTH)}" if tenant_id else ""
-        return UnreadableRow(number, f"integration {integration or _UNKNOWN}{of_tenant}")
+        return UnreadableRow(number, f"integration {integration or UNKNOWN_INTEGRATION}{of_tenant}")
     return ListedAccount(
         id=account_id,
-        integration=integration or _UNKNOWN,
+        integration=integration or UNKNOWN_INTEGRATION,
         status=_read_word(account.status) or _UNKNOWN,
         tenant_id=None if tenant_id is None else shorten(tenant_id, _TEXT_LENGTH),
         label=_read_label(account.context, redact),

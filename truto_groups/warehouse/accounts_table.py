@@ -11,7 +11,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.accounts.coverage import Hindsight
-from truto_groups.accounts.model import KnownAccount, ListedAccount
+from truto_groups.accounts.model import UNKNOWN_INTEGRATION, KnownAccount, ListedAccount
 from truto_groups.warehouse.answer_order import count_first_request, resume_count
 from truto_groups.warehouse.database import Database, set_variables
 from truto_groups.warehouse.partition_keys import give_partition_keys
@@ -186,7 +186,7 @@ def write_listing(
     fields = ListedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
     connection.execute(statement("listed"), columns).fetchall()
-    set_variables(connection, now=now)
+    set_variables(connection, now=now, unknown_integration=UNKNOWN_INTEGRATION)
     for text in [*statements("write_listing"), statement("carry_capabilities")]:
         connection.execute(text).fetchall()
     give_partition_keys(connection)
@@ -235,4 +235,5 @@ def write_capabilities(
         "AS integration, unnest($supports::BOOLEAN[]) AS supports_groups, $now AS asked_at",
         {"names": list(answers), "supports": list(answers.values()), "now": now},
     ).fetchall()
+    set_variables(connection, unknown_integration=UNKNOWN_INTEGRATION)
     connection.execute(statement("carry_capabilities")).fetchall()

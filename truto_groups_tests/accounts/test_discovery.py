@@ -140,6 +140,39 @@ def test_a_row_without_an_id_is_told_and_makes_nobody_disappear(
     assert stand.discover().gone == [C]
 
 
+def list_rows(stand: Stand, *rows: object) -> None:
+    """Answer a listing with these rows, and leave all else to the sandbox."""
+    stand.server.intercept = lambda request: (
+        Response.of_json({"result": rows}) if request.path == "/integrated-account" else None
+    )
+
+
+def test_accounts_whose_integration_truto_does_not_say_have_no_answer_in_common(
+    stand: Stand,
+) -> None:
+    """One without groups was asked for all of them, and none was ever synced."""
+    stand.put(A, integration="zendesk")
+    stand.put(B, groups_of(1))
+    list_rows(stand, {"id": A, "status": "active"}, {"id": B, "status": "active"})
+    accounts = stand.discover().accounts
+    assert [(one.integration, one.supports_groups) for one in accounts] == [("unknown", None)] * 2
+    assert stand.outcomes(B) == {B: "published"}
+    list_rows(stand, {"id": A, "status": "active", "integration": "zendesk"}, {"id": B})
+    assert {one.id: one.supports_groups for one in stand.discover().accounts} == {A: False, B: None}
+
+
+def test_a_listing_that_does_not_say_the_integration_does_not_take_it_away(stand: Stand) -> None:
+    stand.put(A, groups_of(1), integration="gitlab")
+    stand.write_settings("integrations: {gitlab: {skip: true}}")
+    stand.discover()
+    list_rows(stand, {"id": A, "status": "active", "integration": None})
+    (account,) = stand.discover().accounts
+    assert (account.integration, account.supports_groups) == ("gitlab", True)
+    assert stand.outcomes(A) == {A: "passed over"}
+    list_rows(stand, {"id": A, "status": "active", "integration": {"name": "okta"}})
+    assert [one.integration for one in stand.discover().accounts] == ["okta"]
+
+
 def test_odd_texts_and_instants_of_an_account_are_kept_and_read_back(stand: Stand) -> None:
     body = (
         rb'{"result":[{"id":"%s","status":"active","tenant_id":"\ud83d \u0000 \u001b",'

@@ -56,11 +56,17 @@ FROM (
 ) AS l
 WHERE s.integrated_account_id = l.id;
 
--- What was answered of another integration does not hold for the one that it has now.
+-- What was answered of another integration does not hold for the one that it has now. A listing that
+-- does not say the integration is no reason to forget it, and with it what the settings say of it.
 UPDATE integrated_accounts AS k
 SET
-    supports_groups = CASE WHEN k.integration = l.integration THEN k.supports_groups END,
-    integration = l.integration,
+    supports_groups = CASE
+        WHEN l.integration IN (k.integration, getvariable('unknown_integration')) THEN k.supports_groups
+    END,
+    integration = CASE
+        WHEN l.integration = getvariable('unknown_integration') THEN k.integration
+        ELSE l.integration
+    END,
     tenant_id = l.tenant_id,
     label = l.label,
     status = l.status,
