@@ -27,6 +27,7 @@ from truto_groups.settings.sections import (
     HistorySettings,
     RemoteData,
 )
+from truto_groups.settings.validators import fold_account_name
 
 _Layer: TypeAlias = tuple[KeyPath, AccountSection]
 
@@ -239,6 +240,13 @@ class Settings:
             for slug, section in self.sections.integrations.items()
         }
 
+    @cached_property
+    def _accounts(self) -> dict[str, _Layer]:
+        return {
+            fold_account_name(name): (("accounts", name), section)
+            for name, section in self.sections.accounts.items()
+        }
+
     def _lay_over(self, layers: Sequence[_Layer], knobs: EffectiveKnobs | None) -> AccountSettings:
         given: dict[str, Any] = {}
         volume: dict[str, Any] = {}
@@ -273,9 +281,9 @@ class Settings:
         if found:
             layers.append(found)
         for name in (partition_key, integrated_account_id):
-            account = self.sections.accounts.get(name)
+            account = self._accounts.get(fold_account_name(name))
             if account:
-                layers.append((("accounts", name), account))
+                layers.append(account)
         return layers
 
 

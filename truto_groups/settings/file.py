@@ -4,7 +4,7 @@ Puts together what yaml_document.py, sections.py and account_settings.py each kn
 nothing itself of YAML or of what a value may be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import cast
@@ -23,6 +23,7 @@ from truto_groups.settings.sections import (
     find_model,
     may_be_empty,
 )
+from truto_groups.settings.validators import fold_account_name
 from truto_groups.settings.yaml_document import Document, read_document
 
 # A hundred thousand accounts fit; what never ends, such as a device, must not fill the memory.
@@ -70,7 +71,8 @@ def _type_sections(document: Document, path: Path) -> tuple[Settings, list[Mista
     mistakes = [
         *document.mistakes,
         *_find_empty_values(document, document.data, ()),
-        *_find_slugs_given_twice(document),
+        *_find_given_twice(document, "integrations", fold=str.casefold),
+        *_find_given_twice(document, "accounts", fold=fold_account_name),
         *_find_respelt(document),
     ]
     sections, found = _validate(document)
@@ -117,14 +119,16 @@ def _find_empty_values(
             yield from _find_empty_values(document, cast(dict[str, object], value), inner)
 
 
-def _find_slugs_given_twice(document: Document) -> Iterator[Mistake]:
+def _find_given_twice(
+    document: Document, section: str, *, fold: Callable[[str], str]
+) -> Iterator[Mistake]:
     first: dict[str, str] = {}
-    for slug in _as_mapping(document.data.get("integrations")):
-        other = first.setdefault(slug.casefold(), slug)
-        if other != slug:
-            path = ("integrations", slug)
-            line = document.lines["integrations", other]
-            what = f"is the same integration as {other} on line {line}"
+    for name in _as_mapping(document.data.get(section)):
+        other = first.setdefault(fold(name), name)
+        if other != name:
+            path = (section, name)
+            line = document.lines[section, other]
+            what = f"is the same {section.removesuffix('s')} as {other} on line {line}"
             yield Mistake(document.lines[path], path, what, "Keep one of the two")
 
 

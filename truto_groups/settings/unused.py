@@ -9,6 +9,7 @@ from itertools import islice
 
 from truto_groups.settings.account_settings import Settings
 from truto_groups.settings.mistakes import KeyPath, shorten_path
+from truto_groups.settings.validators import fold_account_name
 from truto_groups.text.nearest import find_nearest
 
 _CLOSE = 0.8
@@ -36,8 +37,9 @@ def find_unused_settings(
 
 
 def _find_accounts(settings: Settings, known: Collection[str]) -> Iterator[str]:
+    folded = {fold_account_name(name) for name in known}
     for key in settings.sections.accounts:
-        if key not in known:
+        if fold_account_name(key) not in folded:
             yield _tell(settings, ("accounts", key), "Truto lists no such account", known)
 
 

@@ -124,6 +124,11 @@ def _check_account_id(key: str) -> str:
     return key
 
 
+def fold_account_name(name: str) -> str:
+    """Bring the name of an account into the form in which two spellings of one id are the same."""
+    return name.lower() if _UUID.fullmatch(name) else name
+
+
 def _check_slug(key: str) -> str:
     if _UUID.fullmatch(key):
         raise refuse("is the id of an account, not an integration", "Move it to accounts")

@@ -108,6 +108,13 @@ def test_an_integration_is_found_in_whatever_case(tmp_path: Path) -> None:
     assert settings.for_account("x", "asana2").skip is False
 
 
+def test_an_account_is_found_by_its_id_in_whatever_case(tmp_path: Path) -> None:
+    """As by every command; else one that was excluded would be synced."""
+    settings = read(tmp_path, f"accounts: {{{A.upper()}: {{skip: true}}}}")
+    assert settings.for_account(A, "okta", partition_key="acme.okta.aaaaaaaa").skip
+    assert find_unused_settings(settings, account_names=[A], integrations=[]) == []
+
+
 def test_a_ceiling_comes_from_the_narrowest_place_that_gives_one(tmp_path: Path) -> None:
     settings = read(tmp_path, LAYERED)
     knobs = resolve_knobs(

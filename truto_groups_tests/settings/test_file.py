@@ -171,6 +171,7 @@ def test_no_file_gives_the_defaults() -> None:
         ("integrations:\n  a b:\n    skip: true", 2, "a b: is no name of an int", "letters"),
         (f"integrations:\n  {A}:\n    skip: true", 2, "the id of an account", "to accounts"),
         ("integrations:\n  Okta:\n  okta:", 3, "same integration as Okta on line 2", "Keep one"),
+        (f"accounts:\n  {A}:\n  {A.upper()}:", 3, f"same account as {A} on line 2", "Keep one"),
         ("defaults:\n  query: [a]", 2, "query: is not a mapping", "Write keys"),
         ("defaults:\n  query:\n    limit: 5", 3, "query.limit: would break", "truto.page_size"),
         ("defaults:\n  query:\n    nam: x", 3, "query.nam: is no documented", "mean name?"),
