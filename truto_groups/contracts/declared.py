@@ -214,7 +214,7 @@ def _read_schema(
 ) -> list[Declared]:
     properties = _mapping(_mapping(schema).get("properties"))
     named = _mapping(schema).get("required")
-    required = set(cast("list[object]", named)) if isinstance(named, list) else set[object]()
+    required = cast("list[object]", named) if isinstance(named, list) else []
     given = given or {}
     return [
         Declared(

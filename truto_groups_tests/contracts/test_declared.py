@@ -126,6 +126,13 @@ def test_a_missing_query_schema_does_not_tell_and_an_empty_one_tells_that_there_
     assert read_contract({**fields, "query_schema": None}).kinds == {"field", "parameter"}
 
 
+def test_an_odd_list_of_required_names_costs_itself_alone() -> None:
+    """One integration's answer had broken off the listing of all contracts."""
+    schema = {"properties": {"a": {}, "b": {}}, "required": [{"a": 1}, ["a"], None, "b"]}
+    declared = read_contract({"schema": schema}).entries
+    assert [one.name for one in declared if one.is_required] == ["b"]
+
+
 def test_a_parameter_that_the_mapping_gives_by_default_is_not_required_of_us() -> None:
     answer = {
         "schema": {"properties": {"id": {}}},
