@@ -18,6 +18,8 @@ from truto_groups.contracts.declared import (
 )
 from truto_groups.errors import EnvelopeError, TrutoError
 from truto_groups.session import Session
+from truto_groups.settings.query import QueryValue
+from truto_groups.settings.query_parameters import find_place
 from truto_groups.text.logs import get_logger
 from truto_groups.truto.blocking import read_declared_contracts
 from truto_groups.warehouse.accounts_table import read_known_accounts
@@ -125,7 +127,7 @@ def find_accounts_lacking_parameters(
         for parameter in find_missing_parameters(
             required.get(account.integration, ()),
             integration=account.integration,
-            given=session.settings_for(account).query,
+            given=_list_given(session.settings_for(account).query),
         )
     ]
 
@@ -133,11 +135,17 @@ def find_accounts_lacking_parameters(
 def advise_parameter(missing: MissingParameter) -> str:
     """Say what to write into the settings file for a missing parameter."""
     account = missing.account
+    setting = ".".join(("query", *find_place(missing.parameter)))
     return (
-        f"Give it in the settings file: integrations.{account.integration}.query."
-        f"{missing.parameter}, or accounts.{account.id}.query.{missing.parameter}. Until then "
-        "Truto answers 400."
+        f"Give it in the settings file: integrations.{account.integration}.{setting}, or "
+        f"accounts.{account.id}.{setting}. Until then Truto answers 400."
     )
+
+
+def _list_given(query: Mapping[str, QueryValue]) -> set[str]:
+    remote = query.get("remote_query")
+    names = remote if isinstance(remote, dict) else {}
+    return {*query, *(name for name in names if find_place(name)[:-1])}
 
 
 def find_in_use(session: Session, accounts: Iterable[KnownAccount]) -> set[str]:

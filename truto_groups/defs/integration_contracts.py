@@ -29,6 +29,7 @@ from truto_groups.defs.verdicts import tell_verdicts
 from truto_groups.errors import TrutoGroupsError
 from truto_groups.report.markdown import draw_table
 from truto_groups.session import Session
+from truto_groups.settings.query_parameters import find_place
 from truto_groups.text.visible import show, show_in_markdown
 from truto_groups.text.words import say_count, shorten_words
 from truto_groups.warehouse.contracts_table import read_contracts
@@ -248,7 +249,7 @@ def _advise_on_page(missing: MissingParameter) -> str:
 
 
 def _name_setting(integration: str, parameter: str, *, joint: str) -> str:
-    return joint.join(("integrations", integration, "query", parameter))
+    return joint.join(("integrations", integration, "query", *find_place(parameter)))
 
 
 def _tell_change(change: ContractChange, accounts: Sequence[KnownAccount]) -> dict[str, Any]:

@@ -147,6 +147,11 @@ REFUSED_PARAMETERS: Mapping[str, str] = {
 """Documented parameters that would break a sync, each with what to do instead."""
 
 
+def find_place(name: str) -> tuple[str, ...]:
+    """Find where below ``query`` a parameter can be given, be it documented or not."""
+    return (name,) if name in PARAMETERS else ("remote_query", name)
+
+
 def _advise_on_unknown(name: str) -> str:
     bracketed = re.fullmatch(r"([^\[\]]+)\[([^\[\]]*)\].*", name)
     if bracketed and bracketed[1] in PARAMETERS:

@@ -18,6 +18,7 @@ from truto_groups.accounts.discovery import Discovery
 from truto_groups.accounts.freshness import find_stale_accounts
 from truto_groups.accounts.planning import is_due, plan_due
 from truto_groups.accounts.ranges import PartitionRange
+from truto_groups.contracts.refresh_contracts import find_in_use
 from truto_groups.errors import RetriesExhaustedError
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync.remove import remove_accounts
@@ -156,6 +157,7 @@ def test_accounts_whose_integration_truto_does_not_say_have_no_answer_in_common(
     list_rows(stand, {"id": A, "status": "active"}, {"id": B, "status": "active"})
     accounts = stand.discover().accounts
     assert [(one.integration, one.supports_groups) for one in accounts] == [("unknown", None)] * 2
+    assert find_in_use(stand.session(), accounts) == set()
     assert stand.outcomes(B) == {B: "published"}
     list_rows(stand, {"id": A, "status": "active", "integration": "zendesk"}, {"id": B})
     assert {one.id: one.supports_groups for one in stand.discover().accounts} == {A: False, B: None}

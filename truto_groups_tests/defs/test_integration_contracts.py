@@ -264,6 +264,21 @@ def test_a_required_parameter_is_told_for_each_account_until_a_setting_gives_it(
     assert evaluation(project.run("evaluate_checks"), CHECK).passed
 
 
+def test_a_required_parameter_that_truto_does_not_document_goes_where_the_settings_take_it(
+    project: Project,
+) -> None:
+    """The settings file had refused what the check told to write, and the check never ended."""
+    settings = project.folder / "truto_groups.yaml"
+    (project.folder / "workspace.yaml").touch()
+    found = evaluation(refresh(project, okta=meta(FIELDS, {"project_id": True})), CHECK)
+    (row,) = found.metadata["missing_parameters"].value
+    assert "integrations.okta.query.remote_query.project_id" in row["do"]
+    assert "query: remote_query: project_id" in str(found.description).replace("\\", "")
+
+    settings.write_text("integrations: {okta: {query: {remote_query: {project_id: x}}}}")
+    assert evaluation(project.run("evaluate_checks"), CHECK).passed
+
+
 def test_the_page_names_the_setting_that_is_missing_whole(asked: Project) -> None:
     """Its path was shortened in the middle, as any word that no page could break."""
     required = meta(FIELDS, {"org": False, "organization_id": True})
