@@ -290,6 +290,7 @@ class Exchange:
         now = datetime.now(UTC)
         is_throttled = status == TOO_MANY_REQUESTS or (
             status == FORBIDDEN
+            and not told.lacks_scopes
             and (told.is_rate_limit or tell_of_rate_limit(received.headers, now=now))
         )
         if status == UNAUTHORIZED and received.is_cut:

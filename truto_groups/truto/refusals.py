@@ -143,12 +143,14 @@ class ErrorBody:
         text: Message and insight, in words.
         is_about_account: The message itself speaks of the integrated account.
         is_rate_limit: It says that there were too many requests.
+        lacks_scopes: It names scopes that are missing, which no waiting gives.
     """
 
     is_remote: bool = False
     text: str = ""
     is_about_account: bool = False
     is_rate_limit: bool = False
+    lacks_scopes: bool = False
 
 
 def shorten(text: str, length: int = _EXCERPT_LENGTH) -> str:
@@ -175,6 +177,7 @@ def read_error_body(body: bytes, *, redact: Callable[[str], str]) -> ErrorBody:
     said = message or (raw and f"the app said {shorten(raw)}") or redact(_write_error(told))
     insight = _read_object(told.get("truto_error_insight"))
     texts = [shorten(said, _MESSAGE_LENGTH).rstrip("."), *_iter_insights(insight, redact)]
+    forbidden = _read_key(insight.get("forbidden_error"), "value")
     words = f"{message[:_TEXT_LENGTH]} {raw[:_TEXT_LENGTH]}"
     return ErrorBody(
         is_remote=bytes(told.get("truto_is_remote_error", Raw())) in (b"true", b'"true"'),
@@ -182,6 +185,7 @@ def read_error_body(body: bytes, *, redact: Callable[[str], str]) -> ErrorBody:
         is_about_account="integrated account" in message[:_TEXT_LENGTH].lower().replace("_", " "),
         is_rate_limit="rate_limit_error" in insight
         or (_RATE_LIMIT.search(words) is not None and _NO_RIGHT.search(words) is None),
+        lacks_scopes=bool(_read_key(forbidden, "missing_scopes")),
     )
 
 
@@ -283,6 +287,10 @@ def _iter_insights(insight: Mapping[str, object], redact: Callable[[str], str]) 
             yield f"missing scopes: {_list(scopes, redact)}"
         elif key not in {"remote_error", "rate_limit_error"} and told.get("description"):
             yield shorten(redact(str(told["description"])))
+
+
+def _read_key(value: object, name: str) -> object:
+    return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
 
 
 def _list(value: object, redact: Callable[[str], str]) -> str:

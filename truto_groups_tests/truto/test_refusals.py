@@ -280,6 +280,12 @@ def test_a_403_that_says_that_it_is_a_rate_limit_is_one_of_the_account_alone(
     assert find_permanent_kinds().isdisjoint({failed.kind, untried.kind})
 
 
+LACKS_A_SCOPE = {
+    "truto_is_remote_error": True,
+    "truto_error_insight": {"forbidden_error": {"value": {"missing_scopes": ["groups.read"]}}},
+}
+
+
 @pytest.mark.long
 def test_a_403_that_is_a_rate_limit_heals() -> None:
     walked = walk(heal_after(httpx.Response(403, headers={"retry-after": "0"})))
@@ -293,8 +299,13 @@ def test_a_403_that_is_a_rate_limit_heals() -> None:
         refuse(403, {"message": "Forbidden"}, ratelimit_remaining="12", ratelimit_reset="5"),
         refuse(403, {"message": "Forbidden"}, retry_after="soon"),
         refuse(403, {"message": "The scope rate_limits:read is missing"}),
+        refuse(403, LACKS_A_SCOPE, x_ratelimit_limit="0", x_ratelimit_remaining="0"),
+        refuse(403, LACKS_A_SCOPE, retry_after="60"),
     ],
-    ids=["plain", "some remain", "no sense", "a scope of that name"],
+    ids=[
+        *("plain", "some remain", "no sense", "a scope of that name"),
+        *("nothing is allowed without a scope", "a scope that waiting does not give"),
+    ],
 )
 def test_any_other_403_is_for_good(answer: Answer) -> None:
     walked = Walked()
