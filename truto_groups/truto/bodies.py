@@ -22,6 +22,7 @@ _STEP: Final = 1 << 20
 _ZIPPED: Final = frozenset({"gzip", "x-gzip", "deflate"})
 _EITHER_HEADER: Final = zlib.MAX_WBITS | 32
 _NO_HEADER: Final = -zlib.MAX_WBITS
+_HEADER_LENGTH: Final = 2
 # The first of its two bytes, because the second may come later.
 _GZIP_MAGIC: Final = b"\x1f"
 
@@ -149,15 +150,22 @@ class _Zipped:
     def __init__(self) -> None:
         self._unpacker = zlib.decompressobj(_EITHER_HEADER)
         self._is_begun = False
+        self._head = b""
 
     @property
     def is_whole(self) -> bool:
         """Whether the stream has come to its end, or never began."""
-        return self._unpacker.eof or not self._is_begun
+        return self._unpacker.eof or not (self._is_begun or self._head)
 
     def unpack(self, chunk: bytes) -> Iterator[bytes]:
         """Unpack what has come, at most a megabyte at a time."""
-        while chunk:
+        if not self._is_begun:
+            # It takes two bytes to tell a header from none.
+            chunk = self._head = self._head + chunk
+            if len(chunk) < _HEADER_LENGTH:
+                return
+        is_full = False
+        while chunk or is_full:
             if self._unpacker.eof:
                 # gzip may come in several members, one after the other; all else is padding.
                 chunk = chunk.lstrip(b"\0")
@@ -167,6 +175,8 @@ class _Zipped:
             piece = self._unpack_step(chunk)
             self._is_begun = True
             chunk = self._unpacker.unconsumed_tail or self._unpacker.unused_data
+            # The rest of it may be inside, though all that came has been taken in.
+            is_full = len(piece) == _STEP
             if piece:
                 yield piece
 

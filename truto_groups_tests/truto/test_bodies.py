@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,13 @@ def deflate_without_header(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
+PACKED_IN_EACH_WAY = pytest.mark.parametrize(
+    "pack",
+    [deflate_without_header, zlib.compress, gzip.compress],
+    ids=["without header", "deflate", "gzip"],
+)
+
+
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
@@ -97,6 +104,28 @@ def test_a_packed_page_is_unpacked(server: ScriptedServer, encoding: str, body: 
     assert page.byte_count == stats.byte_count == len(TEXT)
 
 
+@PACKED_IN_EACH_WAY
+@pytest.mark.parametrize("more", [1, 100, 257])
+def test_a_packed_page_ends_where_it_ends_however_far_the_last_step_reached(
+    server: ScriptedServer, pack: Callable[[bytes], bytes], more: int
+) -> None:
+    """One of a megabyte and some bytes, without a checksum behind it, seemed to be cut off."""
+    body = b'{"result":[]}'.ljust((1 << 20) + more)
+    server.answer = lambda asked: Reply(pack(body), headers={"content-encoding": "deflate"})
+    ((page,), _) = walk(server)
+    assert page.byte_count == len(body)
+
+
+@PACKED_IN_EACH_WAY
+def test_a_packed_page_that_comes_byte_by_byte_is_unpacked(
+    server: ScriptedServer, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = {"content-encoding": "deflate"}
+    server.answer = lambda asked: Reply(pack(TEXT), headers=packed, drip_seconds=0.001)
+    ((page,), _) = walk(server)
+    assert json.loads(page.records) == json.loads(TEXT)["result"]
+
+
 @pytest.mark.parametrize(
     ("encoding", "body", "told"),
     [
@@ -105,9 +134,10 @@ def test_a_packed_page_is_unpacked(server: ScriptedServer, encoding: str, body: 
         ("gzip", gzip.compress(TEXT)[:-20], "ends before its compression"),
         ("gzip", gzip.compress(TEXT) + gzip.compress(TEXT)[:9], "ends before its compression"),
         ("gzip", gzip.compress(TEXT)[:10] + b"\xff" * 99, "not compressed as it says"),
+        ("gzip", gzip.compress(TEXT)[:1], "ends before its compression"),
         ("gzip, gzip", gzip.compress(gzip.compress(TEXT)), "more than once"),
     ],
-    ids=["not at all", "not deflated", "cut", "cut in a member", "broken", "twice"],
+    ids=["not at all", "not deflated", "cut", "cut in a member", "broken", "a byte", "twice"],
 )
 def test_a_page_that_is_not_packed_as_it_says_is_no_answer(
     server: ScriptedServer, encoding: str, body: bytes, told: str
