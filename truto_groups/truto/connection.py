@@ -31,6 +31,7 @@ from truto_groups.version import read_version
 
 SUCCESS: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_LENGTHS: Final = frozenset({"content-length", "transfer-encoding"})
 _LOCATION: Final = "truto_groups.location"
 
 
@@ -56,6 +57,11 @@ class Received:
     def is_redirect(self) -> bool:
         """Whether it says to ask elsewhere."""
         return self.status in _REDIRECTS and self.target is not None
+
+    @property
+    def is_of_any_length(self) -> bool:
+        """Whether nothing but the end of the connection says where the body ends."""
+        return _LENGTHS.isdisjoint(name for name, _ in self.headers)
 
     @property
     def content_type(self) -> str:

@@ -30,6 +30,10 @@ class MalformedError(Exception):
     """The body is not what was to be expected; the text says how."""
 
 
+class CutOffError(MalformedError):
+    """The body is the beginning of one, as far as it goes."""
+
+
 class ToldError(Exception):
     """The body calls itself an error, whatever stands beside it.
 
@@ -100,6 +104,7 @@ _PAIRS: Final = json.JSONDecoder(
     object_pairs_hook=list, parse_int=str, parse_float=str, strict=False
 )
 _TEXT: Final = msgspec.json.Decoder(str)
+_CUT_OFF: Final = "Input data was truncated"  # as msgspec words it
 _TOLD: Final = msgspec.json.Decoder(_Told)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
 
@@ -311,7 +316,8 @@ def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     if has_half_a_character(body):
         # An app that cut a name inside an emoji: to mend it would alter what was received.
         reason = r"a text holds half a character, a lone surrogate such as \ud83d"
-    raise MalformedError(f"it is not JSON ({reason})")
+    malformed = CutOffError if reason == _CUT_OFF else MalformedError
+    raise malformed(f"it is not JSON ({reason})")
 
 
 def _name_type(raw: bytes) -> str:

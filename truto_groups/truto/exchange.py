@@ -25,7 +25,7 @@ from truto_groups.errors import (
 )
 from truto_groups.truto.bodies import MOST_OF_A_PAGE, BodyLoad, Scales
 from truto_groups.truto.connection import SUCCESS, Connection, Lost, Received
-from truto_groups.truto.envelope import MalformedError, ToldError, read_envelope
+from truto_groups.truto.envelope import CutOffError, MalformedError, ToldError, read_envelope
 from truto_groups.truto.limits import PausedTooLongError, RequestLimits
 from truto_groups.truto.options import ClientOptions
 from truto_groups.truto.redaction import build_redactor
@@ -272,6 +272,8 @@ class Exchange:
             return Answer(read(received.body), len(received.body))
         except MalformedError as error:
             reason = str(error)
+            if isinstance(error, CutOffError) and received.is_of_any_length:
+                return Setback("the connection ended before the answer did")
         except ToldError as error:
             return self._refuse(received, error.status, subject=subject, account=account)
         return self._build_envelope_error(subject, reason, received)

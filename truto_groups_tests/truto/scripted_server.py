@@ -25,7 +25,7 @@ class Reply:
     """What to answer.
 
     ``missing_bytes`` are promised and never sent, ``seconds`` waited before, and ``drip_seconds``
-    before each byte.
+    before each byte. Without a length the end of the connection is the end of the body.
     """
 
     body: bytes = b""
@@ -34,6 +34,7 @@ class Reply:
     missing_bytes: int = 0
     seconds: float = 0.0
     drip_seconds: float = 0.0
+    has_length: bool = True
 
 
 def reply_json(value: Any, *, status: int = 200, **headers: str) -> Reply:
@@ -107,12 +108,14 @@ def _build_handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
                 self.send_response(reply.status)
                 for name, text in reply.headers.items():
                     self.send_header(name, text)
-                self.send_header("content-length", str(len(reply.body) + reply.missing_bytes))
+                if reply.has_length:
+                    length = len(reply.body) + reply.missing_bytes
+                    self.send_header("content-length", str(length))
                 self.end_headers()
                 self._write(reply)
             except OSError:
                 self.close_connection = True  # the client has gone, as a cancelled one does
-            if reply.missing_bytes:
+            if reply.missing_bytes or not reply.has_length:
                 self.close_connection = True
 
         def _write(self, reply: Reply) -> None:

@@ -13,7 +13,12 @@ from pathlib import Path
 import pytest
 
 from truto_groups.coordination.files.start_log import FileStartLog
-from truto_groups.errors import NotFoundError, RedirectRefusedError, RetriesExhaustedError
+from truto_groups.errors import (
+    EnvelopeError,
+    NotFoundError,
+    RedirectRefusedError,
+    RetriesExhaustedError,
+)
 from truto_groups.truto import ClientOptions, GroupsRequest, TrutoClient
 from truto_groups.truto.limits import RequestLimits
 from truto_groups.truto.walk_results import Page, SyncStats
@@ -161,6 +166,36 @@ def test_the_first_failure_of_an_account_ends_its_other_requests(server: Scripte
 
     asyncio.run(run())
     assert len(server.asked) <= 4
+
+
+@pytest.mark.parametrize("end", [0, 1, 20, -1])
+def test_a_page_that_ends_with_its_connection_before_its_json_does_is_asked_for_again(
+    server: ScriptedServer, end: int
+) -> None:
+    body = json.dumps({"result": [{"id": "1"}]}).encode()
+    server.answer = lambda asked: Reply(
+        body[:end] if len(server.asked) == 1 else body, has_length=False
+    )
+
+    async def run() -> SyncStats:
+        async with build_client(server) as client:
+            return await walk(client, "a")
+
+    assert asyncio.run(run()).retry_count == 1
+
+
+def test_a_page_of_the_length_that_it_says_is_not_asked_for_again_for_broken_json(
+    server: ScriptedServer,
+) -> None:
+    server.answer = lambda asked: Reply(b'{"result": [')
+
+    async def run() -> None:
+        async with build_client(server) as client:
+            await walk(client, "a")
+
+    with pytest.raises(EnvelopeError, match="truncated"):
+        asyncio.run(run())
+    assert len(server.asked) == 1
 
 
 def test_a_compressed_page_is_read(server: ScriptedServer) -> None:
