@@ -5,6 +5,7 @@ it in their errors, so whatever is told of a database goes through here.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -44,12 +45,39 @@ _LONGEST_NAME = 255 - len(".wal.checkpoint")
 
 _NAMED = r"[\w.-]*(?:pass|pwd|token|secret|credential|key|sig)[\w.-]*"
 _QUOTED = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\""
-_PARAMETER = re.compile(rf"(?<=[?&])({_NAMED})=()([^&\s]+)", re.IGNORECASE)
-_PAIR = re.compile(rf"(?<![\w./?&-])({_NAMED})(\s*)=\s*({_QUOTED}|\S+)", re.IGNORECASE)
-_USER = re.compile(r"(://[^/?#\s@:]*):()(\S+)(?=@)")
-_BARE = re.compile(r"(?<=:)([^:?]*\?)()([^=&\s]{8,})$")
-_SIGNED = re.compile(r"()()(eyJ[\w-]{8,}(?:\.[\w-]+){1,2})")
-_SECRETS = (_USER, _PARAMETER, _PAIR, _BARE, _SIGNED)
+_PAIR_NAME = rf"(?P<kept>(?<![\w./?&-]){_NAMED}\s*=)\s*"
+_PARAMETER_NAME = rf"(?P<kept>(?<=[?&]){_NAMED}=)"
+# Behind a backslash libpq takes a blank for a part of what is not quoted.
+_BARE_VALUE = r"(?:\\.|\S)+"
+
+
+def _compile(*patterns: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(one, re.IGNORECASE | re.DOTALL) for one in patterns)
+
+
+_ANYWHERE = _compile(
+    r"(?P<kept>:[^:?]*\?)(?P<secret>[^=&\s]{8,})$",
+    r"(?P<kept>)(?P<secret>eyJ[\w-]{8,}(?:\.[\w-]+){1,2})",
+)
+_IN_TEXTS = (
+    _compile(
+        r"(?P<kept>://[^/?#\s@:]*:)(?P<secret>\S+)(?=@)",
+        rf"{_PARAMETER_NAME}(?P<secret>[^&\s]+)",
+        rf"{_PAIR_NAME}(?P<secret>{_QUOTED}|{_BARE_VALUE})",
+    )
+    + _ANYWHERE
+)
+# A location may be a secret up to its end, where a text would go on in other words: libpq takes
+# blanks in a URI, and who forgot quotes around them, or one of two, has a password to hide as well.
+_MORE_WORDS = r"(?:\S+|\s+(?!\w+\s*=)\S+)*"
+_IN_LOCATIONS = (
+    _compile(
+        r"(?P<kept>://[^/?#@:]*:)(?P<secret>.+)(?=@)",
+        rf"{_PARAMETER_NAME}(?P<secret>[^&]+)",
+        rf"{_PAIR_NAME}(?P<secret>(?:{_QUOTED}|['\"].*|{_BARE_VALUE}){_MORE_WORDS})",
+    )
+    + _ANYWHERE
+)
 
 
 @dataclass(frozen=True)
@@ -90,13 +118,13 @@ class Location:
                 text = text.replace(quoted, self.shown)
         text = redact(text)
         # Of a text that quotes only a part, or another form, of it.
-        return text if self.is_file else _hide_secrets(text, set())
+        return text if self.is_file else _hide_secrets(text, _IN_TEXTS, set())
 
 
 def read_location(text: str) -> Location:
     """Take a location apart, and hide its secrets wherever texts are redacted."""
     found: set[str] = set()
-    shown = _hide_secrets(text, found)
+    shown = _hide_secrets(text, _IN_LOCATIONS, found)
     for secret in found:
         hide(secret)
     is_file = not text.lower().startswith(_REMOTE)
@@ -108,25 +136,24 @@ def read_location(text: str) -> Location:
     return Location(text, _make_visible(shown), is_file, fault, postgres)
 
 
-def _hide_secrets(text: str, found: set[str]) -> str:
-    for pattern in _SECRETS:
+def _hide_secrets(text: str, patterns: Iterable[re.Pattern[str]], found: set[str]) -> str:
+    for pattern in patterns:
         for match in pattern.finditer(text):
-            if match[3] != _HIDDEN:
-                found |= _forms(match[3])
+            if match["secret"] != _HIDDEN:
+                found |= _forms(match["secret"])
         text = pattern.sub(_hide_match, text)
     return text
 
 
 def _hide_match(match: re.Match[str]) -> str:
-    between = "=" if match.re in (_PARAMETER, _PAIR) else ":" if match.re is _USER else ""
-    return f"{match[1]}{match[2]}{between}{_HIDDEN}"
+    return f"{match['kept']}{_HIDDEN}"
 
 
 def _forms(secret: str) -> set[str]:
     """A secret as it stands there, as it is meant, and the parts that a parser may quote of it."""
-    bare = secret[1:-1] if secret[0] in "'\"" and secret[-1] == secret[0] else secret
+    bare = secret[1:-1] if re.fullmatch(_QUOTED, secret, re.DOTALL) else secret
     meant = re.sub(r"\\(.)|''", lambda match: match[1] or "'", bare)
-    parts = set(re.split(r"[@/:&;?#\s]", meant)) if bare == secret else set[str]()
+    parts = set(re.split(r"[@/:&;?#\s'\"]", meant)) if bare == secret else set[str]()
     forms = {bare, meant, unquote(meant), *parts}
     return {form for one in forms for form in (one, one.replace("'", "''"))}
 

@@ -229,6 +229,12 @@ SECRETIVE = [
     f"motherduck:groups?token={SECRET}",
     f"MD:groups?motherduck_token={SECRET}",
     f"/nowhere/at/all?motherduck_token={SECRET}",
+    f"ducklake:postgres:host=127.0.0.1 port=1 password=a\\ {SECRET} dbname=x",
+    f"ducklake:postgres:host=127.0.0.1 port=1 password=a b {SECRET} dbname=x",
+    f"ducklake:postgres:host=127.0.0.1 port=1 password='a b {SECRET} dbname=x",
+    f"ducklake:postgres:host=127.0.0.1 port=1 password='a's {SECRET}' dbname=x",
+    f"ducklake:postgres:postgresql://u:a {SECRET}@127.0.0.1:1/x",
+    f"ducklake:postgres:postgresql://u@127.0.0.1:1/x?password=a {SECRET}&user=u",
     f"postgres:dbname=x password={SECRET}",
 ]
 
@@ -297,6 +303,12 @@ def test_what_is_no_secret_is_shown() -> None:
         ),
         f"ducklake:postgres:postgresql://me:{SECRET}@host:5432/x": (
             "ducklake:postgres:postgresql://me:[secret]@host:5432/x"
+        ),
+        f"ducklake:postgres:password = a b {SECRET} host = h dbname=x": (
+            "ducklake:postgres:password =[secret] host = h dbname=x"
+        ),
+        f"ducklake:postgres:postgresql://me:a {SECRET}@host/x?sslmode=require": (
+            "ducklake:postgres:postgresql://me:[secret]@host/x?sslmode=require"
         ),
         "md:groups": "md:groups",
         "/data/key=7/groups.duckdb": "/data/key=7/groups.duckdb",
