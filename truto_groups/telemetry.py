@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from truto_groups.text.logs import get_logger, make_fit
 from truto_groups.text.secrecy import hide, hide_address, hide_password
@@ -159,8 +159,21 @@ def _hide_secrets(environ: Mapping[str, str]) -> None:
     for name in _ENDPOINTS:
         _hide_endpoint(environ.get(name, "").strip())
     for name in _HEADERS:
-        for pair in environ.get(name, "").split(","):
-            hide(pair.partition("=")[2].strip())
+        for part in environ.get(name, "").split(","):
+            _hide_header(part.strip())
+
+
+def _hide_header(part: str) -> None:
+    """Hide what OpenTelemetry takes for a header, or quotes because it is none.
+
+    That is a header behind whose name a colon stands, and the rest of a value that holds a comma.
+    """
+    _, separator, value = part.partition("=")
+    for one in {value, unquote(value)} if separator else {part, part.partition(":")[2]}:
+        hide(one.strip())
+        # A scheme stands before it: `Bearer …`.
+        for word in one.split()[1:]:
+            hide(word)
 
 
 def _hide_endpoint(address: str) -> None:

@@ -263,3 +263,20 @@ def test_a_token_in_the_endpoint_is_not_told_when_it_cannot_be_reached(
 
     assert "[endpoint]" in told.stderr
     assert TOKEN not in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [f"Authorization: Bearer {TOKEN}", f"a=b,{TOKEN}", f"key=a,b {TOKEN}", f"api-key=x%0A{TOKEN}"],
+    ids=["colon", "bare", "comma", "line-break"],
+)
+def test_headers_that_are_none_are_told_without_what_they_hold(stand: Stand, headers: str) -> None:
+    told = use(
+        "",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+        OTEL_EXPORTER_OTLP_TIMEOUT="0.1",
+        OTEL_EXPORTER_OTLP_HEADERS=headers,
+    )
+
+    assert told.stderr
+    assert TOKEN not in told.stdout + told.stderr
