@@ -88,7 +88,7 @@ class Lake:
     def watch_files(self, connection: duckdb.DuckDBPyConnection) -> WrittenFiles:
         """Watch what is written to its files from now on, through a connection that has it."""
         told = connection.execute(f"FROM ducklake_settings('{self.catalog}')").fetchall()
-        return WrittenFiles(connection, told[0][2])
+        return WrittenFiles(connection, self.catalog, told[0][2])
 
     def open_look(self) -> duckdb.DuckDBPyConnection:
         """Open a connection that reads the lake as it is now, whatever is written later.

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Generator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import duckdb
 
@@ -19,9 +19,17 @@ from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX, ROOM_ADVICE
 
 logger = get_logger(__name__)
 
-# DuckLake names files by the instant at which they were begun, by the clock of this machine.
+# DuckLake names files by the instant at which they were begun, by the clock of the machine.
 _NEWER = """
 SELECT file FROM glob($pattern) WHERE parse_filename(file) >= $first
+"""
+# What a machine has written whose clock is ahead: hours of it, and what an upkeep has merged.
+_KNOWN = """
+SELECT parse_filename(path) FROM {metadata}.ducklake_data_file
+UNION ALL
+SELECT parse_filename(path) FROM {metadata}.ducklake_delete_file
+UNION ALL
+SELECT parse_filename(path) FROM {metadata}.ducklake_files_scheduled_for_deletion
 """
 _SLACK_SECONDS = 1.0
 _OBJECT_STORE = "s3://"
@@ -35,12 +43,14 @@ class WrittenFiles:
     """What is written to a lake's data path from now on.
 
     Args:
-        connection: Reaches what the lake's files lie in.
+        connection: Has the lake, and reaches what its files lie in.
+        lake: The name under which it is attached.
         data_path: Where they lie.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, data_path: str) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, lake: str, data_path: str) -> None:
         self._connection = connection
+        self._known = _KNOWN.replace("{metadata}", f'"__ducklake_metadata_{lake}"')
         self._pattern = f"{data_path.rstrip('/')}/**/*.parquet"
         began = f"{int((time.time() - _SLACK_SECONDS) * 1000):012x}"
         self._first = f"ducklake-{began[:8]}-{began[8:]}"
@@ -82,7 +92,11 @@ class WrittenFiles:
                 # Others wait for their turn meanwhile.
                 for setting in _IMPATIENT:
                     cursor.execute(f"SET SESSION {setting}").fetchall()
-            return [file for (file,) in cursor.execute(_NEWER, values).fetchall()]
+            newer = [file for (file,) in cursor.execute(_NEWER, values).fetchall()]
+            if not newer:
+                return newer
+            known = {name for (name,) in cursor.execute(self._known).fetchall()}
+            return [file for file in newer if PurePosixPath(file).name not in known]
 
     def _put_back(self, copies: Mapping[str, str]) -> None:
         until, pause = time.monotonic() + _PUT_BACK_SECONDS, 0.1

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from psycopg2.extensions import make_dsn
@@ -177,6 +179,30 @@ def test_upkeep_goes_on_where_the_answer_to_a_flush_was_lost(
     assert way.lost_count == 1
 
     assert count_rows(lake) == 500
+
+
+def test_what_a_machine_wrote_whose_clock_is_ahead_is_not_copied_again(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = Database(f"ducklake:postgres:{postgres_database}", data_path=f"{tmp_path / 'lake'}/")
+    with lake.writing() as connection:
+        insert(connection, 5000)
+    with lake.writing() as connection:
+        connection.execute(_DELETE).fetchall()
+    before = set((tmp_path / "lake").rglob("*.parquet"))
+    monkeypatch.setattr(lake_files, "time", SimpleNamespace(time=lambda: time.time() - 3 * 3600))
+    copies: list[str] = []
+
+    def open_place(*, prefix: str) -> TemporaryDirectory[str]:
+        copies.append(prefix)
+        return TemporaryDirectory(prefix=prefix)
+
+    monkeypatch.setattr(lake_files, "tempfile", SimpleNamespace(TemporaryDirectory=open_place))
+    with lake.writing() as connection:
+        insert(connection, 3000)
+
+    assert len(set((tmp_path / "lake").rglob("*.parquet")) - before) == 1
+    assert len(copies) == 1
 
 
 @pytest.mark.slow
