@@ -5,6 +5,8 @@ Nothing is requested of Truto. How accounts stand is reading.py's.
 
 import contextlib
 import os
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ from truto_groups.warehouse.database import connect
 
 # A probe is ended by whoever asked, as a rule after ten seconds, and then says nothing.
 _WAIT_SECONDS = 3.0
+_LONGEST_SECONDS = 7.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Readiness:
     told: str
 
 
-def find_readiness(*, cwd: Path) -> Readiness:
+def find_readiness(*, cwd: Path, longest_seconds: float = _LONGEST_SECONDS) -> Readiness:
     """Read settings, token, temporary folder and database, and when accounts were last listed.
 
     Tables of an earlier version hinder nobody, because whoever writes first brings them forward;
@@ -42,7 +45,30 @@ def find_readiness(*, cwd: Path) -> Readiness:
 
     Args:
         cwd: Where to look for the project.
+        longest_seconds: How long all of it may take. What hangs then, such as a disk of the
+            network or a locked table of the catalogue, is left hanging.
     """
+    found: Future[Readiness] = Future()
+
+    def find() -> None:
+        try:
+            found.set_result(_find(cwd))
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            found.set_exception(error)
+
+    thread = threading.Thread(target=find, name="probing", daemon=True)
+    thread.start()
+    thread.join(longest_seconds)
+    if not found.done():
+        return Readiness(
+            False,
+            f"The database did not answer within {longest_seconds:g} s. See whether its disk, or "
+            "the server and the object store of a lake, are slow or locked.",
+        )
+    return found.result()
+
+
+def _find(cwd: Path) -> Readiness:
     try:
         session = open_reading(cwd)
         read_token(os.environ, variable=session.knobs.token_variable)

@@ -229,7 +229,8 @@ class Database:
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
-            within_seconds: How long to wait for the turn; None waits until it comes.
+            within_seconds: How long to wait for the turn, and for each answer of a lake's object
+                store; None waits until it comes.
 
         Raises:
             DatabaseError: It cannot be opened or written, another program holds it, or the turn
@@ -329,7 +330,8 @@ class Database:
 
         Args:
             connection: A connection whose own tables the block needs; a private one without.
-            within_seconds: How long to wait for a writer; None waits until the turn comes.
+            within_seconds: How long to wait for a writer, and for each answer of a lake's object
+                store; None waits until the turn comes.
 
         Raises:
             DatabaseError: It does not exist yet, cannot be opened, another program holds it, or the
@@ -646,11 +648,15 @@ class Database:
                 lake.attach(connection, may_create=may_create)
                 connection.execute(f'USE "{lake.catalog}"').fetchall()
 
-            with _detaching(connection, lake.catalog, stays_attached=self._stays_open):
+            with contextlib.ExitStack() as stack:
+                detaching = _detaching(connection, lake.catalog, stays_attached=self._stays_open)
+                stack.enter_context(detaching)
                 if within_seconds is None:
                     self.retried(enter)
                 else:
                     enter()
+                    hurried = lake.hurried(connection, within_seconds=within_seconds)
+                    stack.enter_context(hurried)
                 yield
             return
         wait_seconds = min(_OPEN_WAIT_SECONDS, within_seconds or _OPEN_WAIT_SECONDS)

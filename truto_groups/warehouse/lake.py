@@ -4,11 +4,13 @@ A lake is a catalogue (a database, as a rule Postgres) and files in a folder or 
 may write it when, and what its tables are, is database.py's and upgrades.py's.
 """
 
+import contextlib
 import hashlib
 import importlib.util
+import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -81,6 +83,28 @@ class Lake:
                 options.append("CREATE_IF_NOT_EXISTS false")
             self._attach(connection, self.catalog, *options)
 
+    @contextlib.contextmanager
+    def hurried(
+        self, connection: duckdb.DuckDBPyConnection, *, within_seconds: float
+    ) -> Generator[None]:
+        """Let the object store have so long for an answer, once, to what the block asks for.
+
+        By DuckDB's own settings one that hangs is waited for for two minutes.
+        """
+        if not self._is_in_object_store:
+            yield
+            return
+        settings = {"http_timeout": max(1, math.ceil(within_seconds)), "http_retries": 0}
+        for name, value in settings.items():
+            connection.execute(f"SET SESSION {name} = {value}").fetchall()
+        try:
+            yield
+        finally:
+            for name in settings:
+                # After an error that has aborted the transaction it fails, and would be told.
+                with contextlib.suppress(duckdb.Error):
+                    connection.execute(f"RESET SESSION {name}").fetchall()
+
     def open_cursor(self) -> duckdb.DuckDBPyConnection:
         """Open one more way through the connection of this process that stays open."""
         return _open_kept(os.getpid(), self).cursor()
@@ -122,6 +146,12 @@ class Lake:
             raise
         return connection
 
+    @property
+    def _is_in_object_store(self) -> bool:
+        """Whether its files may lie in the store, as the catalogue alone may know."""
+        path = self.data_path or _OBJECT_STORE
+        return self.object_store is not None and path.startswith(_OBJECT_STORE)
+
     def _attach(self, connection: duckdb.DuckDBPyConnection, name: str, *options: str) -> None:
         if self.data_path is not None:
             options = (f"DATA_PATH {_quote(self.data_path)}", *options)
@@ -145,9 +175,7 @@ class Lake:
         self._load(connection, "ducklake")
         if self.is_served:
             self._load(connection, "postgres_scanner")
-        if self.object_store is not None and (self.data_path or _OBJECT_STORE).startswith(
-            _OBJECT_STORE
-        ):
+        if self.object_store is not None and self._is_in_object_store:
             self._load(connection, "httpfs")
             self._tell_object_store(connection, self.object_store)
 

@@ -3,6 +3,7 @@
 Real: the command, the variables, the database; the sandbox counts what is asked of it.
 """
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from truto_groups.cli import main
+from truto_groups.runner.readiness import find_readiness
 from truto_groups.schema import SCHEMA_VERSION
 from truto_groups_tests.stand import A, B, Stand, enter_project, groups_of
 
@@ -139,6 +141,22 @@ def test_a_database_that_is_held_is_told_before_the_probe_is_ended(
 ) -> None:
     with listed.database.coordination.turn(is_alone=True), ThreadPoolExecutor() as others:
         assert "is held by another run of ours" in others.submit(probe, capsys).result(timeout=20)
+
+
+def test_what_hangs_is_told_before_the_probe_is_ended(
+    listed: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(pipe))
+    with ThreadPoolExecutor() as others:
+        asked = others.submit(find_readiness, cwd=tmp_path, longest_seconds=0.5)
+        try:
+            found = asked.result(timeout=10)
+        finally:
+            pipe.write_text("")
+    assert not found.is_ready
+    assert "did not answer within 0.5 s" in found.told
 
 
 def test_the_probe_stands_alone(listed: Stand) -> None:

@@ -4,6 +4,7 @@ Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 """
 
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from psycopg2.extensions import parse_dsn
 from truto_groups import read
 from truto_groups.coordination.seam import Turn
 from truto_groups.errors import DatabaseError, LostTransactionError
-from truto_groups.settings import read_environment
+from truto_groups.settings import read_environment, read_object_store
 from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse import database as database_module
@@ -35,7 +36,12 @@ from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.upkeep import maintain_lake
-from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
+from truto_groups_tests.object_store import (
+    DATA_PATH,
+    ObjectStoreServer,
+    name_variables,
+    run_object_store,
+)
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
     A,
@@ -341,6 +347,30 @@ def test_files_lie_in_an_object_store_that_the_variables_of_aws_lead_to(
     assert stand.outcomes(run_id="later") == {A: "published"}
     assert stand.database.rewrite()
     assert len(stand.table("groups")) == 1400
+
+
+@pytest.mark.slow
+def test_an_object_store_that_hangs_is_not_waited_for_longer_than_was_asked(
+    postgres_database: str,
+) -> None:
+    """A cancelled run and a probe were held up for two minutes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        store = read_object_store(name_variables(address))
+        location = f"ducklake:postgres:{postgres_database}"
+        lake = Database(location, data_path=DATA_PATH, object_store=store)
+        began = time.monotonic()
+        with (
+            pytest.raises(LostTransactionError, match="Timeout was reached"),
+            lake.writing(within_seconds=1) as connection,
+        ):
+            connection.execute(
+                "INSERT INTO database_properties SELECT 'row ' || range, 'x' FROM range(2000)"
+            ).fetchall()
+        assert time.monotonic() - began < 20
+    assert lake.exists
+    with lake.writing() as connection:
+        assert connection.execute("SELECT current_setting('http_retries')").fetchall() == [(3,)]
 
 
 @pytest.mark.slow
