@@ -73,6 +73,11 @@ _ADVICE = (
         "As a rule another program has written the lake at the same moment: try again, and let "
         "only programs write it that take turns, as this one does.",
     ),
+    (
+        "install the required extension 'httpfs'",
+        "Its files lie in an object store, and AWS_ACCESS_KEY_ID is not set: set the variables of "
+        "AWS that lead to it.",
+    ),
     ("download extension", "Install the extension, with `INSTALL …` in a duckdb shell."),
     (
         _DENIED_SIGN,

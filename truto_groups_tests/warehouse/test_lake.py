@@ -373,6 +373,21 @@ def test_an_object_store_that_hangs_is_not_waited_for_longer_than_was_asked(
         assert connection.execute("SELECT current_setting('http_retries')").fetchall() == [(3,)]
 
 
+def test_files_in_an_object_store_without_a_key_are_told_with_what_to_set(
+    postgres_database: str,
+) -> None:
+    location = f"ducklake:postgres:{postgres_database}"
+    store = read_object_store(name_variables("http://127.0.0.1:1"))
+    put(Database(location, data_path=DATA_PATH, object_store=store), "one")
+    with (
+        pytest.raises(DatabaseError, match="AWS_ACCESS_KEY_ID is not set"),
+        Database(location).writing() as connection,
+    ):
+        connection.execute(
+            "INSERT INTO database_properties SELECT 'row ' || range, 'x' FROM range(2000)"
+        ).fetchall()
+
+
 @pytest.mark.slow
 def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(
     stand: Stand, postgres_database: str, store: ObjectStoreServer
