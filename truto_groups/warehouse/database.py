@@ -161,6 +161,12 @@ class Database:
         name = hashlib.sha256(self.shown.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"truto-groups-{name}"
 
+    @property
+    def file(self) -> Path | None:
+        """The file of this machine that it is, or in which a lake's catalogue lies."""
+        path = self._location.path
+        return None if path is None else Path(path).absolute()
+
     @cached_property
     def coordination(self) -> Coordination:
         """What the processes that share the database agree on.

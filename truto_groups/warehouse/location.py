@@ -28,6 +28,7 @@ _POSTGRES_FAULT = (
     "names Postgres in a form that DuckLake does not take; the forms are ducklake:postgres:host=… "
     "dbname=… and ducklake:postgres:postgresql://user@host/dbname"
 )
+_IN_FILE = re.compile(r"ducklake:(?:duckdb:)?((?!\w+:).*)", re.IGNORECASE | re.DOTALL)
 # Other servers, databases behind an address, and the names of secrets: not of this machine alone.
 _OTHER_CATALOGUE = re.compile(r"ducklake:(?:(?!duckdb:)\w+:.*|\w*)", re.IGNORECASE | re.DOTALL)
 _CATALOGUE_FAULT = (
@@ -103,6 +104,14 @@ class Location:
     def is_lake(self) -> bool:
         """Whether it is a DuckLake."""
         return self.text.lower().startswith(_LAKE)
+
+    @property
+    def path(self) -> str | None:
+        """Of the file of this machine that it is, or in which a DuckLake's catalogue lies."""
+        if self.is_file:
+            return self.text
+        in_file = None if self.fault else _IN_FILE.fullmatch(self.text)
+        return None if in_file is None else in_file[1]
 
     @property
     def attached(self) -> str:

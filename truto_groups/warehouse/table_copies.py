@@ -119,11 +119,8 @@ def _condition(name: str) -> str:
 
 
 def _refuse_same_file(source: Database, target: Database) -> None:
-    if (
-        source.is_file
-        and target.is_file
-        and source.companion.resolve() == target.companion.resolve()
-    ):
+    one, other = source.file, target.file
+    if one is not None and other is not None and one.resolve() == other.resolve():
         raise DatabaseError(
             f"{target.shown} is the database that is to be copied.",
             advice="Nothing was changed. Name another database.",

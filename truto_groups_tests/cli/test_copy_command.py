@@ -148,6 +148,25 @@ def test_a_database_is_not_copied_onto_itself(
     assert read_all(stand.database) == before
 
 
+@pytest.mark.slow
+def test_a_file_becomes_no_catalogue_of_the_lake_that_it_is_copied_into(
+    stand: Stand,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = Path(stand.database.location).read_bytes()
+    for place in ("ducklake:groups.duckdb", f"DUCKLAKE:duckdb:{stand.database.location}"):
+        assert main(["copy", "--to", place]) == 2
+        assert "is the database that is to be copied" in capsys.readouterr().err
+    assert Path(stand.database.location).read_bytes() == content
+
+    assert main(["copy", "--to", "ducklake:lake.ducklake"]) == 0
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", f"ducklake:{tmp_path / 'lake.ducklake'}")
+    assert main(["copy", "--to", "lake.ducklake"]) == 2
+    assert "is the database that is to be copied" in capsys.readouterr().err
+
+
 def test_what_is_published_meanwhile_keeps_the_copy_from_being_whole(
     stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
