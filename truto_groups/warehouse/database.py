@@ -60,6 +60,7 @@ from truto_groups.warehouse.upgrades import (
     bring_forward,
     is_current,
     read_layout,
+    refuse_earlier_tables,
     require_layout,
     tell_brought_forward,
 )
@@ -700,6 +701,8 @@ class Database:
         if self._is_prepared and is_current(connection, shown=self.shown):
             return
         layout = read_layout(connection, shown=self.shown)
+        if self._is_filled:
+            refuse_earlier_tables(connection, layout, shown=self.shown)
         if not layout.is_present:
             with transaction(connection):
                 bring_forward(

@@ -26,6 +26,7 @@ from truto_groups.errors import DatabaseError
 from truto_groups.schema import DATABASE_PROPERTIES, SCHEMA_VERSION, TABLES
 from truto_groups.version import read_version
 from truto_groups.warehouse.partition_keys import give_partition_keys
+from truto_groups.warehouse.properties_table import read_copy_mark
 from truto_groups.warehouse.statements import statements
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,30 @@ def require_layout(connection: duckdb.DuckDBPyConnection, *, shown: str) -> Layo
             "makes the table and fills it with what Truto says now.",
         )
     return layout
+
+
+def refuse_earlier_tables(
+    connection: duckdb.DuckDBPyConnection, layout: Layout, *, shown: str
+) -> None:
+    """Refuse to copy into tables of an earlier version: to bring them forward shuts out their own.
+
+    Args:
+        connection: Uses the database.
+        layout: As it was read.
+        shown: The database as it is told.
+
+    Raises:
+        DatabaseError: It has such tables, and they are not of a copy that is not whole yet.
+    """
+    if layout.version in (None, SCHEMA_VERSION):
+        return
+    with contextlib.suppress(duckdb.CatalogException):
+        if read_copy_mark(connection) is not None:
+            return
+    raise DatabaseError(
+        f"{shown} holds tables of version {layout.version} already, which a copy would replace.",
+        advice="Nothing was changed. Name a database that holds nothing yet.",
+    )
 
 
 def is_current(connection: duckdb.DuckDBPyConnection, *, shown: str) -> bool:

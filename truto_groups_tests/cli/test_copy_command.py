@@ -5,12 +5,13 @@ Real: HTTP on loopback, DuckDB files, and a lake with its catalogue in Postgres.
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from truto_groups import read
 from truto_groups.cli import main
 from truto_groups.errors import DatabaseError
-from truto_groups.schema import TABLES
+from truto_groups.schema import SCHEMA_VERSION, TABLES
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.warehouse.table_copies import SourceMovedError, copy_tables
@@ -165,6 +166,45 @@ def test_a_file_becomes_no_catalogue_of_the_lake_that_it_is_copied_into(
     monkeypatch.setenv("TRUTO_GROUPS_DATABASE", f"ducklake:{tmp_path / 'lake.ducklake'}")
     assert main(["copy", "--to", "lake.ducklake"]) == 2
     assert "is the database that is to be copied" in capsys.readouterr().err
+
+
+def test_a_target_of_an_earlier_version_is_refused_and_not_brought_forward(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own programs would have been shut out, where somebody named the wrong database."""
+    assert main(["copy", "--to", "other.duckdb"]) == 0
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "UPDATE database_properties SET value = $earlier WHERE name = 'schema_version'",
+            {"earlier": str(SCHEMA_VERSION - 1)},
+        ).fetchall()
+    before = path.read_bytes()
+    capsys.readouterr()
+
+    assert main(["copy", "--to", "other.duckdb"]) == 2
+
+    told = f"holds tables of version {SCHEMA_VERSION - 1} already"
+    assert told in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_half_a_copy_of_an_earlier_version_is_brought_forward_and_gone_on_with(
+    stand: Stand, tmp_path: Path
+) -> None:
+    target = Database(str(tmp_path / "other.duckdb"))
+    begun = copy_tables(stand.database, target)
+    next(begun)
+    begun.close()
+    with duckdb.connect(target.location) as connection:
+        connection.execute(
+            "UPDATE database_properties SET value = $earlier WHERE name = 'schema_version'",
+            {"earlier": str(SCHEMA_VERSION - 1)},
+        ).fetchall()
+
+    assert main(["copy", "--to", "other.duckdb"]) == 0
+
+    assert read_all(Database(target.location)) == read_all(stand.database)
 
 
 def test_what_is_published_meanwhile_keeps_the_copy_from_being_whole(
