@@ -58,10 +58,12 @@ from truto_groups.warehouse.properties_table import refuse_half_a_copy
 from truto_groups.warehouse.statements import statements
 from truto_groups.warehouse.upgrades import (
     bring_forward,
+    explain_earlier,
     is_current,
     read_layout,
     refuse_earlier_tables,
     require_layout,
+    require_readable,
     tell_brought_forward,
 )
 
@@ -354,13 +356,20 @@ class Database:
                 block = self._attached(connection, may_create=False, within_seconds=within_seconds)
                 stack.enter_context(block)
                 stack.enter_context(transaction(connection))
-                self._require_layout(connection)
-            elif not self._attach_in_place(connection, in_place, within_seconds=within_seconds):
-                in_place.close()
-                stack.enter_context(self._attached_copy(connection))
+                version = self._require_layout(connection)
+            else:
+                version = self._attach_in_place(connection, in_place, within_seconds=within_seconds)
+                if version is None or (self.is_file and version < SCHEMA_VERSION):
+                    in_place.close()
+                    stack.enter_context(self._attached_copy(connection))
+                    version = SCHEMA_VERSION
             try:
                 yield connection
-            except duckdb.CatalogException as error:
+            except (duckdb.CatalogException, duckdb.BinderException) as error:
+                if version is not None and version < SCHEMA_VERSION:
+                    raise explain_earlier(version, shown=self.shown) from error
+                if isinstance(error, duckdb.BinderException):
+                    raise
                 raise DatabaseError(
                     f"Something is missing in {self.shown}: {first_line(error)}",
                     advice="Something else has changed its tables: restore them from a backup, or "
@@ -502,7 +511,7 @@ class Database:
                 return connection
             connection = self._lake.open_look()
             with _closing_if_refused(connection):
-                require_layout(connection, shown=self.shown)
+                require_readable(require_layout(connection, shown=self.shown), shown=self.shown)
                 self._refuse_half_a_copy(connection)
             return connection
 
@@ -541,18 +550,18 @@ class Database:
         stack: contextlib.ExitStack,
         *,
         within_seconds: float | None,
-    ) -> bool:
+    ) -> int | None:
+        """Attach it to be read where it is; of which version it is, None where that may not be."""
         try:
             stack.enter_context(self._turn(is_alone=False, within_seconds=within_seconds))
         except _NoTurnError:
             if not self.is_file:
                 raise
-            return False
+            return None
         stack.enter_context(
             self._attached(connection, is_read_only=self.is_file, within_seconds=within_seconds)
         )
-        version = self._require_layout(connection)
-        return not self.is_file or version == SCHEMA_VERSION
+        return self._require_layout(connection)
 
     def _require_layout(self, connection: duckdb.DuckDBPyConnection) -> int | None:
         """Make sure that the tables are there, and say of which version they are."""

@@ -108,6 +108,30 @@ def require_layout(connection: duckdb.DuckDBPyConnection, *, shown: str) -> Layo
     return layout
 
 
+def require_readable(layout: Layout, *, shown: str) -> None:
+    """Make sure that tables which are read where they are have all that is asked for.
+
+    Raises:
+        DatabaseError: They are of an earlier version, which lacks some of it.
+    """
+    has_all = all(
+        layout.columns.get(table.name, frozenset()).issuperset(table.column_names)
+        for table in TABLES
+    )
+    if layout.version is not None and layout.version < SCHEMA_VERSION and not has_all:
+        raise explain_earlier(layout.version, shown=shown)
+
+
+def explain_earlier(version: int, *, shown: str) -> DatabaseError:
+    """Say why tables of an earlier version cannot be read where they are."""
+    return DatabaseError(
+        f"The tables of {shown} are of version {version}, and lack what is read of version "
+        f"{SCHEMA_VERSION}, which this truto-groups ({read_version()}) knows.",
+        advice="Run `truto-groups sync` or start Dagster once: whoever writes first brings them "
+        "forward, after which older programs refuse them.",
+    )
+
+
 def refuse_earlier_tables(
     connection: duckdb.DuckDBPyConnection, layout: Layout, *, shown: str
 ) -> None:

@@ -416,6 +416,30 @@ def test_an_earlier_version_is_read_and_stays_as_it_is(database: Database) -> No
     assert Path(database.location).read_bytes() == content
 
 
+@pytest.mark.parametrize("schema", [HERE / "schema_1.sql", HERE / "schema_2.sql"])
+def test_a_lake_of_an_earlier_version_that_lacks_what_is_read_says_what_brings_it_forward(
+    tmp_path: Path, schema: Path
+) -> None:
+    """A file is read through a copy, which is brought forward; of a lake there is none."""
+    database = open_lake(tmp_path)
+    make_older(database.location, schema)
+    told = rf"are of version {version_of(schema)}, .* Run `truto-groups sync`"
+    with pytest.raises(DatabaseError, match=told):
+        read.connect(database.location)
+    for question in (
+        "SELECT partition_key FROM integrated_accounts",
+        "FROM privileged_group_changes",
+    ):
+        with pytest.raises(DatabaseError, match=told):
+            read_rows(database, question)
+    assert len(read_rows(database, "FROM groups")) == ROWS
+
+    write(database)
+
+    assert len(read_rows(database, "SELECT partition_key FROM integrated_accounts")) == ROWS
+    read.connect(database.location).close()
+
+
 def test_a_start_that_finds_everything_writes_nothing(database: Database) -> None:
     write(database)
     before = Path(database.location).read_bytes()
