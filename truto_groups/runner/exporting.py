@@ -27,7 +27,7 @@ from truto_groups.warehouse.accounts_table import (
 from truto_groups.warehouse.database import Connection, Database, transaction
 from truto_groups.warehouse.exports import Form, write_file, written_aside
 from truto_groups.warehouse.readable import EXPORTED, Relation, select_rows
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def open_export(request: ExportRequest, *, cwd: Path) -> Generator[Export]:
             f"{request.as_of.isoformat()} has not come yet.", advice="Leave --as-of out."
         )
     # A database that is no file is read in one transaction; of a file there is a copy anyhow.
-    with open_snapshot(session.database) as connection, transaction(connection):
+    with reading_snapshot(session.database) as connection, transaction(connection):
         known = read_known_accounts(connection)
         accounts, hindsight = known, None
         if request.as_of is not None:

@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -63,7 +63,7 @@ from truto_groups.warehouse.forget_in_tables import (
     read_texts,
 )
 from truto_groups.warehouse.lake_search import iterate_values, list_lake_places
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 _JOURNAL = ".forgetting"
 _SHORT_ID = 8
@@ -261,7 +261,7 @@ class _Forgetting:
 
     def make_plan(self, request: ForgetRequest, report: ForgetReport) -> _Plan | None:
         """Say what is to be forgotten and by what it is recognized; None when it is refused."""
-        with closing(open_snapshot(self.database)) as connection:
+        with reading_snapshot(self.database) as connection:
             known = read_known_accounts(connection)
             removed = [
                 _as_known(one.id, one.integration, one.tenant_id, now=self.session.clock())
@@ -386,7 +386,7 @@ class _Forgetting:
         remains: list[FoundPlace] = []
         yours: list[FoundPlace] = []
         in_bytes = plan.in_bytes
-        with closing(open_snapshot(self.database)) as connection:
+        with reading_snapshot(self.database) as connection:
             for table, count in find_values(connection, in_bytes).items():
                 if is_ours(table):
                     remains.append(FoundPlace(f"table {table}", count, "A table of this program."))

@@ -5,7 +5,6 @@ No token, no request, no Dagster. The rules are accounts/outlook.py's.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +30,7 @@ from truto_groups.session import Session
 from truto_groups.settings import AccountSettings, find_unused_settings, read_environment
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.ledger_table import read_request_counts
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 # Each is told of its own, or tells nothing.
 _UNTOLD = ("digest",)
@@ -102,7 +101,7 @@ def read_outlook(settings_path: Path | None, *, cwd: Path) -> Outlook:
     # The changed one first: what is wrong in it is told whatever the database says.
     then = open_reading_session(environment, settings_path) if settings_path else None
     session = open_reading_session(environment, environment.settings_path)
-    with closing(open_snapshot(session.database)) as connection:
+    with reading_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         counted = read_request_counts(connection)
     now = session.clock()

@@ -26,7 +26,7 @@ from truto_groups.sync.access_review import choose_unreviewed
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.privileged_table import read_unreviewed
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read_status(wanted: AccountFilter, *, cwd: Path) -> StatusReport:
         DatabaseError: The database cannot be read.
     """
     session = open_reading(cwd)
-    with open_snapshot(session.database) as connection:
+    with reading_snapshot(session.database) as connection:
         accounts = read_known_accounts(connection)
         waiting = {one.integrated_account_id: advise(one) for one in read_pending(connection)}
     now = session.clock()
@@ -116,7 +116,7 @@ def read_waiting(names: Sequence[str], integrations: Sequence[str], *, cwd: Path
         DatabaseError: The database cannot be read.
     """
     session = open_reading(cwd)
-    with open_snapshot(session.database) as connection:
+    with reading_snapshot(session.database) as connection:
         known = read_known_accounts(connection)
         pending = read_pending(connection)
     ids, unknown = find_named(names, known)
@@ -142,7 +142,7 @@ def read_review(wanted: AccountFilter, *, until: datetime | None, cwd: Path) -> 
         ReviewRefusedError: A name is nobody's.
     """
     session = open_reading(cwd)
-    with open_snapshot(session.database) as connection:
+    with reading_snapshot(session.database) as connection:
         known = read_known_accounts(connection)
         chosen = choose_unreviewed(connection, wanted, until=until)
         all_count = len(read_unreviewed(connection))

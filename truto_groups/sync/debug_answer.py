@@ -7,7 +7,6 @@ written. How it reads is report/diagnosis.py's.
 import asyncio
 import json
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import asdict, fields
 from datetime import timedelta
 from typing import Any, cast
@@ -33,7 +32,7 @@ from truto_groups.truto.client import DebugPage
 from truto_groups.truto.walk import is_completed
 from truto_groups.warehouse.check_queries import read_last_audits
 from truto_groups.warehouse.ledger_table import read_attempts
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 _ATTEMPTS = 10
 _UNREADABLE = "What its last audit found cannot be read: see the check groups_match_contract."
@@ -86,7 +85,7 @@ def diagnose(session: Session, account: KnownAccount) -> Diagnosis:
             advice=account.name_in(error.advice),
             integrated_account_id=account.id,
         ) from None
-    with closing(open_snapshot(session.database)) as connection:
+    with reading_snapshot(session.database) as connection:
         attempts = read_attempts(connection, account.id, most=_ATTEMPTS)
         audits = [
             audit

@@ -5,10 +5,8 @@ publishes. The database remembers the numbers that were used: a count that was l
 after the largest of them, with room for those that are under way and not written down yet.
 """
 
-import contextlib
-
 from truto_groups.warehouse.database import Connection, Database
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 _USED = (
     "SELECT greatest(0, (SELECT max(answer_order) FROM account_syncs), "
@@ -43,5 +41,5 @@ def resume_count(database: Database, connection: Connection) -> None:
 def _read_used(database: Database) -> int:
     if not database.exists:
         return 0
-    with contextlib.closing(open_snapshot(database)) as connection:
+    with reading_snapshot(database) as connection:
         return connection.execute(_USED).fetchall()[0][0]

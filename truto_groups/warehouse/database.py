@@ -268,7 +268,7 @@ class Database:
         waited = 0.0
         for count in itertools.count(1):
             try:
-                with self._explaining():
+                with self.explaining():
                     return work()
             except LostTransactionError as error:
                 before, gone = gone, find_gone_file(error.__cause__)
@@ -302,7 +302,7 @@ class Database:
             DatabaseError: As ``writing``.
         """
         with (
-            self._explaining(),
+            self.explaining(),
             self._turn(is_alone=True, within_seconds=within_seconds) as turn,
             self._attached(connection, within_seconds=within_seconds),
         ):
@@ -350,7 +350,7 @@ class Database:
         with contextlib.ExitStack() as stack:
             if connection is None:
                 connection = stack.enter_context(self._connection())
-            stack.enter_context(self._explaining())
+            stack.enter_context(self.explaining())
             in_place = stack.enter_context(contextlib.ExitStack())
             if self._stays_open:
                 block = self._attached(connection, may_create=False, within_seconds=within_seconds)
@@ -384,7 +384,7 @@ class Database:
         """
         self._require_existing()
         path = Path(self.location).absolute()
-        with self._explaining():
+        with self.explaining():
             try:
                 try:
                     return take_copy(path, connect=connect, finish=self._finish_copy)
@@ -437,7 +437,7 @@ class Database:
         self._require_existing()
         with (
             self._connection() as connection,
-            self._explaining(),
+            self.explaining(),
             self._turn(is_alone=True) as turn,
         ):
             if self.is_file:
@@ -484,7 +484,7 @@ class Database:
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
         taken = self.copy()
-        with self._explaining(), taken.named(Path(self.location).name) as path:
+        with self.explaining(), taken.named(Path(self.location).name) as path:
             connection = duckdb.connect(
                 str(path), read_only=True, config={"temp_directory": name_spill_folder()}
             )
@@ -501,7 +501,7 @@ class Database:
             DatabaseError: It does not exist yet, or cannot be reached.
         """
         self._refuse_fault()
-        with self._explaining():
+        with self.explaining():
             if self._lake is None:
                 connection = duckdb.connect(self.location, read_only=True)
                 with _closing_if_refused(connection):
@@ -523,7 +523,7 @@ class Database:
             DatabaseError: It cannot be reached, then or in the block.
         """
         self._refuse_fault()
-        with self._explaining():
+        with self.explaining():
             if self._lake is None:
                 yield None
                 return
@@ -595,7 +595,7 @@ class Database:
     def _is_lake_there(self) -> bool:
         try:
             with (
-                self._explaining(),
+                self.explaining(),
                 self._connection() as connection,
                 self._attached(connection, may_create=False),
             ):
@@ -724,8 +724,12 @@ class Database:
         self._is_prepared = True
 
     @contextlib.contextmanager
-    def _explaining(self) -> Generator[None]:
-        """Take the location's secrets out of DuckDB's errors, and say what can be done."""
+    def explaining(self) -> Generator[None]:
+        """Take the location's secrets out of DuckDB's errors, and say what can be done.
+
+        Raises:
+            DatabaseError: It cannot be used, or not any more.
+        """
         try:
             yield
         except duckdb.Error as error:

@@ -5,9 +5,23 @@ a copy of its own (see copies.py). A lake is read as it was at one moment. What 
 is readable.py's.
 """
 
+import contextlib
+from collections.abc import Generator
+
 import duckdb
 
 from truto_groups.warehouse.database import Database
+
+
+@contextlib.contextmanager
+def reading_snapshot(database: Database) -> Generator[duckdb.DuckDBPyConnection]:
+    """Have the database as it is now for one block, to read only.
+
+    Raises:
+        DatabaseError: As ``open_snapshot``; or a lake cannot be reached any more in the block.
+    """
+    with database.explaining(), contextlib.closing(open_snapshot(database)) as connection:
+        yield connection
 
 
 def open_snapshot(database: Database) -> duckdb.DuckDBPyConnection:

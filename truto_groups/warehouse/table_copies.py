@@ -4,7 +4,6 @@ A table is copied in one transaction of the target, so that whoever was ended go
 one. The source is read as it is at one moment, and nothing of it is changed.
 """
 
-import contextlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from truto_groups.warehouse.properties_table import (
     read_copy_mark,
     write_copy_mark,
 )
-from truto_groups.warehouse.snapshot import open_snapshot
+from truto_groups.warehouse.snapshot import reading_snapshot
 
 # What a database says of itself alone.
 _OWN = "('schema_version', 'copied_from')"
@@ -54,7 +53,7 @@ class SourceMovedError(DatabaseError):
 
 def find_run_at_work(source: Database) -> str | None:
     """Find a run that is alive and syncs accounts into the database; None where there is none."""
-    with contextlib.closing(open_snapshot(source)) as connection:
+    with reading_snapshot(source) as connection:
         rows = connection.execute(
             "SELECT DISTINCT run_id FROM account_syncs WHERE outcome = 'running' ORDER BY run_id"
         ).fetchall()
@@ -76,7 +75,7 @@ def copy_tables(source: Database, target: Database) -> Generator[CopiedTable]:
     """
     _refuse_same_file(source, target)
     target = target.to_be_filled()
-    with contextlib.closing(open_snapshot(source)) as reading:
+    with reading_snapshot(source) as reading:
         digests = _digest_tables(reading)
         _claim(target, source, digests)
         for name, digest in digests.items():
@@ -160,7 +159,7 @@ def _claim(target: Database, source: Database, digests: Mapping[str, TableDigest
 
 def _require_unmoved(source: Database, digests: Mapping[str, TableDigest]) -> None:
     """Make sure that the source is still what was copied, before others take the copy for it."""
-    with contextlib.closing(open_snapshot(source)) as connection:
+    with reading_snapshot(source) as connection:
         found = _digest_tables(connection)
     moved = next((name for name, digest in digests.items() if found[name] != digest), None)
     if moved is not None:

@@ -3,6 +3,7 @@
 Real: HTTP on loopback, DuckDB files, and a lake with its catalogue in Postgres.
 """
 
+import traceback
 from pathlib import Path
 
 import duckdb
@@ -15,7 +16,8 @@ from truto_groups.schema import SCHEMA_VERSION, TABLES
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.warehouse.table_copies import SourceMovedError, copy_tables
-from truto_groups_tests.stand import A, B, Stand, groups_of, open_stand, read_tables
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables
 
 pytestmark = pytest.mark.long
 
@@ -205,6 +207,31 @@ def test_half_a_copy_of_an_earlier_version_is_brought_forward_and_gone_on_with(
     assert main(["copy", "--to", "other.duckdb"]) == 0
 
     assert read_all(Database(target.location)) == read_all(stand.database)
+
+
+@pytest.mark.slow
+def test_a_source_that_goes_away_is_told_without_its_password_and_the_copy_goes_on_later(
+    stand: Stand, tmp_path: Path, postgres_cluster: PostgresCluster, postgres_database: str
+) -> None:
+    lake = Database(
+        f"ducklake:postgres:{postgres_database} password='hunter 22x'",
+        data_path=f"{tmp_path / 'lake'}/",
+    )
+    assert len(list(copy_tables(stand.database, lake))) == len(NAMES)
+    target = Database(str(tmp_path / "other.duckdb"))
+    begun = copy_tables(lake, target)
+    done = [next(begun).name for _ in range(2)]
+
+    with (
+        postgres_cluster.away(is_gone=True),
+        pytest.raises(DatabaseError, match="connection to server") as caught,
+    ):
+        list(begun)
+
+    assert "hunter" not in "".join(traceback.format_exception(caught.value))
+    again = list(copy_tables(lake, target))
+    assert [one.name for one in again if one.name in done and one.is_new] == []
+    assert read_all(target) == read_all(stand.database)
 
 
 def test_what_is_published_meanwhile_keeps_the_copy_from_being_whole(
