@@ -48,6 +48,7 @@ from truto_groups.warehouse import readable
 from truto_groups.warehouse.accounts_table import read_accounts_as_of, read_known_accounts
 from truto_groups.warehouse.contracts_table import read_contracted_integrations
 from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.duckdb_errors import hiding_secrets
 from truto_groups.warehouse.rows import Rows
 from truto_groups.warehouse.snapshot import open_snapshot
 
@@ -273,14 +274,15 @@ def _select(
     is_given = connection is not None
     connection = connection if connection is not None else connect()
     is_of_accounts = bool(source.account_column)
-    relation = readable.select_rows(
-        connection,
-        source,
-        account_ids=_find_ids(connection, wanted, as_of=as_of) if is_of_accounts else None,
-        integrations=None if is_of_accounts else _find_integrations(connection, wanted),
-        group_types=_find_types(wanted.types),
-        as_of=as_of,
-    )
+    with hiding_secrets():
+        relation = readable.select_rows(
+            connection,
+            source,
+            account_ids=_find_ids(connection, wanted, as_of=as_of) if is_of_accounts else None,
+            integrations=None if is_of_accounts else _find_integrations(connection, wanted),
+            group_types=_find_types(wanted.types),
+            as_of=as_of,
+        )
     rows = Rows(relation)
     if is_given:
         # Their frame may be wanted when that connection is closed.

@@ -4,15 +4,18 @@ Errors in, errors out; when to ask is database.py's. No text of theirs is told, 
 of errors, without the location's secrets taken out.
 """
 
+import contextlib
 import errno
 import os
 import re
 import tempfile
+from collections.abc import Generator
 
 import duckdb
 
 from truto_groups.coordination.postgres.conninfo import is_refused
 from truto_groups.errors import DatabaseError
+from truto_groups.text.secrecy import redact
 from truto_groups.warehouse.location import Location
 
 FOLDER_PREFIX = "truto-groups-"
@@ -171,16 +174,30 @@ def explain(error: duckdb.Error, location: Location) -> DatabaseError:
     )
 
 
-def redact_errors(error: BaseException, location: Location) -> None:
-    """Take the location's secrets out of an error and of those behind it.
+@contextlib.contextmanager
+def hiding_secrets() -> Generator[None]:
+    """Take what is known to be secret out of DuckDB's errors, on a connection that was handed out.
+
+    DuckLake quotes the whole connection string when its server is lost.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        redact_errors(error)
+        raise
+
+
+def redact_errors(error: BaseException, location: Location | None = None) -> None:
+    """Take secrets out of an error and of those behind it, the location's or all that are known.
 
     Whoever keeps a traceback, as Dagster does, keeps the texts of the whole chain.
     """
+    take_out = redact if location is None else location.redact
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, duckdb.Error):
             seen.args = tuple(
-                location.redact(part) if isinstance(part, str) else part for part in seen.args
+                take_out(part) if isinstance(part, str) else part for part in seen.args
             )
         seen = seen.__cause__ or seen.__context__
 

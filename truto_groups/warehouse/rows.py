@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from truto_groups.errors import MissingPackageError
+from truto_groups.warehouse.duckdb_errors import hiding_secrets
 from truto_groups.warehouse.readable import Relation
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Rows:
 
     @cached_property
     def _frame(self) -> "pd.DataFrame":
-        return _to_frame(self.relation)
+        with hiding_secrets():
+            return _to_frame(self.relation)
 
     def df(self) -> "pd.DataFrame":
         """The rows as a pandas DataFrame; always the same one."""
@@ -46,7 +48,8 @@ class Rows:
         # Untyped, because Arrow and Polars need not be there.
         relation: Any = self.relation
         try:
-            return relation.to_arrow_table()
+            with hiding_secrets():
+                return relation.to_arrow_table()
         except ModuleNotFoundError as error:
             raise _explain_missing(error, form="Arrow", extra="arrow") from error
 
@@ -58,7 +61,8 @@ class Rows:
         """
         relation: Any = self.relation
         try:
-            return relation.pl()
+            with hiding_secrets():
+                return relation.pl()
         except ModuleNotFoundError as error:
             raise _explain_missing(error, form="Polars", extra="polars") from error
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -255,6 +256,25 @@ def test_a_connection_that_was_lost_between_blocks_is_opened_anew(
     put(lake, "two")
     postgres_cluster.restart()
     assert names(lake) == ["one", "two"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("account", [None, A])
+def test_a_server_that_goes_away_under_a_notebook_is_told_without_the_password(
+    stand: Stand,
+    postgres_cluster: PostgresCluster,
+    postgres_database: str,
+    account: str | None,
+) -> None:
+    use_ducklake(stand, f"{postgres_database} password='hunter 22x'")
+    stand.put(A, groups_of(2))
+    stand.discover()
+    stand.sync()
+    with read.connect(stand.database.location) as connection:
+        with postgres_cluster.away(is_gone=True), pytest.raises(duckdb.Error) as caught:
+            read.groups(connection, account=account)
+        assert "connection to server" in str(caught.value)
+        assert "hunter" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_server_that_is_away_is_told_with_what_to_check(
