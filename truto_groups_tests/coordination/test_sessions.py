@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from truto_groups.coordination.choice import choose_coordination
+from truto_groups.coordination.postgres.conninfo import bound_timeout
 from truto_groups.coordination.postgres.postgres_coordination import PostgresCoordination
 from truto_groups.coordination.postgres.sessions import PostgresSession, Server
 from truto_groups.errors import DatabaseError, MissingPackageError
@@ -83,6 +84,33 @@ def test_a_server_that_lets_nobody_in_is_not_waited_for(
     with pytest.raises(DatabaseError, match="does not exist"):
         count_up(PostgresCoordination(f"{postgres_database} {wrong}"))
     assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["connect_timeout=5s", "connect_timeout=", "port=54a3", "port=99999", "sslmode=on"],
+)
+@pytest.mark.parametrize("within_seconds", [None, 3.0])
+def test_what_libpq_cannot_use_is_told_at_once_and_not_waited_for(
+    wrong: str,
+    within_seconds: float | None,
+    postgres_database: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A slip of the pen was waited for for a minute, as a server that is away."""
+    coordination = PostgresCoordination(f"{postgres_database} {wrong}")
+    with (
+        pytest.raises(DatabaseError, match=r"invalid (integer|port|sslmode)"),
+        coordination.turn(is_alone=True, within_seconds=within_seconds),
+    ):
+        pass
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("told", ["0", "-1", "30"])
+def test_a_timeout_of_ones_own_is_no_longer_than_who_asks_has_time(told: str) -> None:
+    assert bound_timeout(told, within_seconds=3.0) == "3"
+    assert bound_timeout("1", within_seconds=3.0) == "1"
 
 
 def test_first_starts_at_once_all_succeed(postgres_database: str) -> None:

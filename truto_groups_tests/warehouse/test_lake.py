@@ -308,6 +308,15 @@ def test_a_server_that_lets_nobody_in_is_not_waited_for(
     assert not caplog.messages
 
 
+def test_a_slip_of_the_pen_in_the_location_is_not_waited_for(
+    lake: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(lake, "one")
+    with pytest.raises(DatabaseError, match="invalid sslmode value"):
+        names(Database(f"{lake.location} sslmode=on"))
+    assert not caplog.messages
+
+
 def test_threads_use_the_connection_side_by_side(lake: Database) -> None:
     found: list[list[str]] = []
     threads = [threading.Thread(target=lambda: found.append(names(lake))) for _ in range(8)]

@@ -3,6 +3,7 @@
 Text in, text out, without the driver: DuckLake connects by itself, and is given the same string.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -26,13 +27,31 @@ _REFUSALS: Final = (
     "no pg_hba.conf entry",
     "permission denied for database",
 )
+# What libpq says of a string that it cannot use, before it asks any server.
+_MISTAKE: Final = re.compile(r'invalid (?:integer value|port number:|\w+ value:) "')
 # As libpq takes it apart: before an @ a question mark belongs to the password.
 _URI: Final = re.compile(r"(postgres(?:ql)?://(?:[^@/]*@)?[^?]*)(?:\?(.*))?", re.DOTALL)
 
 
 def is_refused(told: str) -> bool:
-    """Whether a server is there and lets nobody in with this string, so that no waiting helps."""
-    return "FATAL:" in told and any(one in told for one in _REFUSALS)
+    """Whether this string leads nobody in, and no waiting helps: the server says so, or libpq."""
+    is_told = "FATAL:" in told and any(one in told for one in _REFUSALS)
+    return is_told or _MISTAKE.search(told) is not None
+
+
+def bound_timeout(told: str, *, within_seconds: float) -> str:
+    """Bound how long each address may take to answer, and leave what is no number to libpq to tell.
+
+    Args:
+        told: As the connection string says it, in seconds; no bound where it is not positive.
+        within_seconds: The bound. Of libpq's, which takes less than two seconds for two.
+    """
+    try:
+        own = int(told)
+    except ValueError:
+        return told
+    bound = max(2, math.ceil(within_seconds))
+    return str(min(own, bound) if own > 0 else bound)
 
 
 def lay_defaults(conninfo: str) -> str:

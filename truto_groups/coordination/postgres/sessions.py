@@ -16,7 +16,7 @@ from psycopg2.errors import ReadOnlySqlTransaction
 from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from truto_groups.coordination.postgres.conninfo import DEFAULTS, is_refused
+from truto_groups.coordination.postgres.conninfo import DEFAULTS, bound_timeout, is_refused
 from truto_groups.coordination.postgres.layout import IS_MADE, MAKE, SCHEMA
 from truto_groups.coordination.seam import PATIENCE_SECONDS
 from truto_groups.errors import DatabaseError
@@ -68,9 +68,9 @@ class Server:
             ) from None
         settings = {**DEFAULTS, **told}
         if within_seconds is not None:
-            # libpq takes less than two seconds for two, and 0 for no bound.
-            longest = int(settings["connect_timeout"]) or math.inf
-            settings["connect_timeout"] = min(longest, max(2, math.ceil(within_seconds)))
+            settings["connect_timeout"] = bound_timeout(
+                str(settings["connect_timeout"]), within_seconds=within_seconds
+            )
         connection = psycopg2.connect(make_dsn(**settings))
         try:
             # A claim must see what others committed while it waited for its lock.
