@@ -17,7 +17,7 @@ from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.snapshot import open_snapshot
 from truto_groups.warehouse.table_copies import SourceMovedError, copy_tables
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.stand import A, B, Stand, groups_of, read_tables
+from truto_groups_tests.stand import A, B, Stand, groups_of, open_stand, read_tables
 
 pytestmark = pytest.mark.long
 
