@@ -66,7 +66,7 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
-test: $(STAMP) ## Run the tests on every core, in some six minutes; PYTEST_ARGS="-k name -x" chooses.
+test: $(STAMP) ## Run the tests on every core, in some four minutes; PYTEST_ARGS="-k name -x" chooses.
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow' $(PYTEST_ARGS)
 
 test-all: $(STAMP) ## Run the slow tests too: daemons, killed programs, stores on other machines, large accounts.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from truto_groups.schema import GROUP_TYPES
 from truto_groups.settings.query import QueryValue
 
 # A parameter that narrows the list, and the field of the group in which that shows.
@@ -149,12 +148,11 @@ def _find_contradiction(
 def _rules_out(parameter: str, text: str, wanted: Collection[str]) -> bool:
     """Whether a filter, as apps understand it, does not let a text through; both in small letters.
 
-    Many apps search for a name instead of comparing it, and a type that is not mapped may be the
-    app's word for the one that was asked for.
+    Many apps search for a name instead of comparing it.
     """
     if parameter in _SEARCHED:
         return not any(one in text for one in wanted)
-    return text not in wanted and (parameter != "group_type" or text in GROUP_TYPES)
+    return text not in wanted
 
 
 def _find_instant_outside(
