@@ -7,7 +7,7 @@ turning the plan into Dagster requests is defs/'s. A doubtful listing makes nobo
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
-from truto_groups.accounts.model import UNKNOWN_INTEGRATION, KnownAccount, ListedAccount
+from truto_groups.accounts.model import KnownAccount, ListedAccount
 from truto_groups.errors import DoubtfulListingError
 
 CAPABILITIES_MAX_AGE = timedelta(days=1)
@@ -84,8 +84,7 @@ def plan_questions(
     """
     by_integration: dict[str, KnownAccount] = {}
     for account in known:
-        is_known = account.integration != UNKNOWN_INTEGRATION
-        if is_known and account.is_active and account.gone_at is None:
+        if account.has_integration and account.is_active and account.gone_at is None:
             by_integration.setdefault(account.integration, account)
     never = [a for name, a in by_integration.items() if name not in capabilities]
     old = [

@@ -125,6 +125,11 @@ class KnownAccount:
     seconds: float | None = None
 
     @property
+    def has_integration(self) -> bool:
+        """Whether Truto ever said of which integration it is."""
+        return self.integration != UNKNOWN_INTEGRATION
+
+    @property
     def is_active(self) -> bool:
         """Whether Truto says that the connection works."""
         return self.status == ACTIVE

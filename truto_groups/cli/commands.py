@@ -158,16 +158,15 @@ def _read_words(text: str) -> str:
     return text.strip()
 
 
-def _sign(why: str) -> Callable[[Command], Command]:
+def _sign(why: str, *, who: str = "Who", is_required: bool = False) -> Callable[[Command], Command]:
     """Ask why something is done, in these words, and who does it."""
 
     def add_options(command: Command) -> Command:
-        who = "Who; default: the system's user."
-        for option, metavar, text in (("--by", "NAME", who), ("--reason", "TEXT", why)):
-            command = click.option(
-                option, metavar=metavar, type=_read_words, default="", help=text
-            )(command)
-        return command
+        who_by = f"{who}; default: the system's user."
+        by = click.option("--by", metavar="NAME", type=_read_words, default="", help=who_by)
+        of_all: dict[str, Any] = {"required": True} if is_required else {"default": ""}
+        reason = click.option("--reason", metavar="TEXT", type=_read_words, help=why, **of_all)
+        return reason(by(command))
 
     return add_options
 
@@ -331,20 +330,7 @@ def diagnose(*, account: str, out: Path | None) -> int:
 @click.option(
     "--tenant", "tenants", metavar="ID", multiple=True, help="All accounts of these tenants."
 )
-@click.option(
-    "--reason",
-    metavar="TEXT",
-    type=_read_words,
-    required=True,
-    help="Why; stands in the certificate.",
-)
-@click.option(
-    "--by",
-    metavar="NAME",
-    type=_read_words,
-    default="",
-    help="Who wants it; default: the system's user.",
-)
+@_sign("Why; stands in the certificate.", who="Who wants it", is_required=True)
 @click.option("--yes", "is_confirmed", is_flag=True, help="Also accounts that Truto still lists.")
 @click.option(
     "--certificate",

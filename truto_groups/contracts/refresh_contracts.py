@@ -6,7 +6,7 @@ The rules are declared.py's, the history the warehouse's, what Dagster shows of 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from truto_groups.accounts.model import UNKNOWN_INTEGRATION, KnownAccount
+from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.planning import is_syncable
 from truto_groups.contracts.declared import (
     Contract,
@@ -158,8 +158,9 @@ def _group_in_use(
 ) -> dict[str, list[KnownAccount]]:
     in_use: dict[str, list[KnownAccount]] = {}
     for account in accounts:
-        is_known = account.integration != UNKNOWN_INTEGRATION
-        if is_known and is_syncable(account, skip=session.settings_for(account).skip):
+        if account.has_integration and is_syncable(
+            account, skip=session.settings_for(account).skip
+        ):
             in_use.setdefault(account.integration, []).append(account)
     return in_use
 

@@ -8,7 +8,6 @@ cli/forget_command.py's.
 
 import json
 import os
-import re
 import secrets
 import shutil
 import stat
@@ -52,7 +51,6 @@ from truto_groups.text.markers import SHORTEST, Markers
 from truto_groups.version import read_version
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX
 from truto_groups.warehouse.forget_in_tables import (
     count_rows,
     delete_rows,
@@ -64,6 +62,7 @@ from truto_groups.warehouse.forget_in_tables import (
 )
 from truto_groups.warehouse.lake_search import iterate_values, list_lake_places
 from truto_groups.warehouse.snapshot import reading_snapshot
+from truto_groups.warehouse.temporary_folders import FOLDER_PREFIX, is_left_behind
 
 _JOURNAL = ".forgetting"
 _SHORT_ID = 8
@@ -554,19 +553,10 @@ def _remove_abandoned_folders() -> list[str]:
         with suppress(OSError):
             found = path.lstat()
             is_old = time.time() - found.st_mtime > _ABANDONED_SECONDS
-            if stat.S_ISDIR(found.st_mode) and is_old and _is_of_dead_process(path.name):
+            if stat.S_ISDIR(found.st_mode) and is_old and is_left_behind(path.name):
                 shutil.rmtree(path)
                 removed.append(str(path))
     return removed
-
-
-def _is_of_dead_process(name: str) -> bool:
-    """Whether the process is gone that a folder is named after.
-
-    Others are named after a database, and hold the marks of the runs that work on it.
-    """
-    found = re.fullmatch(rf"{FOLDER_PREFIX}(\d+)-\w+", name)
-    return found is not None and not Path(f"/proc/{found[1]}").exists()
 
 
 def _list_files(roots: Iterable[Path], *, unreadable: list[OSError] | None = None) -> list[Path]:

@@ -13,6 +13,7 @@ sync/'s; what a table's columns are, schema.py's.
     upgrades          which tables a database has, and how an earlier one is brought forward
     upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person
+    temporary_folders ours, and which of them a killed process has left
     copies            whole copies of a file that somebody may be writing
     statements        the SQL files of sql/
     answer_order      which of two answers is newer

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 import threading
 import time
 import weakref
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX
+from truto_groups.warehouse.temporary_folders import make_temporary_folder
 
 _HEADERS_SIZE = 3 * 4096
 _MARK_PLACE, _MARK = slice(8, 12), b"DUCK"
@@ -258,9 +257,7 @@ def _check_metadata(connection: duckdb.DuckDBPyConnection, descriptor: int) -> N
 def _temporary_folder() -> Generator[Path]:
     with contextlib.ExitStack() as stack:
         with _telling_no_room(always=True):
-            # Named after the process, so that what a killed one has left can be told.
-            place = tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{os.getpid()}-")
-            folder = stack.enter_context(place)
+            folder = stack.enter_context(make_temporary_folder())
         yield Path(folder)
 
 

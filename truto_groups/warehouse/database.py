@@ -40,7 +40,6 @@ from truto_groups.warehouse.copies import (
     take_copy,
 )
 from truto_groups.warehouse.duckdb_errors import (
-    FOLDER_PREFIX,
     ROOM_ADVICE,
     explain,
     find_gone_file,
@@ -56,6 +55,7 @@ from truto_groups.warehouse.lake_statistics import narrow_statistics
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.properties_table import refuse_half_a_copy
 from truto_groups.warehouse.statements import statements
+from truto_groups.warehouse.temporary_folders import make_temporary_folder
 from truto_groups.warehouse.upgrades import (
     bring_forward,
     explain_earlier,
@@ -848,8 +848,9 @@ def name_spill_folder() -> str:
 
 @cache
 def _make_private_folder(process_id: int) -> tempfile.TemporaryDirectory[str]:
-    # Where TMPDIR says, readable for this user alone, and removed when the process ends.
-    return tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{process_id}-")
+    # Of each process, and removed when it ends.
+    del process_id
+    return make_temporary_folder()
 
 
 def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:

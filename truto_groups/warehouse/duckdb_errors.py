@@ -17,9 +17,7 @@ from truto_groups.coordination.postgres.conninfo import is_refused
 from truto_groups.errors import DatabaseError
 from truto_groups.text.secrecy import redact
 from truto_groups.warehouse.location import Location
-
-FOLDER_PREFIX = "truto-groups-"
-"""How our folders of temporary files begin."""
+from truto_groups.warehouse.temporary_folders import FOLDER_PREFIX
 
 ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may be written."
 

@@ -5,8 +5,6 @@ was lost on its way: the catalogue would name files that are gone, and nobody co
 """
 
 import contextlib
-import os
-import tempfile
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path, PurePosixPath
@@ -15,7 +13,8 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.text.logs import get_logger
-from truto_groups.warehouse.duckdb_errors import FOLDER_PREFIX, ROOM_ADVICE
+from truto_groups.warehouse.duckdb_errors import ROOM_ADVICE
+from truto_groups.warehouse.temporary_folders import make_temporary_folder
 
 logger = get_logger(__name__)
 
@@ -131,7 +130,7 @@ class WrittenFiles:
 def _open_place() -> Generator[Path]:
     """Have a folder that is removed, also by a later run where this process is killed."""
     try:
-        place = tempfile.TemporaryDirectory(prefix=f"{FOLDER_PREFIX}{os.getpid()}-")
+        place = make_temporary_folder()
     except OSError as error:
         raise DatabaseError(
             f"No temporary file can be written: {error.strerror or error}.", advice=ROOM_ADVICE

@@ -5,12 +5,22 @@ than those of two.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.stand import DATA_TABLES, Row, Stand, read_tables
+from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.stand import (
+    DATA_TABLES,
+    Row,
+    Stand,
+    open_stand,
+    read_tables,
+    use_ducklake,
+)
 
 TABLES = (
     *DATA_TABLES,
@@ -106,6 +116,25 @@ class Histories:
             days.append(read_tables(stand.database, *TABLES))
             stand.pass_time(days=1)
         return Past(stand, results, days)
+
+    def make_past(self) -> Any:
+        """Make the fixture ``past``, lived through on a DuckDB file and, slowly, on a lake.
+
+        For those who only look.
+        """
+        lake = pytest.param("lake", marks=pytest.mark.slow)
+
+        @pytest.fixture(name="past", scope="module", params=["file", lake])
+        def provide_past(
+            request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+        ) -> Iterator[Past]:
+            with open_stand(tmp_path_factory.mktemp("past")) as stand:
+                if request.param == "lake":
+                    cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
+                    use_ducklake(stand, cluster.make_database())
+                yield self.live_through(stand)
+
+        return provide_past
 
     def _answer(self, stand: Stand, day: int) -> list[str]:
         """Give the accounts what they answer on a day; which do."""

@@ -3,7 +3,6 @@
 Real: HTTP on loopback, the client, DuckDB in a file.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,6 @@ from truto_groups.errors import ReviewRefusedError
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.sync.access_review import Review, mark_reviewed
 from truto_groups.warehouse import database as database_module
-from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
     KEYS,
     ON_BOTH_STORES,
@@ -25,7 +23,6 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     lose_once,
-    open_stand,
     use_ducklake,
 )
 from truto_groups_tests.sync.histories import Histories, Past
@@ -59,18 +56,7 @@ def tell(row: Row) -> tuple[str, str, str, str | None, str]:
     return (row["id"], row["change"], row["name"], row["name_before"], row["matched_rules"])
 
 
-@pytest.fixture(
-    name="past", scope="module", params=["file", pytest.param("lake", marks=pytest.mark.slow)]
-)
-def provide_past(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Past]:
-    """The histories of all accounts, on a DuckDB file and on a lake; for those who only look."""
-    with open_stand(tmp_path_factory.mktemp("past")) as stand:
-        if request.param == "lake":
-            cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-            use_ducklake(stand, cluster.make_database())
-        yield HISTORIES.live_through(stand)
+provide_past = HISTORIES.make_past()
 
 
 BECOMING = HISTORIES.add(

@@ -4,7 +4,7 @@ Real: HTTP on loopback, the client, DuckDB in a file. The clock is the test's.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,6 @@ import pytest
 from truto_groups.schema import GROUPS, NORMALIZATION_VERSION
 from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
-from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
     KEYS,
     ON_BOTH_STORES,
@@ -24,8 +23,6 @@ from truto_groups_tests.stand import (
     Stand,
     group,
     groups_of,
-    open_stand,
-    use_ducklake,
 )
 from truto_groups_tests.sync.histories import Histories, Past
 
@@ -37,21 +34,7 @@ SETTINGS = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
 HISTORIES = Histories(SETTINGS)
 
 
-@pytest.fixture(
-    name="past", scope="module", params=["file", pytest.param("lake", marks=pytest.mark.slow)]
-)
-def provide_past(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Past]:
-    """The histories of all accounts, a day after their last; for those who only look.
-
-    On a DuckDB file, and on a lake with its catalogue in Postgres.
-    """
-    with open_stand(tmp_path_factory.mktemp("past")) as stand:
-        if request.param == "lake":
-            cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-            use_ducklake(stand, cluster.make_database())
-        yield HISTORIES.live_through(stand)
+provide_past = HISTORIES.make_past()
 
 
 def sync_account(stand: Stand, groups: Sequence[Any], *, run_id: str) -> AccountResult:

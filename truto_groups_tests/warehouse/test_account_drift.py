@@ -16,7 +16,6 @@ from truto_groups.drift.attribution import ATTRIBUTION_TEXTS
 from truto_groups.drift.findings import Finding, FindingKind, findings_to_json
 from truto_groups.sync.accept import Acceptance, accept
 from truto_groups.warehouse.database import Database
-from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import (
     START,
     A,
@@ -27,7 +26,6 @@ from truto_groups_tests.stand import (
     group,
     groups_of,
     open_stand,
-    use_ducklake,
 )
 from truto_groups_tests.sync.histories import Histories, Past
 
@@ -80,18 +78,7 @@ def read_drift(stand: Stand, **wanted: Any) -> list[Row]:
     return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
 
 
-@pytest.fixture(
-    name="past", scope="module", params=["file", pytest.param("lake", marks=pytest.mark.slow)]
-)
-def provide_past(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Past]:
-    """Accounts that drift in their own ways, on a file and on a lake; for those who only look."""
-    with open_stand(tmp_path_factory.mktemp("past")) as stand:
-        if request.param == "lake":
-            cluster: PostgresCluster = request.getfixturevalue("postgres_cluster")
-            use_ducklake(stand, cluster.make_database())
-        yield HISTORIES.live_through(stand)
+provide_past = HISTORIES.make_past()
 
 
 def read_past(past: Past, account: str, **wanted: Any) -> list[Row]:

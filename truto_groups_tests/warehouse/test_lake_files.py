@@ -193,11 +193,12 @@ def test_what_a_machine_wrote_whose_clock_is_ahead_is_not_copied_again(
     monkeypatch.setattr(lake_files, "time", SimpleNamespace(time=lambda: time.time() - 3 * 3600))
     copies: list[str] = []
 
-    def open_place(*, prefix: str) -> TemporaryDirectory[str]:
-        copies.append(prefix)
-        return TemporaryDirectory(prefix=prefix)
+    def make_folder() -> TemporaryDirectory[str]:
+        folder = TemporaryDirectory()
+        copies.append(folder.name)
+        return folder
 
-    monkeypatch.setattr(lake_files, "tempfile", SimpleNamespace(TemporaryDirectory=open_place))
+    monkeypatch.setattr(lake_files, "make_temporary_folder", make_folder)
     with lake.writing() as connection:
         insert(connection, 3000)
 
