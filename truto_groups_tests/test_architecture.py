@@ -158,3 +158,23 @@ def test_each_room_names_its_modules_in_its_charter() -> None:
         charter = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
         assert find_unnamed(charter, [path.stem for path in room.glob("[!_]*.py")]) == [], room
     assert find_unnamed("land  pages landed", ["land", "settle"]) == ["settle"]
+
+
+def test_each_statement_says_what_it_is_and_is_asked_for_by_whom_the_charter_names() -> None:
+    folder = ROOT / PACKAGE / "warehouse" / "sql"
+    charter = (folder / "__init__.py").read_text(encoding="utf-8")
+    askers = dict(re.findall(r"^    (\w+) .* {2}(\w\S*(?:, \S+)*)$", charter, re.MULTILINE))
+
+    assert set(askers) == {path.parent.name for path in folder.rglob("*.sql")}
+    for path in sorted(folder.rglob("*.sql")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        texts = [read_asker(asker) for asker in askers[path.parent.name].split(", ")]
+        # Some are asked for by a name that is put together: the steps, the versions, the views.
+        wanted = (f'"{name}"', f'"{path.stem}"', f'f"{path.parent.name}/{{')
+        assert path.read_text(encoding="utf-8").startswith("-- "), path
+        assert any(one in text for text in texts for one in wanted), path
+
+
+def read_asker(name: str) -> str:
+    path = name if "/" in name else f"warehouse/{name}"
+    return (ROOT / PACKAGE / f"{path}.py").read_text(encoding="utf-8")

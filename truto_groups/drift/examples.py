@@ -1,4 +1,4 @@
-"""Where to look for an example of a finding: the parameters of ``sql/example_value.sql``."""
+"""Where to look for an example: the parameters of ``sql/profile/example_value.sql``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

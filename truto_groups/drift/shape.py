@@ -34,7 +34,7 @@ class LandedCounts(msgspec.Struct, frozen=True, kw_only=True):
             integer.
         unreadable_instants: Field to records whose value is no instant.
         group_types: Value of ``group_type`` as received to records.
-        id_forms: Form of an id (see ``sql/profile_values.sql``) to records.
+        id_forms: Form of an id (see ``sql/profile/values.sql``) to records.
         duplicate_id_count: Ids that came more than once.
         differing_id_count: Ids of these that came with different contents.
         unmapped_count: Records whose ``group_type`` is none of the documented ones.

@@ -319,5 +319,5 @@ def _move_baselines(
             accepted_run_id=one.run_id,
             findings=findings_to_json(audit(one.shape, baseline=one.shape)),
         )
-        for text in statements("accept_baseline"):
+        for text in statements("accept/set_baseline"):
             connection.execute(text).fetchall()

@@ -83,7 +83,7 @@ class Staging:
         self._with_copies: dict[str, LandedCounts] = {}
         self._record_counts: Counter[str] = Counter()
         set_variables(self.connection, group_types=list(GROUP_TYPES))
-        for text in (*statements("instants"), *statements("staging")):
+        for text in (*statements("land/instants"), *statements("land/staging")):
             self._execute(text)
 
     def __enter__(self) -> "Staging":
@@ -168,7 +168,7 @@ class Staging:
         copies = self._count_copies(ids)
         if copies:
             before = self._count(ids, copies)
-            self._ask("drop_duplicates", ids=list(copies))
+            self._ask("land/drop_duplicates", ids=list(copies))
             self._with_copies |= {account_id: before[account_id].counts for account_id in copies}
         inspected = {
             account_id: replace(landed, counts=self._with_copies.get(account_id, landed.counts))
@@ -188,18 +188,20 @@ class Staging:
         """Find the distinct JSON structures of accounts' records, with how many have each."""
         found: dict[str, list[tuple[str, int]]] = {}
         if integrated_account_ids:
-            rows = self._ask("profile", ids=list(integrated_account_ids))
+            rows = self._ask("profile/structures", ids=list(integrated_account_ids))
             for account_id, structure, count in rows:
                 found.setdefault(account_id, []).append((structure, count))
         return found
 
     def preview(self, integrated_account_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Return the first groups of accounts: id, name and group_type of each."""
-        return dict(self._ask("preview_landed", ids=list(integrated_account_ids)))
+        return dict(self._ask("land/preview_landed", ids=list(integrated_account_ids)))
 
     def read_landed(self, integrated_account_id: str) -> list[dict[str, Any]]:
         """Read each record of an account and what it became, in the order of the answer."""
-        cursor = self.connection.execute(statement("read_landed"), {"id": integrated_account_id})
+        cursor = self.connection.execute(
+            statement("land/read_landed"), {"id": integrated_account_id}
+        )
         names = [column[0] for column in cursor.description or []]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
@@ -208,7 +210,7 @@ class Staging:
         place = find_example_place(finding)
         try:
             rows = self._ask(
-                "example_value",
+                "profile/example_value",
                 integrated_account_id=integrated_account_id,
                 path=place.path,
                 is_many=place.is_many,
@@ -221,9 +223,9 @@ class Staging:
     def observe_values(self, integrated_account_id: str) -> ObservedValues:
         """Count what an account's groups have in the fields that a filter can ask for."""
         values: dict[str, dict[str, int]] = {}
-        for field, value, count in self._ask("filter_values", id=integrated_account_id):
+        for field, value, count in self._ask("profile/filter_values", id=integrated_account_id):
             values.setdefault(field, {})[value] = count
-        bounds = self._ask("instant_bounds", id=integrated_account_id)[0]
+        bounds = self._ask("profile/instant_bounds", id=integrated_account_id)[0]
         earliest = {"created_at": bounds[0], "updated_at": bounds[2]}
         latest = {"created_at": bounds[1], "updated_at": bounds[3]}
         return ObservedValues(
@@ -245,17 +247,17 @@ class Staging:
                 self._record_counts.pop(account_id, None)
 
     def _count_copies(self, ids: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-        rows = self._ask("count_duplicates", **ids)
+        rows = self._ask("land/count_duplicates", **ids)
         return {row[0]: (row[1], row[2]) for row in rows}
 
     def _count(
         self, ids: Mapping[str, Sequence[str]], copies: Mapping[str, tuple[int, int]]
     ) -> dict[str, LandedAccount]:
         values: dict[str, dict[str, dict[str, int]]] = {}
-        for account_id, what, value, count in self._ask("profile_values", **ids):
+        for account_id, what, value, count in self._ask("profile/values", **ids):
             values.setdefault(account_id, {}).setdefault(what, {})[value] = count
         landed = {account_id: _NOTHING for account_id in ids["ids"]}
-        for row in self._ask("count_landed", **ids):
+        for row in self._ask("land/count_landed", **ids):
             account_id = row[0]
             counts = LandedCounts(
                 record_count=row[1],
@@ -334,8 +336,8 @@ class Staging:
         def insert() -> None:
             if next(tries):
                 # What seems to have failed may be there all the same.
-                self._execute(statement("unland"))
-            self._execute(statement("land"))
+                self._execute(statement("land/unland"))
+            self._execute(statement("land/land"))
 
         self.with_room(insert)
 

@@ -97,7 +97,7 @@ def replace_rows(
     )
     fields = ReplacedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
-    connection.execute(statement("batch"), columns).fetchall()
+    connection.execute(statement("publish/batch"), columns).fetchall()
     for step in _STEPS:
         for text in statements(f"publish/{step}"):
             connection.execute(text).fetchall()
@@ -130,7 +130,7 @@ def replace_rows(
 
 def _read_examples(connection: Connection) -> dict[str, list[ChangedGroup]]:
     """Read some of what was just written into group_changes, by account."""
-    rows = connection.execute(statement("publication_examples")).fetchall()
+    rows = connection.execute(statement("publish/publication_examples")).fetchall()
     found: dict[str, list[ChangedGroup]] = {}
     for account_id, group_id, change, hint, name, fields in rows:
         changed = ChangedGroup(group_id, change, hint, name, msgspec.json.decode(fields))
@@ -145,7 +145,7 @@ def _doubt_beginnings(
     claimed = [account.integrated_account_id for account in accounts if account.is_initial]
     if not claimed:
         return accounts
-    rows = connection.execute(statement("count_rows"), {"ids": claimed}).fetchall()
+    rows = connection.execute(statement("publish/count_rows"), {"ids": claimed}).fetchall()
     having = {row[0] for row in rows}
     return [
         replace(account, is_initial=False) if account.integrated_account_id in having else account
@@ -158,7 +158,7 @@ def rebuild_breakdown(connection: Connection, integrated_account_ids: Sequence[s
     if not integrated_account_ids:
         return
     set_variables(connection, rebuilt_ids=list(integrated_account_ids))
-    for text in statements("rebuild_breakdown"):
+    for text in statements("publish/rebuild_breakdown"):
         connection.execute(text).fetchall()
 
 
@@ -173,7 +173,7 @@ def hold_back(
     if not integrated_account_ids:
         return
     set_variables(connection, ids=list(integrated_account_ids), run_id=run_id, published_at=now)
-    for text in statements("hold_back"):
+    for text in statements("publish/hold_back"):
         connection.execute(text).fetchall()
 
 

@@ -117,7 +117,7 @@ def find_replayable(
     Those that have rows are among them, whatever the ledger knows.
     """
     account_ids = list(integrated_account_ids)
-    rows = connection.execute(statement("count_rows"), {"ids": account_ids}).fetchall()
+    rows = connection.execute(statement("publish/count_rows"), {"ids": account_ids}).fetchall()
     return frozenset(row[0] for row in rows) | read_confirmations(connection, account_ids).keys()
 
 

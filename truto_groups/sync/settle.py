@@ -374,7 +374,9 @@ def _count_rows(
     connection: Connection, account_ids: Sequence[str]
 ) -> Mapping[str, tuple[int, int]]:
     """Count the rows of accounts in raw_groups and in groups."""
-    rows = connection.execute(statement("count_rows"), {"ids": list(account_ids)}).fetchall()
+    rows = connection.execute(
+        statement("publish/count_rows"), {"ids": list(account_ids)}
+    ).fetchall()
     return {row[0]: (row[1], row[2]) for row in rows}
 
 

@@ -39,7 +39,7 @@ def read_pending(
             chosen_integrations=list(integrations),
         )
     try:
-        rows = connection.execute(statement("read_waiting")).fetchall()
+        rows = connection.execute(statement("accept/read_waiting")).fetchall()
     finally:
         reset_variables(connection, "chosen_ids")
     lost = LostPermissions.read(connection)

@@ -25,7 +25,7 @@ _LOOKED_UP = "looked_up:"
 
 def read_known_accounts(connection: duckdb.DuckDBPyConnection) -> list[KnownAccount]:
     """Read every known account, in the order in which they were first listed."""
-    return _read_accounts(connection, "read_accounts")
+    return _read_accounts(connection, "accounts/read_accounts")
 
 
 def read_accounts_as_of(
@@ -36,13 +36,13 @@ def read_accounts_as_of(
     Those that are not known any more are named by their ids.
     """
     set_variables(connection, as_of=instant)
-    return _read_accounts(connection, "read_accounts_as_of")
+    return _read_accounts(connection, "accounts/read_accounts_as_of")
 
 
 def read_hindsight(connection: duckdb.DuckDBPyConnection, instant: datetime) -> Hindsight:
     """Read what is known of an aware instant that has passed, and was not told by the ledger."""
     set_variables(connection, as_of=instant)
-    rows = connection.execute(statement("read_hindsight")).fetchall()
+    rows = connection.execute(statement("accounts/read_hindsight")).fetchall()
     ((first_listed_at,),) = connection.execute(
         "SELECT min(first_listed_at) FROM integrated_accounts"
     ).fetchall()
@@ -185,9 +185,9 @@ def write_listing(
     """
     fields = ListedAccount.__slots__
     columns = {name: [getattr(account, name) for account in accounts] for name in fields}
-    connection.execute(statement("listed"), columns).fetchall()
+    connection.execute(statement("accounts/listed"), columns).fetchall()
     set_variables(connection, now=now, unknown_integration=UNKNOWN_INTEGRATION)
-    for text in [*statements("write_listing"), statement("carry_capabilities")]:
+    for text in [*statements("accounts/write_listing"), statement("accounts/carry_capabilities")]:
         connection.execute(text).fetchall()
     give_partition_keys(connection)
 
@@ -208,7 +208,7 @@ def forget_accounts(
 ) -> None:
     """Drop accounts whose grace period is over; their rows must have been removed before."""
     set_variables(connection, ids=list(integrated_account_ids))
-    for text in statements("forget_accounts"):
+    for text in statements("accounts/forget_accounts"):
         connection.execute(text).fetchall()
 
 
@@ -236,4 +236,4 @@ def write_capabilities(
         {"names": list(answers), "supports": list(answers.values()), "now": now},
     ).fetchall()
     set_variables(connection, unknown_integration=UNKNOWN_INTEGRATION)
-    connection.execute(statement("carry_capabilities")).fetchall()
+    connection.execute(statement("accounts/carry_capabilities")).fetchall()

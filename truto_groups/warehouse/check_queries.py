@@ -106,7 +106,7 @@ def read_last_audits(connection: duckdb.DuckDBPyConnection) -> list[LastAudit]:
     What cannot be read of one account is that account's problem, and is told as such.
     """
     lost = LostPermissions.read(connection)
-    rows = connection.execute(statement("read_last_audits")).fetchall()
+    rows = connection.execute(statement("checks/read_last_audits")).fetchall()
     return [_read_audit(row, lost) for row in rows]
 
 
@@ -158,7 +158,7 @@ class LostPermissions:
     @classmethod
     def read(cls, connection: duckdb.DuckDBPyConnection) -> "LostPermissions":
         """Read them; where nothing was refused, that takes no time."""
-        (is_any,) = connection.execute(statement("find_refusals")).fetchall()[0]
+        (is_any,) = connection.execute(statement("checks/find_refusals")).fetchall()[0]
         if not is_any:
             return cls({})
         rows = connection.execute(
@@ -183,10 +183,13 @@ class LostPermissions:
 
 def find_duplicate_ids(connection: duckdb.DuckDBPyConnection) -> list[DuplicateId]:
     """Find ids that more than one row of an account has."""
-    return [DuplicateId(*r) for r in connection.execute(statement("find_duplicate_ids")).fetchall()]
+    return [
+        DuplicateId(*r)
+        for r in connection.execute(statement("checks/find_duplicate_ids")).fetchall()
+    ]
 
 
 def find_wrong_breakdowns(connection: duckdb.DuckDBPyConnection) -> list[WrongBreakdown]:
     """Find accounts whose breakdown does not add up to their groups, type by type."""
-    rows = connection.execute(statement("find_wrong_breakdowns")).fetchall()
+    rows = connection.execute(statement("checks/find_wrong_breakdowns")).fetchall()
     return [WrongBreakdown(*row) for row in rows]

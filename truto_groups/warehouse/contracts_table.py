@@ -27,7 +27,7 @@ def write_contracts(
     """
     rows = [(name, entry) for name, one in contracts.items() for entry in one.entries]
     connection.execute(
-        statement("declared"),
+        statement("contracts/declared"),
         {
             "integration": [integration for integration, _ in rows],
             "kind": [entry.kind for _, entry in rows],
@@ -43,7 +43,7 @@ def write_contracts(
         {"integration": [name for name, _ in told], "kind": [kind for _, kind in told]},
     ).fetchall()
     set_variables(connection, now=now)
-    for text in statements("write_contracts"):
+    for text in statements("contracts/write_contracts"):
         connection.execute(text).fetchall()
 
 

@@ -446,7 +446,7 @@ class Database:
             if self._lake is None:
                 return False
             with self._attached(connection, may_create=False):
-                for text in statements("forget/drop_snapshots"):
+                for text in statements("lake/drop_snapshots"):
                     with self.committing(connection, turn):
                         connection.execute(text.replace("{lake}", self._lake.catalog)).fetchall()
                 with transaction(connection):

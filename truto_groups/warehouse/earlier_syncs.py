@@ -60,7 +60,7 @@ def read_states(
 ) -> dict[str, PastState]:
     """Read what differs once an account was audited, accepted, confirmed or refused again."""
     rows = connection.execute(
-        statement("read_states"), {"ids": list(integrated_account_ids)}
+        statement("shapes/read_states"), {"ids": list(integrated_account_ids)}
     ).fetchall()
     return {row[0]: row[1:] for row in rows}
 

@@ -17,7 +17,7 @@ def narrow_statistics(connection: duckdb.DuckDBPyConnection, lake: str) -> None:
         lake: The name under which it is attached.
     """
     metadata = f'"__ducklake_metadata_{lake}"'
-    text = statement("forget/find_text_statistics").replace("{metadata}", metadata)
+    text = statement("lake/find_text_statistics").replace("{metadata}", metadata)
     for table_id, column_id, schema, table, column, is_whole in connection.execute(text).fetchall():
         bounds = (None, None)
         if is_whole:

@@ -85,7 +85,7 @@ def start_attempts(
     if not starts:
         return
     columns = {name: [getattr(start, name) for start in starts] for name in Start.__slots__}
-    connection.execute(statement("start_attempts"), {**columns, "run_id": run_id}).fetchall()
+    connection.execute(statement("ledger/start_attempts"), {**columns, "run_id": run_id}).fetchall()
 
 
 def finish_attempts(
@@ -101,7 +101,7 @@ def finish_attempts(
     columns = {name: [getattr(attempt, name) for attempt in attempts] for name in Attempt.__slots__}
     conditions = columns.pop("conditions")
     connection.execute(
-        statement("finish_attempts"), {**columns, "run_id": run_id, "now": now}
+        statement("ledger/finish_attempts"), {**columns, "run_id": run_id, "now": now}
     ).fetchall()
     confirmed = [
         a.integrated_account_id for a in attempts if a.outcome in ("published", "unchanged")
@@ -111,7 +111,7 @@ def finish_attempts(
         {"now": now, "ids": confirmed},
     ).fetchall()
     connection.execute(
-        statement("remember_conditions"),
+        statement("ledger/remember_conditions"),
         {"ids": columns["integrated_account_id"], "conditions": conditions, "now": now},
     ).fetchall()
 
@@ -146,7 +146,7 @@ def _interrupt(
     now: datetime,
 ) -> None:
     connection.execute(
-        statement("interrupt_attempts"),
+        statement("ledger/interrupt_attempts"),
         {"run_ids": list(run_ids), "kind": kind, "what": what, "now": now},
     ).fetchall()
 
@@ -156,12 +156,14 @@ def read_confirmations(
 ) -> Mapping[str, str | None]:
     """Read which accounts were ever confirmed, with the digest of what their rows were made of."""
     account_ids = list(integrated_account_ids)
-    rows = connection.execute(statement("read_confirmations"), {"ids": account_ids}).fetchall()
+    rows = connection.execute(
+        statement("ledger/read_confirmations"), {"ids": account_ids}
+    ).fetchall()
     # One that was removed and is listed again is confirmed in the ledger alone, which is long.
     missing = sorted(set(account_ids) - {row[0] for row in rows})
     if missing:
         rows += connection.execute(
-            statement("read_earlier_confirmations"), {"ids": missing}
+            statement("ledger/read_earlier_confirmations"), {"ids": missing}
         ).fetchall()
     return dict(rows)
 
@@ -171,7 +173,7 @@ def read_count_history(
 ) -> Mapping[str, Sequence[int]]:
     """Read how many groups accounts had at their latest confirmed syncs, oldest first."""
     rows = connection.execute(
-        statement("read_count_history"), {"ids": list(integrated_account_ids)}
+        statement("ledger/read_count_history"), {"ids": list(integrated_account_ids)}
     ).fetchall()
     return dict(rows)
 
@@ -189,7 +191,7 @@ def find_overtaken(
         The newest such answer by integrated account id.
     """
     rows = connection.execute(
-        statement("find_overtaken"),
+        statement("ledger/find_overtaken"),
         {"ids": list(answer_orders), "orders": list(answer_orders.values())},
     ).fetchall()
     return {row[0]: NewerAnswer(run_id=row[1], outcome=row[2]) for row in rows}
@@ -200,7 +202,7 @@ def read_attempts(
 ) -> list[dict[str, Any]]:
     """Read an account's last attempts, the newest first; by column, without the counts' rest."""
     cursor = connection.execute(
-        statement("read_attempts"), {"id": integrated_account_id, "most": most}
+        statement("ledger/read_attempts"), {"id": integrated_account_id, "most": most}
     )
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -208,7 +210,7 @@ def read_attempts(
 
 def read_request_counts(connection: duckdb.DuckDBPyConnection) -> Mapping[str, int]:
     """Read how many requests each account's last confirmed sync took, by id."""
-    return dict(connection.execute(statement("read_request_counts")).fetchall())
+    return dict(connection.execute(statement("ledger/read_request_counts")).fetchall())
 
 
 def prune_ledger(connection: duckdb.DuckDBPyConnection, *, before: datetime, most: int) -> int:
@@ -223,7 +225,7 @@ def prune_ledger(connection: duckdb.DuckDBPyConnection, *, before: datetime, mos
         How many were deleted.
     """
     ((count,),) = connection.execute(
-        statement("prune_ledger"), {"before": before, "most": most}
+        statement("ledger/prune_ledger"), {"before": before, "most": most}
     ).fetchall()
     if count:
         remember_pruned(connection, before)

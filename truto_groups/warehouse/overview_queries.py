@@ -20,7 +20,7 @@ _VERBS = ("added", "removed", "renamed", "retyped", "changed")
 
 def read_type_counts(connection: duckdb.DuckDBPyConnection) -> list[TypeCount]:
     """Read how many groups of which type each integration has."""
-    return [TypeCount(*r) for r in connection.execute(statement("overview_types")).fetchall()]
+    return [TypeCount(*r) for r in connection.execute(statement("overview/types")).fetchall()]
 
 
 def read_changed_accounts(
@@ -38,7 +38,7 @@ def read_changed_accounts(
         "examples": _EXAMPLES,
         "accounts_with_examples": with_examples,
     }
-    rows = connection.execute(statement("overview_changes"), parameters).fetchall()
+    rows = connection.execute(statement("overview/changes"), parameters).fetchall()
     return [
         ChangedAccount(
             *row[:3],
@@ -58,13 +58,13 @@ def read_newest_changes(
     Returns:
         Account's id, partition key, label, instant and change of each, the newest first.
     """
-    rows = connection.execute(statement("newest_changes"), {"most": most}).fetchall()
+    rows = connection.execute(statement("overview/newest_changes"), {"most": most}).fetchall()
     return [(*row[:4], _read_group(*row[4:])) for row in rows]
 
 
 def read_day_totals(connection: duckdb.DuckDBPyConnection, *, since: datetime) -> list[DayTotal]:
     """Read how many groups there were at the end of each day on which their number changed."""
-    rows = connection.execute(statement("overview_totals"), {"since": since}).fetchall()
+    rows = connection.execute(statement("overview/totals"), {"since": since}).fetchall()
     return [DayTotal(*row) for row in rows]
 
 
@@ -73,7 +73,7 @@ def read_times_to_notice(
 ) -> list[TimeToNotice]:
     """Read how long changes since an instant took until they were noticed, all together first."""
     parameters = {"since": since, "longest_seconds": longest.total_seconds()}
-    rows = connection.execute(statement("overview_lags"), parameters).fetchall()
+    rows = connection.execute(statement("overview/lags"), parameters).fetchall()
     return [
         TimeToNotice(row[0], row[1], timedelta(seconds=row[2]), timedelta(seconds=row[3]))
         for row in rows
@@ -82,7 +82,7 @@ def read_times_to_notice(
 
 def read_troubles(connection: duckdb.DuckDBPyConnection) -> Mapping[str, Trouble]:
     """Read since when accounts fail or are held back, by id."""
-    rows = connection.execute(statement("read_troubles")).fetchall()
+    rows = connection.execute(statement("overview/troubles")).fetchall()
     return {row[0]: Trouble(*row[1:]) for row in rows}
 
 

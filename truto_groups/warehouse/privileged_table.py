@@ -58,7 +58,7 @@ class PrivilegedChange:
 
 def read_candidates(connection: duckdb.DuckDBPyConnection) -> list[Candidate]:
     """Read what the publication of just now made or named anew, in the same transaction."""
-    rows = connection.execute(statement("read_privileged_candidates")).fetchall()
+    rows = connection.execute(statement("privileged/read_candidates")).fetchall()
     return [Candidate(*row) for row in rows]
 
 
@@ -82,7 +82,7 @@ def write_privileged_changes(
     fields = [name for name in Candidate.__slots__ if name != "is_added"]
     columns = {name: [getattr(one.group, name) for one in changes] for name in fields}
     connection.execute(
-        statement("write_privileged_changes"),
+        statement("privileged/write_changes"),
         {
             **columns,
             "change": [one.change for one in changes],
@@ -95,7 +95,7 @@ def write_privileged_changes(
 
 def read_unreviewed(connection: duckdb.DuckDBPyConnection) -> list[UnreviewedChange]:
     """Read what waits for a review, the newest first; accounts that are forgotten aside."""
-    rows = connection.execute(statement("read_unreviewed")).fetchall()
+    rows = connection.execute(statement("privileged/read_unreviewed")).fetchall()
     return [UnreviewedChange(*row) for row in rows]
 
 

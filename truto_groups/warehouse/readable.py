@@ -99,11 +99,11 @@ def select_rows(
         as_of: Of what is in EXPORTED_AS_OF, the rows that there were at an aware instant.
     """
     if as_of is not None and readable is GROUP_TYPE_BREAKDOWN:
-        relation = connection.sql(statement("breakdown_as_of"), params={"as_of": as_of})
+        relation = connection.sql(statement("views/breakdown_as_of"), params={"as_of": as_of})
     elif as_of is not None:
         relation = connection.table_function(_GROUPS_AS_OF, [as_of])
     elif readable is OVERVIEW:
-        relation = connection.sql(statement("read_overview"))
+        relation = connection.sql(statement("views/account_overview"))
     else:
         relation = connection.table(readable.name)
     for column, values in (

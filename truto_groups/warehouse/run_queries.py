@@ -54,11 +54,11 @@ class AccountOutcome:
 
 def read_outcomes(connection: duckdb.DuckDBPyConnection, *, run_id: str) -> list[AccountOutcome]:
     """Read what a run did with each account that it tried, by integration and tenant."""
-    rows = connection.execute(statement("read_outcomes"), {"run_id": run_id}).fetchall()
+    rows = connection.execute(statement("runs/read_outcomes"), {"run_id": run_id}).fetchall()
     return [AccountOutcome(*row) for row in rows]
 
 
 def read_failures(connection: duckdb.DuckDBPyConnection, *, run_id: str) -> list[FailedAttempt]:
     """Read the accounts that a run tried and did not publish, by integration and tenant."""
-    rows = connection.execute(statement("read_failures"), {"run_id": run_id}).fetchall()
+    rows = connection.execute(statement("runs/read_failures"), {"run_id": run_id}).fetchall()
     return [FailedAttempt(*row) for row in rows]

@@ -27,7 +27,7 @@ def read_shape_rows(
 ) -> dict[str, list[ShapeRow]]:
     """Read what accounts looked like, oldest first; one that was never published is missing."""
     rows = connection.execute(
-        statement("read_shapes"), {"ids": list(integrated_account_ids)}
+        statement("shapes/read_shapes"), {"ids": list(integrated_account_ids)}
     ).fetchall()
     found: dict[str, list[ShapeRow]] = {}
     for account_id, is_baseline, shape, findings in rows:
@@ -115,6 +115,6 @@ def write_shapes(
         "normalization_version": NORMALIZATION_VERSION,
     }
     connection.execute(
-        statement("write_shapes"), {**parameters, "run_id": run_id, "now": now}
+        statement("shapes/write_shapes"), {**parameters, "run_id": run_id, "now": now}
     ).fetchall()
-    connection.execute(statement("prune_shapes"), {"ids": account_ids}).fetchall()
+    connection.execute(statement("shapes/prune_shapes"), {"ids": account_ids}).fetchall()

@@ -3,7 +3,7 @@
 A database remembers the version of its layout. To change the layout, in one commit:
 
 1. Change the tables in ``schema.py``, and raise its ``SCHEMA_VERSION``; also for a macro or view
-   (``sql/<name>.sql``, its name in ``DERIVED``), which is made anew with the version alone.
+   (``sql/views/<name>.sql``, its name in ``DERIVED``), which is made anew with the version alone.
 2. Write ``sql/upgrades/<version>.sql``: what it takes from the version before, as statements that
    DuckDB, DuckLake and MotherDuck all run. They run in one transaction and in the order of the
    versions, after the tables that were missing have been made, so ADD COLUMN needs IF NOT EXISTS.
@@ -198,7 +198,7 @@ def bring_forward(
         give_partition_keys(connection)
         _refuse_foreign(connection, layout, shown=shown)
         for name in DERIVED:
-            for text in statements(name):
+            for text in statements(f"views/{name}"):
                 connection.execute(text).fetchall()
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.DependencyException) as error:
         _refuse_foreign(connection, layout, shown=shown)

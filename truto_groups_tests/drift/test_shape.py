@@ -227,7 +227,7 @@ def test_an_example_is_found_at_a_path(
     with Staging() as staging:
         staging.land([StagedPage("a", 1, json.dumps([first, {**group(x=5), "id": "2"}]))])
         rows = staging.connection.execute(
-            statement("example_value"),
+            statement("profile/example_value"),
             {
                 "integrated_account_id": "a",
                 "path": place.path,

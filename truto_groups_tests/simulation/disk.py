@@ -23,11 +23,11 @@ from truto_groups.warehouse.statements import statement, statements
 Kind = Literal["statement", "write", "landing", "commit"]
 Harm = Literal["full", "full for good", "no memory", "unforeseen", "killed", "cancelled"]
 
-_LAND = statement("land")
+_LAND = statement("land/land")
 _MAKING_ROOM = (
     "ATTACH ':memory:' AS staging",
-    *statements("instants"),
-    *statements("staging"),
+    *statements("land/instants"),
+    *statements("land/staging"),
 )
 _FILE_OPTIONS = "ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0'"
 _WRITING = ("INSERT", "UPDATE", "DELETE", "CREATE")

@@ -46,7 +46,7 @@ class _Count:
         self.is_landed = self.is_counting = False
 
     def step(self, text: str) -> None:
-        self.is_landed |= text == statement("land")
+        self.is_landed |= text == statement("land/land")
         self.is_counting |= self.is_landed and text.startswith("ATTACH")
         if self.is_counting:
             self.number += 1

@@ -554,7 +554,7 @@ def test_rows_that_a_failed_statement_left_behind_are_no_second_copy(
 
     def leave_rows(staging: Staging, text: str, parameters: Any = None) -> list[Any]:
         rows = execute(staging, text, parameters)
-        if text == statement("land") and not failures:
+        if text == statement("land/land") and not failures:
             failures.append("lacking")
             raise duckdb.OutOfMemoryException("Out of Memory Error: simulated")
         return rows

@@ -1,3 +1,4 @@
+-- What a listing told of the accounts, as a temporary table.
 CREATE OR REPLACE TEMP TABLE listed AS
 SELECT
     unnest($id::VARCHAR[]) AS id,

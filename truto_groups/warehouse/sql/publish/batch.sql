@@ -1,3 +1,4 @@
+-- The accounts that are published together, as a temporary table.
 CREATE OR REPLACE TEMP TABLE batch AS
 SELECT
     unnest($integrated_account_id::VARCHAR[]) AS integrated_account_id,

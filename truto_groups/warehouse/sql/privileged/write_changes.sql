@@ -1,3 +1,4 @@
+-- Keep what became privileged, for an access review.
 INSERT INTO privileged_group_changes BY NAME
 SELECT
     unnest($integrated_account_id::VARCHAR[]) AS integrated_account_id,

@@ -1,3 +1,4 @@
+-- Write how attempts ended.
 UPDATE account_syncs AS s
 SET
     finished_at = $now,
