@@ -53,7 +53,7 @@ from truto_groups.warehouse.rows import Rows
 from truto_groups.warehouse.snapshot import open_snapshot
 
 if TYPE_CHECKING:
-    from truto_groups.warehouse.database import Connection
+    from truto_groups.warehouse.connections import Connection
 
 Names = str | Iterable[str] | None
 """One name or several; None: whatever it is."""

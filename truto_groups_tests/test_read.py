@@ -22,7 +22,7 @@ from truto_groups.errors import (
     SettingsError,
     UnknownNameError,
 )
-from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.rows import Rows
 from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
 

@@ -7,7 +7,7 @@ from typing import Any
 from truto_groups.cli.terminal import Cell, Styled, say, show_table
 from truto_groups.runner.sync_report import SyncReport
 from truto_groups.text.words import say_count
-from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.connections import Connection
 
 _WARNINGS_ARE_MEANT = "The sandbox means these warnings; below stands what to look at next."
 

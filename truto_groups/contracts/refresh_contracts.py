@@ -23,8 +23,8 @@ from truto_groups.settings.query_parameters import find_place
 from truto_groups.text.logs import get_logger
 from truto_groups.truto.blocking import read_declared_contracts
 from truto_groups.warehouse.accounts_table import read_known_accounts
+from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.contracts_table import read_contracts, write_contracts
-from truto_groups.warehouse.database import Connection
 from truto_groups.warehouse.properties_table import claim_base_url
 
 logger = get_logger(__name__)

@@ -36,7 +36,7 @@ from truto_groups.warehouse.check_queries import (
     read_last_audits,
     read_standing,
 )
-from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.privileged_table import read_unreviewed
 
 GROUPS = dg.AssetKey(schema.GROUPS.name)

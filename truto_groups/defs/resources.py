@@ -33,7 +33,8 @@ from truto_groups.settings import (
 )
 from truto_groups.truto import ClientOptions, TrutoClient, check_network
 from truto_groups.truto.limits import RequestLimits
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 
 # Dagster ends a tick after 60 s (DEFAULT_SENSOR_GRPC_TIMEOUT), with an error that tells nothing of
 # what it waited for, while its thread goes on.

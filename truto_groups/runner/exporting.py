@@ -24,7 +24,8 @@ from truto_groups.warehouse.accounts_table import (
     read_hindsight,
     read_known_accounts,
 )
-from truto_groups.warehouse.database import Connection, Database, transaction
+from truto_groups.warehouse.connections import Connection, transaction
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.exports import Form, write_file, written_aside
 from truto_groups.warehouse.readable import EXPORTED, Relation, select_rows
 from truto_groups.warehouse.snapshot import reading_snapshot

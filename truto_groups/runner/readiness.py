@@ -17,7 +17,7 @@ from truto_groups.runner.opening import open_reading
 from truto_groups.settings.environment import check_temporary_folder, read_token
 from truto_groups.text.words import say_age
 from truto_groups.warehouse.accounts_table import read_last_listing
-from truto_groups.warehouse.database import connect
+from truto_groups.warehouse.connections import connect
 
 # A probe is ended by whoever asked, as a rule after ten seconds, and then says nothing.
 _WAIT_SECONDS = 3.0

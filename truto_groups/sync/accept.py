@@ -29,12 +29,9 @@ from truto_groups.text.secrecy import redact
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.commits import Commits
-from truto_groups.warehouse.database import (
-    Connection,
-    Database,
-    first_line,
-    set_variables,
-)
+from truto_groups.warehouse.connections import Connection, set_variables
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.duckdb_errors import first_line
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.ledger_table import read_confirmations
 from truto_groups.warehouse.properties_table import take_instant

@@ -16,7 +16,8 @@ from truto_groups.settings import PrivilegedSettings
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups.warehouse.commits import Commits
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.privileged_table import (
     Candidate,
     PrivilegedChange,

@@ -23,7 +23,8 @@ from truto_groups.schema import NORMALIZATION_VERSION
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import Staging
 from truto_groups.truto.walk_results import CompleteLanding
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.earlier_syncs import (
     NO_STATE,
     Past,

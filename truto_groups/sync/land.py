@@ -27,7 +27,7 @@ from truto_groups.schema import GROUP_TYPES
 from truto_groups.settings import RemoteData
 from truto_groups.sync.split import SplitPage, split_records
 from truto_groups.text.logs import get_logger
-from truto_groups.warehouse.database import connect, set_variables
+from truto_groups.warehouse.connections import connect, set_variables
 from truto_groups.warehouse.duckdb_errors import first_line
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.statements import statement, statements

@@ -10,7 +10,7 @@ from itertools import count
 from truto_groups.errors import RawRecordsError
 from truto_groups.settings import AccountSettings
 from truto_groups.sync.land import StagedPage, Staging
-from truto_groups.warehouse.database import Connection
+from truto_groups.warehouse.connections import Connection
 
 _RECORDS_AT_FIRST = 16
 _FEWEST_TOGETHER, _MOST_TOGETHER = 16, 4000

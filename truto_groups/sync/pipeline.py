@@ -35,7 +35,8 @@ from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.progress import AccountSync, ArrivedPage, PlannedSync, Progress, Stage
 from truto_groups.sync.settle import AccountResult, settle
 from truto_groups.text.logs import get_logger
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.interruption import find_interruption, raise_interruption
 from truto_groups.warehouse.ledger_table import Attempt, Start, interrupt_attempts, start_attempts
 

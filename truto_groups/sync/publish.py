@@ -13,7 +13,7 @@ import msgspec
 
 from truto_groups.report.changes import ChangedGroup
 from truto_groups.schema import NORMALIZATION_VERSION
-from truto_groups.warehouse.database import Connection, set_variables
+from truto_groups.warehouse.connections import Connection, set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 # The files of sql/publish/, in the order in which they run.

@@ -15,7 +15,8 @@ from truto_groups.sync.publish import ReplacedAccount, replace_rows
 from truto_groups.text.secrecy import redact
 from truto_groups.text.visible import show
 from truto_groups.warehouse.accounts_table import forget_accounts
-from truto_groups.warehouse.database import Database, first_line
+from truto_groups.warehouse.database import Database
+from truto_groups.warehouse.duckdb_errors import first_line
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.properties_table import take_instant
 

@@ -16,7 +16,8 @@ from truto_groups.sync.land_stored import land_raw_records
 from truto_groups.sync.publish import ReplacedAccount, rebuild_breakdown, replace_rows
 from truto_groups.sync.settle import AccountResult
 from truto_groups.warehouse.commits import Commits
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.ledger_table import Attempt, read_confirmations
 from truto_groups.warehouse.properties_table import take_instant
 from truto_groups.warehouse.statements import statement

@@ -38,7 +38,8 @@ from truto_groups.sync.publish import (
 from truto_groups.telemetry import record_publication
 from truto_groups.warehouse import shapes_table
 from truto_groups.warehouse.commits import Commits
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.interruption import holding_signals, raise_interruption
 from truto_groups.warehouse.ledger_table import (
     Attempt,

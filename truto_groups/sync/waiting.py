@@ -17,7 +17,7 @@ from truto_groups.report.pending import PendingAcceptance
 from truto_groups.session import Session
 from truto_groups.text.logs import get_logger
 from truto_groups.warehouse.check_queries import UNREADABLE_ROW, LostPermissions
-from truto_groups.warehouse.database import Connection, reset_variables, set_variables
+from truto_groups.warehouse.connections import Connection, reset_variables, set_variables
 from truto_groups.warehouse.overview_queries import read_drift_starts, read_troubles
 from truto_groups.warehouse.statements import statement
 

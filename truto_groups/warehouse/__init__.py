@@ -4,6 +4,7 @@ Functions work on a connection that Database.writing or .reading gave. What beco
 sync/'s; what a table's columns are, schema.py's.
 
     database          where it lies, who may open it, and its tables
+    connections       opened, lent, given their variables, and their transactions
     location          which places are taken, told without secrets
     lake              a DuckLake: its extensions, its object store, its open connections
     lake_files        files of a lake that a lost answer to a COMMIT would cost
@@ -14,6 +15,7 @@ sync/'s; what a table's columns are, schema.py's.
     upkeep            a lake kept small: files merged, old states dropped
     duckdb_errors     what DuckDB's errors mean to a person
     temporary_folders ours, and which of them a killed process has left
+    file_rewrite      a file written anew, without what was deleted
     copies            whole copies of a file that somebody may be writing
     statements        the SQL files of sql/
     answer_order      which of two answers is newer

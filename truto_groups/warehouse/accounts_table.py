@@ -13,7 +13,8 @@ import duckdb
 from truto_groups.accounts.coverage import Hindsight
 from truto_groups.accounts.model import UNKNOWN_INTEGRATION, KnownAccount, ListedAccount
 from truto_groups.warehouse.answer_order import count_first_request, resume_count
-from truto_groups.warehouse.database import Database, set_variables
+from truto_groups.warehouse.connections import set_variables
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.partition_keys import give_partition_keys
 from truto_groups.warehouse.properties_table import read_pruned
 from truto_groups.warehouse.statements import statement, statements

@@ -5,7 +5,8 @@ publishes. The database remembers the numbers that were used: a count that was l
 after the largest of them, with room for those that are under way and not written down yet.
 """
 
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.snapshot import reading_snapshot
 
 _USED = (

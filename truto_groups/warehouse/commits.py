@@ -7,7 +7,8 @@ of its own. A file's COMMIT is done here, and always answers.
 import uuid
 from typing import Generic, TypeVar
 
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 
 T = TypeVar("T")
 

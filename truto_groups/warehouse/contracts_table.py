@@ -10,7 +10,7 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.contracts.declared import Contract, Declared, KeptRow
-from truto_groups.warehouse.database import set_variables
+from truto_groups.warehouse.connections import set_variables
 from truto_groups.warehouse.statements import statement, statements
 
 

@@ -11,15 +11,11 @@ import errno
 import hashlib
 import itertools
 import math
-import os
 import random
-import stat
 import tempfile
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Generator
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,6 +28,14 @@ from truto_groups.schema import SCHEMA_VERSION
 from truto_groups.settings import Environment, ObjectStore
 from truto_groups.telemetry import record_turn
 from truto_groups.text.logs import get_logger
+from truto_groups.warehouse.connections import (
+    configure,
+    connect,
+    detaching,
+    lend_connection,
+    name_spill_folder,
+    transaction,
+)
 from truto_groups.warehouse.copies import (
     Copy,
     NoDatabaseError,
@@ -49,13 +53,13 @@ from truto_groups.warehouse.duckdb_errors import (
     name_temporary_folder,
     redact_errors,
 )
+from truto_groups.warehouse.file_rewrite import put_in_place, write_anew
 from truto_groups.warehouse.json_equality import register_sameness
 from truto_groups.warehouse.lake import Lake, NoLakeError
 from truto_groups.warehouse.lake_statistics import narrow_statistics
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.properties_table import refuse_half_a_copy
 from truto_groups.warehouse.statements import statements
-from truto_groups.warehouse.temporary_folders import make_temporary_folder
 from truto_groups.warehouse.upgrades import (
     bring_forward,
     explain_earlier,
@@ -71,11 +75,7 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 
-Connection = duckdb.DuckDBPyConnection
-
 _CATALOG = "warehouse"
-# Of the file beside the database in which it is written anew; one that is left is half of one.
-_REWRITTEN_SUFFIX = ".rewritten"
 # A publish that fills whole row groups writes them straight to the file; what does not fill one
 # goes through the WAL and is written anew at the checkpoint. Measured with publishes of 40,000
 # groups, 8,192 rows take half the CPU of DuckDB's default of 122,880, and the file is smaller.
@@ -84,13 +84,10 @@ _REWRITTEN_SUFFIX = ".rewritten"
 _FILE_OPTIONS = " (ROW_GROUP_SIZE 8192, STORAGE_VERSION 'v1.4.0')"
 _FILE_COMPRESSION = "zstd"
 _OPEN_WAIT_SECONDS = 20.0
-# Each keeps three megabytes. As many as threads of one process read or write at once, as a rule.
-_MOST_IDLE = 4
 # A full disk is a failed COMMIT, not an IOException.
 _UNUSABLE = (duckdb.IOException, duckdb.TransactionException, duckdb.FatalException)
 # A server that is started anew is away for some seconds, a conflict is over at once.
 _RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-_UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
 
 
@@ -441,7 +438,11 @@ class Database:
             self._turn(is_alone=True) as turn,
         ):
             if self.is_file:
-                self._rewrite_file(connection)
+                # Where a link leads, so that it goes on leading there.
+                path = Path(self.location).resolve()
+                with self._attached(connection):
+                    new = write_anew(connection, _CATALOG, beside=path, options=_FILE_OPTIONS)
+                put_in_place(new, path, shown=self.shown)
                 return True
             if self._lake is None:
                 return False
@@ -453,34 +454,6 @@ class Database:
                     narrow_statistics(connection, self._lake.catalog)
             return True
 
-    def _rewrite_file(self, connection: duckdb.DuckDBPyConnection) -> None:
-        # Where a link leads, so that it goes on leading there.
-        path = Path(self.location).resolve()
-        new = path.with_name(path.name + _REWRITTEN_SUFFIX)
-        for suffix in ("", ".wal"):
-            Path(f"{new}{suffix}").unlink(missing_ok=True)
-        with self._attached(connection):
-            quoted = str(new).replace("'", "''")
-            connection.execute(f"ATTACH '{quoted}' AS rewritten{_FILE_OPTIONS}").fetchall()
-            connection.execute(f"COPY FROM DATABASE {_CATALOG} TO rewritten").fetchall()
-            connection.execute("DETACH rewritten").fetchall()
-        journals = [f"{one}.wal" for one in (path, new) if Path(f"{one}.wal").exists()]
-        if journals:
-            raise DatabaseError(
-                f"{self.shown} cannot be written anew: {journals[0]} could not be emptied.",
-                advice="See that the disk has room, and try again; it stays as it was.",
-            )
-        with contextlib.suppress(PermissionError):  # as of a file of another user
-            os.chown(new, path.stat().st_uid, path.stat().st_gid)
-        new.chmod(stat.S_IMODE(path.stat().st_mode))
-        for one in (new, path.parent):
-            descriptor = os.open(one, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        new.replace(path)
-
     def open_copy(self) -> duckdb.DuckDBPyConnection:
         """Open a copy of a file to read it alone, as ``duckdb.connect`` would."""
         taken = self.copy()
@@ -490,7 +463,7 @@ class Database:
             )
             with _closing_if_refused(connection):
                 self._refuse_half_a_copy(connection)
-            _configure(connection)
+            configure(connection)
             register_sameness(connection)
             return connection
 
@@ -506,7 +479,7 @@ class Database:
                 connection = duckdb.connect(self.location, read_only=True)
                 with _closing_if_refused(connection):
                     self._refuse_half_a_copy(connection)
-                _configure(connection)
+                configure(connection)
                 register_sameness(connection)
                 return connection
             connection = self._lake.open_look()
@@ -535,7 +508,7 @@ class Database:
         """Have a private connection for one block."""
         if self._lake is not None and self._stays_open:
             cursor = self._lake.open_cursor()
-            _configure(cursor)
+            configure(cursor)
             block = contextlib.closing(cursor)
         elif self.is_file:
             block = lend_connection()
@@ -574,7 +547,7 @@ class Database:
 
     @contextlib.contextmanager
     def _attached_copy(self, connection: duckdb.DuckDBPyConnection) -> Generator[None]:
-        with _detaching(connection, _CATALOG):
+        with detaching(connection, _CATALOG):
             with self.copy().named("copy") as path:
                 quoted = str(path).replace("'", "''")
                 connection.execute(f"ATTACH '{quoted}' AS {_CATALOG} (READ_ONLY)").fetchall()
@@ -665,8 +638,9 @@ class Database:
                 connection.execute(f'USE "{lake.catalog}"').fetchall()
 
             with contextlib.ExitStack() as stack:
-                detaching = _detaching(connection, lake.catalog, stays_attached=self._stays_open)
-                stack.enter_context(detaching)
+                stack.enter_context(
+                    detaching(connection, lake.catalog, stays_attached=self._stays_open)
+                )
                 if within_seconds is None:
                     self.retried(enter)
                 else:
@@ -681,7 +655,7 @@ class Database:
         name = self.location.partition(":")[2].partition("?")[0] if is_named else _CATALOG
         alias = "" if is_named else f" AS {_CATALOG}"
         options = " (READ_ONLY)" if is_read_only else _FILE_OPTIONS if self.is_file else ""
-        with _detaching(connection, name):
+        with detaching(connection, name):
             self._attach(connection, alias + options, wait_seconds=wait_seconds)
             connection.execute(f'USE "{name}"').fetchall()
             yield
@@ -752,135 +726,4 @@ def _closing_if_refused(connection: duckdb.DuckDBPyConnection) -> Generator[None
         yield
     except BaseException:
         connection.close()
-        raise
-
-
-@contextlib.contextmanager
-def _detaching(
-    connection: duckdb.DuckDBPyConnection, catalog: str, *, stays_attached: bool = False
-) -> Generator[None]:
-    """Detach what the block attaches, also where a signal comes right behind its ATTACH."""
-    try:
-        yield
-    finally:
-        connection.execute("USE memory").fetchall()
-        if not stays_attached:
-            _detach(connection, catalog)
-
-
-def _detach(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
-    try:
-        connection.execute(f'DETACH DATABASE IF EXISTS "{catalog}"').fetchall()
-    except duckdb.IOException as error:
-        if _UNMOVED_SIGN not in str(error):
-            raise
-        # What was committed is in the journal, where every reader finds it, and is no failure.
-        logger.warning("%s. See that the disk has room.", first_line(error))
-
-
-def connect(*, knows_json: bool = True) -> duckdb.DuckDBPyConnection:
-    """Open a private connection in memory, in UTC, that may spill to a folder of its own.
-
-    Args:
-        knows_json: Whether its statements may ask for ``same_json``. For that DuckDB imports numpy,
-            for which a probe has no time.
-    """
-    connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
-    _configure(connection)
-    if knows_json:
-        register_sameness(connection)
-    return connection
-
-
-@contextlib.contextmanager
-def lend_connection() -> Generator[duckdb.DuckDBPyConnection]:
-    """Lend a way through a connection that nobody else uses meanwhile.
-
-    Opening and closing one takes longer than most of what it is asked. What belongs to the way
-    goes with it: temporary tables, macros, variables, settings. After an error it is closed.
-    """
-    idle = _find_idle(os.getpid())
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = idle.pop()
-        except IndexError:
-            opened = connect()
-        stack.callback(opened.close)
-        with contextlib.closing(opened.cursor()) as connection:
-            _configure(connection)
-            yield connection
-        if len(idle) < _MOST_IDLE:
-            stack.pop_all()
-            idle.append(opened)
-
-
-@cache
-def _find_idle(process_id: int) -> deque[duckdb.DuckDBPyConnection]:
-    # Of each process, because none may use what another opened before it was forked.
-    del process_id
-    return deque()
-
-
-def _configure(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set what each way through a connection has for itself."""
-    connection.execute("SET TimeZone = 'UTC'").fetchall()
-    # A statement of two seconds would draw its progress into the output of `status --json`.
-    connection.execute("SET enable_progress_bar = false").fetchall()
-
-
-def name_spill_folder() -> str:
-    """Name a folder that DuckDB makes when a connection spills, and removes with the connection.
-
-    No two connections may have the same one: the names of DuckDB's files in it are, so that they
-    would read what the other has written.
-
-    Raises:
-        DatabaseError: There is no place for temporary files.
-    """
-    try:
-        folder = _make_private_folder(os.getpid()).name
-    except OSError as error:
-        raise DatabaseError(
-            f"No temporary file can be written: {error.strerror or error}.", advice=ROOM_ADVICE
-        ) from error
-    return str(Path(folder) / uuid.uuid4().hex)
-
-
-@cache
-def _make_private_folder(process_id: int) -> tempfile.TemporaryDirectory[str]:
-    # Of each process, and removed when it ends.
-    del process_id
-    return make_temporary_folder()
-
-
-def set_variables(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
-    """Set variables of the connection, which statements read with ``getvariable``."""
-    for name, value in values.items():
-        connection.execute(f"SET VARIABLE {name} = $value", {"value": value}).fetchall()
-
-
-def reset_variables(connection: duckdb.DuckDBPyConnection, *names: str) -> None:
-    """Forget variables of the connection."""
-    for name in names:
-        # After an error that has aborted the transaction it fails, and would be told instead.
-        with contextlib.suppress(duckdb.TransactionException):
-            connection.execute(f"RESET VARIABLE {name}").fetchall()
-
-
-@contextlib.contextmanager
-def transaction(connection: duckdb.DuckDBPyConnection) -> Generator[contextlib.ExitStack]:
-    """Commit what the block wrote when it ends; roll it back when it raises.
-
-    Yields:
-        What it enters ends when the COMMIT is answered, and learns of its failure.
-    """
-    try:
-        connection.execute("BEGIN").fetchall()
-        with contextlib.ExitStack() as committing:
-            yield committing
-            connection.execute("COMMIT").fetchall()
-    except BaseException:
-        # A failed COMMIT or a full disk has ended the transaction already.
-        with contextlib.suppress(duckdb.Error):
-            connection.execute("ROLLBACK").fetchall()
         raise

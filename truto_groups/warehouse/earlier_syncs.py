@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from truto_groups.drift.permission import LostPermission
 from truto_groups.drift.verdict import KnownShapes
+from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.contracts_table import read_declared_parameters
-from truto_groups.warehouse.database import Connection
 from truto_groups.warehouse.ledger_table import read_count_history
 from truto_groups.warehouse.shapes_table import ShapeRow, decode_shapes, read_shape_rows
 from truto_groups.warehouse.statements import statement

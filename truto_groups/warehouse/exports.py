@@ -13,7 +13,7 @@ import duckdb
 
 from truto_groups.errors import ExportError
 from truto_groups.text.visible import is_utf_8, show
-from truto_groups.warehouse.database import name_spill_folder, set_variables
+from truto_groups.warehouse.connections import name_spill_folder, set_variables
 from truto_groups.warehouse.duckdb_errors import first_line
 from truto_groups.warehouse.interruption import raise_interruption
 from truto_groups.warehouse.readable import Relation

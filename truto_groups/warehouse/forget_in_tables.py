@@ -12,7 +12,7 @@ import duckdb
 
 from truto_groups.schema import DATABASE_PROPERTIES, INTEGRATED_ACCOUNTS, TABLES
 from truto_groups.text.markers import SHORTEST, Markers
-from truto_groups.warehouse.database import set_variables
+from truto_groups.warehouse.connections import set_variables
 from truto_groups.warehouse.statements import statement
 
 _ACCOUNT = "integrated_account_id"

@@ -12,7 +12,8 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import DATABASE_PROPERTIES, TABLES
-from truto_groups.warehouse.database import Database, name_spill_folder
+from truto_groups.warehouse.connections import name_spill_folder
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import (
     delete_copy_mark,
     read_copy_mark,

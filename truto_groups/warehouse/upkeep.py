@@ -12,7 +12,8 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.schema import TABLES
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.connections import connect
+from truto_groups.warehouse.database import Database
 
 # Files with deleted rows are not merged until they are rewritten, which by itself DuckLake does
 # when 95 % are gone: each upkeep would leave some more files.

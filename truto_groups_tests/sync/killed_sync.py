@@ -21,7 +21,7 @@ import duckdb
 import pandas as pd
 
 from truto_groups.sync import land as staging_module
-from truto_groups.warehouse import database as database_module
+from truto_groups.warehouse import connections
 from truto_groups.warehouse.statements import statement
 from truto_groups_tests.stand import Stand
 
@@ -94,12 +94,12 @@ class _CountingConnection:
 
 def sync(base_url: str, folder: Path, now: datetime, happen: Callable[[int], None]) -> None:
     count = _Count(happen)
-    real = database_module.connect
+    real = connections.connect
 
     def connect(**options: Any) -> Any:
         return _CountingConnection(real(**options), count)
 
-    database_module.connect = connect
+    connections.connect = connect
     staging_module.connect = connect
     server: Any = _Server(base_url)
     stand = Stand(server, folder, now=now)

@@ -22,6 +22,7 @@ from truto_groups.sync import land as staging_module
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.publish import ReplacedAccount, replace_rows
 from truto_groups.sync.refresh import PassedOver, refresh_accounts
+from truto_groups.warehouse import connections
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.ledger_table import find_overtaken, read_confirmations
 from truto_groups_tests.stand import (
@@ -74,7 +75,7 @@ def count_written_rows(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     written: Counter[str] = Counter()
 
     def connect(**options: Any) -> Any:
-        return CountingConnection(database_module.connect(**options), written)
+        return CountingConnection(connections.connect(**options), written)
 
     monkeypatch.setattr(staging_module, "connect", connect)
     return written

@@ -18,8 +18,10 @@ import pytest
 
 from truto_groups.errors import DatabaseError
 from truto_groups.schema import TABLES
+from truto_groups.warehouse import connections
 from truto_groups.warehouse import database as database_module
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.connections import connect
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.properties_table import claim_base_url
 from truto_groups_tests.processes import as_another_user, other_process, python
 from truto_groups_tests.stand import START, A, B, Stand, group, groups_of, read_rows, use_ducklake
@@ -60,7 +62,7 @@ def test_a_database_in_which_another_program_has_a_table_of_our_name_is_left_alo
 
 WRITER = """
 import sys, time
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.database import Database
 with Database(sys.argv[1]).writing() as connection:
     connection.execute("INSERT INTO database_properties VALUES ('theirs', 'x')").fetchall()
     print("ready", flush=True)
@@ -69,7 +71,7 @@ with Database(sys.argv[1]).writing() as connection:
 
 COUNTER = """
 import sys
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.database import Database
 database = Database(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
@@ -285,8 +287,8 @@ def test_a_connection_is_opened_once_for_blocks_that_follow_each_other(
         opened.append(connect())
         return opened[-1]
 
-    database_module._find_idle.cache_clear()
-    monkeypatch.setattr(database_module, "connect", count)
+    connections._find_idle.cache_clear()
+    monkeypatch.setattr(connections, "connect", count)
     put_property(database, "a")
     assert read_properties(database) == ["a"]
     assert len(opened) == 1
@@ -313,13 +315,14 @@ def test_a_process_uses_no_connection_that_was_opened_before_it_was_forked(
 ) -> None:
     code = """
 import os, sys
-from truto_groups.warehouse import database as module
-connect = module.connect
+from truto_groups.warehouse import connections
+from truto_groups.warehouse.database import Database
+connect = connections.connect
 def count():
     print(os.getpid(), flush=True)
     return connect()
-module.connect = count
-database = module.Database(sys.argv[1])
+connections.connect = count
+database = Database(sys.argv[1])
 for name in ("parent", "child"):
     if name == "child" and os.fork():
         os.wait()
@@ -437,7 +440,7 @@ def test_a_disk_that_is_full_is_told_and_the_rows_published_before_stay(
     code = """
 import resource, signal, sys
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.database import Database
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -519,7 +522,7 @@ def test_a_run_is_present_as_long_as_its_process_lives(database: Database) -> No
         pass
     code = """
 import sys, time
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.database import Database
 with Database(sys.argv[1]).coordination.mark_alive("run/1"):
     print("ready", flush=True)
     time.sleep(60)

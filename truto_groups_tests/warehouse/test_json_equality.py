@@ -153,7 +153,7 @@ from contextlib import closing
 import pandas  # else DuckDB would, for longer than the signals leave it
 
 from truto_groups.warehouse.interruption import raise_interruption
-from truto_groups.warehouse.database import connect
+from truto_groups.warehouse.connections import connect
 
 
 def interrupt(*_):

@@ -31,7 +31,8 @@ from truto_groups.sync.settle import AccountResult
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import lake as lake_module
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.connections import connect
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.duckdb_errors import is_lost
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.ledger_table import end_killed_attempts

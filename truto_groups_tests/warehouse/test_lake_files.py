@@ -19,7 +19,8 @@ from psycopg2.extensions import make_dsn
 from truto_groups.errors import LostTransactionError
 from truto_groups.settings import read_object_store
 from truto_groups.warehouse import lake_files
-from truto_groups.warehouse.database import Connection, Database
+from truto_groups.warehouse.connections import Connection
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.upkeep import maintain_lake
 from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
 from truto_groups_tests.postgres import PostgresCluster

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from truto_groups.errors import DatabaseError
-from truto_groups.warehouse.database import Database, connect
+from truto_groups.warehouse.connections import connect
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.location import read_location
 from truto_groups_tests.stand import A, B, Stand, group, use_ducklake

@@ -362,7 +362,7 @@ def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 upgrades.DERIVED["groups_as_of"] = "FROM nothing"
 made = upgrades.statements
-upgrades.statements = lambda name: die() if name == "groups_as_of" else made(name)
+upgrades.statements = lambda name: die() if name == "views/groups_as_of" else made(name)
 with Database(sys.argv[1]).writing():
     pass
 """
