@@ -361,7 +361,7 @@ def forget(
         raise click.BadParameter("its folder does not exist", param_hint="--certificate")
     _take_variables()
     from truto_groups.cli.forget_command import run_forget
-    from truto_groups.runner.forgetting import ForgetRequest
+    from truto_groups.runner.forget_plan import ForgetRequest
 
     return run_forget(ForgetRequest(names, tenants, reason, by, is_confirmed, certificate))
 

@@ -9,6 +9,8 @@ What is printed of it is cli/'s.
     planned_day  what the coming day asks of Truto, without Dagster
     diagnose_account  one account looked at, without a run
     forgetting   accounts forgotten, with proof
+    forget_plan  what of them is forgotten, and by what it is recognized
+    forget_search  what is left of them anywhere
     sandbox_place  the Truto double, served with data of its own
     sandbox_week  its week, replayed day by day
     opening      what a command works with that reads only
