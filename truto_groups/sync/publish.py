@@ -101,23 +101,13 @@ def replace_rows(
     for step in _STEPS:
         for text in statements(f"publish/{step}"):
             connection.execute(text).fetchall()
-    rows = connection.execute(
-        "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
-    ).fetchall()
-    remote: dict[str, dict[str, int]] = {}
-    for integrated_account_id, path, count in connection.execute(
-        "SELECT integrated_account_id, path, group_count FROM remote_changes "
-        "ORDER BY group_count DESC, path"
-    ).fetchall():
-        remote.setdefault(integrated_account_id, {})[path] = count
-    counts: dict[str, dict[str, int]] = {account.integrated_account_id: {} for account in accounts}
-    for integrated_account_id, change, count in rows:
-        counts[integrated_account_id][change] = count
+    counts = _read_counts(connection, accounts)
     initial = [account.integrated_account_id for account in accounts if account.is_initial]
     differing = [account_id for account_id, changes in counts.items() if changes]
     rebuild_breakdown(connection, [*initial, *differing])
     # Where nothing changed, group_changes need not be looked through.
     examples = _read_examples(connection) if differing else dict[str, list[ChangedGroup]]()
+    remote = _read_remote_changes(connection)
     return {
         account_id: Replacement(
             **changes,
@@ -126,6 +116,30 @@ def replace_rows(
         )
         for account_id, changes in counts.items()
     }
+
+
+def _read_counts(
+    connection: Connection, accounts: Sequence[ReplacedAccount]
+) -> dict[str, dict[str, int]]:
+    """Read how many groups of each account were added, removed, changed or touched."""
+    rows = connection.execute(
+        "SELECT integrated_account_id, change, count(*) FROM differences GROUP BY ALL"
+    ).fetchall()
+    counts: dict[str, dict[str, int]] = {account.integrated_account_id: {} for account in accounts}
+    for integrated_account_id, change, count in rows:
+        counts[integrated_account_id][change] = count
+    return counts
+
+
+def _read_remote_changes(connection: Connection) -> dict[str, dict[str, int]]:
+    """Read in which paths of remote_data groups changed, the most frequent first, by account."""
+    remote: dict[str, dict[str, int]] = {}
+    for integrated_account_id, path, count in connection.execute(
+        "SELECT integrated_account_id, path, group_count FROM remote_changes "
+        "ORDER BY group_count DESC, path"
+    ).fetchall():
+        remote.setdefault(integrated_account_id, {})[path] = count
+    return remote
 
 
 def _read_examples(connection: Connection) -> dict[str, list[ChangedGroup]]:

@@ -4,7 +4,7 @@ Takes ids of accounts and yields what became of each. Which there are, and what 
 in the UI, is defs/'s.
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -92,32 +92,9 @@ def refresh_accounts(
     open_client = session.find_client()
     with session.database.coordination.mark_alive(run_id):
         known = _prepare(session, account_ids)
-        missing = [account_id for account_id in account_ids if account_id not in known]
-        # A person who picks one account that was not active may have just had it reconnected.
-        doubtful = [
-            account_id
-            for account_id in account_ids
-            if len(account_ids) == 1 and account_id in known
-        ]
-        doubtful = [account_id for account_id in doubtful if not known[account_id].is_active]
-        yield from _look_up(session, [*missing, *doubtful], known, run_id=run_id)
-        planned: list[PlannedSync] = []
-        for account_id in account_ids:
-            account = known.get(account_id)
-            if account is None:
-                continue
-            settings = session.settings_for(account)
-            reason = find_obstacle(account, skip=settings.skip)
-            mistake = session.find_mistake(account)
-            if reason is not None:
-                yield PassedOver(account_id, reason)
-            elif mistake is not None:
-                conditions = account.conditions(settings.digest)
-                yield _record_failure(
-                    session, account_id, mistake, conditions=conditions, run_id=run_id
-                )
-            else:
-                planned.append(plan_sync(session, account))
+        doubtful = _find_doubtful(account_ids, known)
+        yield from _look_up(session, doubtful, known, run_id=run_id)
+        planned = yield from _plan_syncs(session, account_ids, known, run_id=run_id)
         count_order = partial(count_first_request, session.database)
         results = sync_accounts(
             planned,
@@ -137,6 +114,41 @@ def refresh_accounts(
         )
         with closing(results):
             yield from results
+
+
+def _find_doubtful(account_ids: Sequence[str], known: Mapping[str, KnownAccount]) -> list[str]:
+    """Find who is not known, and the one that a person picks and may have reconnected."""
+    if len(account_ids) == 1 and account_ids[0] in known:
+        return [] if known[account_ids[0]].is_active else list(account_ids)
+    return [account_id for account_id in account_ids if account_id not in known]
+
+
+def _plan_syncs(
+    session: Session,
+    account_ids: Sequence[str],
+    known: Mapping[str, KnownAccount],
+    *,
+    run_id: str,
+) -> Generator[AccountResult | PassedOver, None, list[PlannedSync]]:
+    """Plan the accounts that can be synced; yield what became of the others."""
+    planned: list[PlannedSync] = []
+    for account_id in account_ids:
+        account = known.get(account_id)
+        if account is None:
+            continue
+        settings = session.settings_for(account)
+        obstacle = find_obstacle(account, skip=settings.skip)
+        mistake = session.find_mistake(account)
+        if obstacle is not None:
+            yield PassedOver(account_id, obstacle)
+        elif mistake is not None:
+            conditions = account.conditions(settings.digest)
+            yield _record_failure(
+                session, account_id, mistake, conditions=conditions, run_id=run_id
+            )
+        else:
+            planned.append(plan_sync(session, account))
+    return planned
 
 
 def replay_accounts(
