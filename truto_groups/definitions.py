@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from truto_groups.defs.accept_drift import accept_drift
+from truto_groups.defs.accept_job import accept_drift
 from truto_groups.defs.assets import integrated_accounts, refreshed_groups
 from truto_groups.defs.check_jobs import check_freshness, evaluate_checks
 from truto_groups.defs.diagnose_job import diagnose

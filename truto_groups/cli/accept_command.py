@@ -16,7 +16,7 @@ from truto_groups.report.pending import (
     find_reasons,
     is_acceptable,
 )
-from truto_groups.runner.reading import WaitingReport, read_waiting
+from truto_groups.runner.account_reports import WaitingReport, read_waiting
 from truto_groups.sync.waiting import digest_of
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_count
@@ -77,7 +77,7 @@ def run_accept(wanted: Wanted, *, is_verbose: bool = False) -> int:
 
 def _accept(wanted: Wanted, found: WaitingReport, *, is_verbose: bool) -> int:
     # Dagster takes two seconds to import, which who only looks must not wait for.
-    from truto_groups.runner.acceptance import AcceptRequest, accept_waiting
+    from truto_groups.runner.accept_accounts import AcceptRequest, accept_waiting
 
     request = AcceptRequest(
         found.ids, wanted.integrations, wanted.reason, wanted.accepted_by, wanted.digest

@@ -465,7 +465,7 @@ def export(
     # Ended by cron or a container it should leave as little behind as ended by hand.
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     from truto_groups.cli.export_command import run_export
-    from truto_groups.runner.exporting import ExportRequest
+    from truto_groups.runner.export_table import ExportRequest
 
     return run_export(
         ExportRequest(table, AccountFilter(**wanted), as_of),

@@ -9,7 +9,7 @@ import click
 from truto_groups.accounts.coverage import Coverage
 from truto_groups.accounts.names import say_account
 from truto_groups.cli.terminal import complain, pour, say
-from truto_groups.runner.exporting import Export, ExportRequest, open_export
+from truto_groups.runner.export_table import Export, ExportRequest, open_export
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_count
 from truto_groups.warehouse.exports import FORMS, Form

@@ -7,8 +7,8 @@ from truto_groups.accounts.model import KnownAccount
 from truto_groups.accounts.names import say_account
 from truto_groups.cli.terminal import complain, say, say_as_typed
 from truto_groups.report.certificate import Certificate, write_certificate
+from truto_groups.runner.forget_accounts import ForgetReport, forget
 from truto_groups.runner.forget_plan import ForgetRequest
-from truto_groups.runner.forgetting import ForgetReport, forget
 from truto_groups.text.visible import show
 from truto_groups.text.words import say_count
 

@@ -12,7 +12,7 @@ from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli.terminal import complain, say, say_as_typed, show_table
 from truto_groups.errors import ReviewRefusedError
 from truto_groups.report.privileged_changes import review_command, say_privileged_change
-from truto_groups.runner.reading import ReviewReport, read_review
+from truto_groups.runner.account_reports import ReviewReport, read_review
 from truto_groups.text.words import say_count
 
 _HEADER = ("account", "since", "what")
@@ -61,7 +61,7 @@ def run_review(wanted: ReviewWanted, *, is_verbose: bool = False) -> int:
 
 def _mark(wanted: ReviewWanted, found: ReviewReport, *, is_verbose: bool) -> int:
     # Dagster takes two seconds to import, which who only looks must not wait for.
-    from truto_groups.runner.acceptance import ReviewRequest, mark_waiting_reviewed
+    from truto_groups.runner.accept_accounts import ReviewRequest, mark_waiting_reviewed
 
     request = ReviewRequest(
         list({one.integrated_account_id for one in found.changes}),

@@ -23,7 +23,7 @@ from truto_groups.cli.terminal import (
     show_blocks,
 )
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.runner.reading import StatusReport, read_status
+from truto_groups.runner.account_reports import StatusReport, read_status
 from truto_groups.text.visible import show, show_in_cell
 from truto_groups.text.words import say_age, say_count
 

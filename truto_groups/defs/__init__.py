@@ -11,7 +11,7 @@ launchpad_links        the launchpads of accept_drift and of the review, filled 
 verdicts               how what a check says is told, so that it stays in sight
 launchpad              what a person fills in there, looked at before a run is made
 review_job             the job by which a person marks privileged groups as reviewed
-accept_drift           the job by which a person accepts what accounts send
+accept_job             the job by which a person accepts what accounts send
 jobs                   refresh_groups and its kin
 check_jobs             evaluate_checks and check_freshness
 schedules              what is requested by the clock

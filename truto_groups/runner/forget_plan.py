@@ -1,6 +1,6 @@
 """What is to be forgotten, and by what it is recognized; kept until nothing is left of it.
 
-Reads, and changes nothing but its own journal. Who may be forgotten is forgetting.py's to say.
+Reads, and changes nothing but its own journal. Who may be forgotten is forget_accounts.py's to say.
 """
 
 import json

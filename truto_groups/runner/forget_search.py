@@ -1,6 +1,6 @@
 """Search everything that is kept for what should be forgotten.
 
-Finds, and changes nothing. What is done about it is forgetting.py's.
+Finds, and changes nothing. What is done about it is forget_accounts.py's.
 """
 
 import stat

@@ -25,7 +25,7 @@ from truto_groups.accounts.outlook import (
     sum_up_by_integration,
 )
 from truto_groups.accounts.planning import REFRESH_TICK
-from truto_groups.runner.opening import open_reading_session
+from truto_groups.runner.reading_session import open_reading_session
 from truto_groups.session import Session
 from truto_groups.settings import AccountSettings, find_unused_settings, read_environment
 from truto_groups.warehouse.accounts_table import read_known_accounts

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from truto_groups.accounts.listing import OLDEST_LISTING
 from truto_groups.errors import TrutoGroupsError
-from truto_groups.runner.opening import open_reading
+from truto_groups.runner.reading_session import open_reading
 from truto_groups.settings.environment import check_temporary_folder, read_token
 from truto_groups.text.words import say_age
 from truto_groups.warehouse.accounts_table import read_last_listing

@@ -19,7 +19,7 @@ from truto_groups.defs.resources import GroupsDatabase, TrutoResource, open_sess
 from truto_groups.errors import SettingsError
 from truto_groups.report.pending import PendingAcceptance
 from truto_groups.report.run_progress import RunProgress, counting_together
-from truto_groups.runner.acceptance import AcceptRequest, accept_waiting
+from truto_groups.runner.accept_accounts import AcceptRequest, accept_waiting
 from truto_groups.runner.catch_up import catch_up
 from truto_groups.runner.sync_report import Census, Listener, SyncReport, SyncRequest
 from truto_groups.session import Session, living_at, read_clock

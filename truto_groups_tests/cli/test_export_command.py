@@ -20,7 +20,7 @@ import pytest
 from truto_groups.accounts.selection import AccountFilter
 from truto_groups.cli import main
 from truto_groups.cli.commands import commands
-from truto_groups.runner.exporting import ExportRequest, open_export
+from truto_groups.runner.export_table import ExportRequest, open_export
 from truto_groups.warehouse import exports
 from truto_groups.warehouse.ledger_table import prune_ledger
 from truto_groups.warehouse.readable import EXPORTED, EXPORTED_AS_OF
@@ -547,7 +547,7 @@ import resource, signal, sys
 from truto_groups.cli import main
 from truto_groups.cli.commands import commands
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from truto_groups.runner import exporting
+from truto_groups.runner import export_table
 opened = exporting.select_rows
 def limit(*given, **named):
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))

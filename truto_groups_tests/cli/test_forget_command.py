@@ -23,7 +23,7 @@ from truto_groups.definitions import build_definitions
 from truto_groups.defs import dagster_internals
 from truto_groups.defs.history import CHECKS, PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys
-from truto_groups.runner import forgetting
+from truto_groups.runner import forget_accounts
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.settings import read_environment
 from truto_groups.warehouse.database import Database
@@ -310,9 +310,9 @@ def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("owner", "step"),
     [
-        (forgetting, "forget_in_history"),
+        (forget_accounts, "forget_in_history"),
         (FileCoordination, "forget_starts"),
-        (forgetting, "write_certificate"),
+        (forget_accounts, "write_certificate"),
     ],
     ids=["history", "ceilings", "certificate"],
 )

@@ -22,7 +22,7 @@ from truto_groups.definitions import build_definitions
 from truto_groups.defs.forget_in_history import Scrubbed
 from truto_groups.defs.history import PARTITIONED
 from truto_groups.defs.partitions import remove_partitions
-from truto_groups.runner import forgetting
+from truto_groups.runner import forget_accounts
 from truto_groups.runner.local_runs import open_instance
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.quick_history import quick_history
@@ -290,7 +290,7 @@ def provide_left(tmp_path_factory: pytest.TempPathFactory, kept: Site) -> Left:
 
         with site.patch.context() as patch:
             patch.setattr(Path, "iterdir", refuse)
-            patch.setattr(forgetting, "forget_in_history", lambda *_: Scrubbed())
+            patch.setattr(forget_accounts, "forget_in_history", lambda *_: Scrubbed())
             assert forget("--account", A, "--yes", "--certificate", "certificate.json") == 1
         remains = json.loads(Path("certificate.json").read_text())["remains"]
         (behind / "kept").unlink()
@@ -386,7 +386,7 @@ def test_a_certificate_whose_folder_is_gone_is_printed_and_keeps_nobody_from_bei
 
     def begin(account: str, certificate: str) -> None:
         with site.patch.context() as patch:
-            patch.setattr(forgetting, "forget_in_history", interrupt)
+            patch.setattr(forget_accounts, "forget_in_history", interrupt)
             assert forget("--account", account, "--yes", "--certificate", certificate) == 130
         capsys.readouterr()
 

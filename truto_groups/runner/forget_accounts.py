@@ -38,7 +38,7 @@ from truto_groups.report.certificate import (
     digest_markers,
     write_certificate,
 )
-from truto_groups.runner.acceptance import find_user
+from truto_groups.runner.accept_accounts import find_user
 from truto_groups.runner.forget_plan import (
     ForgetPlan,
     ForgetRequest,

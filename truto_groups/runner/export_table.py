@@ -18,7 +18,7 @@ from truto_groups.accounts.selection import (
     select_accounts,
 )
 from truto_groups.errors import ExportError
-from truto_groups.runner.opening import open_reading
+from truto_groups.runner.reading_session import open_reading
 from truto_groups.warehouse.accounts_table import (
     read_accounts_as_of,
     read_hindsight,

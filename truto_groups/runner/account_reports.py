@@ -21,7 +21,7 @@ from truto_groups.accounts.selection import (
 from truto_groups.accounts.statuses import AccountStatus, find_statuses
 from truto_groups.report.pending import PendingAcceptance, advise
 from truto_groups.report.privileged_changes import UnreviewedChange
-from truto_groups.runner.opening import open_reading
+from truto_groups.runner.reading_session import open_reading
 from truto_groups.sync.access_review import choose_unreviewed
 from truto_groups.sync.waiting import read_pending
 from truto_groups.warehouse.accounts_table import read_known_accounts
