@@ -1,7 +1,7 @@
 """Dagster's private and undocumented parts: all that we use of them, each with its reason.
 
 Nothing else names ``dagster._…`` or an undocumented method, so that a release that moves one breaks
-here, and test_dagster_internals.py says which. Known to hold for 1.13.27.
+here, and defs/test_dagster_internals.py says which. Known to hold for 1.13.27.
 """
 
 import json

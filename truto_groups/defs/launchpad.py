@@ -1,7 +1,7 @@
 """What a person fills in in a launchpad, looked at before a run is made of it.
 
 The types of the configurations of jobs; a field of dg.Config is looked at once the run executes,
-when the job has gone red already. Addresses of launchpads are accepting.py's.
+when the job has gone red already. Addresses of launchpads are launchpad_links.py's.
 """
 
 from truto_groups.defs.dagster_internals import CheckedText

@@ -1,6 +1,6 @@
 """The way to accept, and to review: launchpads, filled in for accounts that wait for a person.
 
-What the jobs do is accept_drift.py's and review_job.py's.
+What the jobs do is accept_job.py's and review_job.py's.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Whether a process with these variables could work now: asked by probes, so cheap.
 
-Nothing is requested of Truto. How accounts stand is reading.py's.
+Nothing is requested of Truto. How accounts stand is account_reports.py's.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """The integrations of the samples: what each supports, as Truto's coverage pages tell it.
 
 Which fields an integration fills and which parameters it takes stand here once; meta.py declares
-them and selection.py applies them. A parameter that is not here is ignored, as Truto does.
+them and group_filters.py applies them. A parameter that is not here is ignored, as Truto does.
 """
 
 from collections.abc import Callable, Mapping

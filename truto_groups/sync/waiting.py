@@ -1,6 +1,7 @@
 """Read what waits for a person: what drifted, what is held back, and who needs somebody at all.
 
-Only read; what accepting does is accept.py's, how it is told report/pending.py's and needs.py's.
+Only read; what accepting does is accept.py's, how it is told report/pending.py's and
+report/needs.py's.
 """
 
 import hashlib

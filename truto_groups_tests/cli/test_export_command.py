@@ -548,11 +548,11 @@ from truto_groups.cli import main
 from truto_groups.cli.commands import commands
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 from truto_groups.runner import export_table
-opened = exporting.select_rows
+opened = export_table.select_rows
 def limit(*given, **named):
     resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
     return opened(*given, **named)
-exporting.select_rows = limit
+export_table.select_rows = limit
 sys.exit(main(["export", "--out", "out.csv"]))
 """
 
