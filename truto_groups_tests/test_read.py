@@ -24,7 +24,7 @@ from truto_groups.errors import (
 )
 from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.rows import Rows
-from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand
 
 
 @pytest.fixture(name="synced", scope="module")
@@ -578,20 +578,3 @@ def test_a_package_that_is_missing_is_named_with_how_to_get_it(
         getattr(rows, form)()
     with pytest.raises(ImportError):
         getattr(rows, form)()
-
-
-@pytest.mark.slow
-def test_a_lake_is_read_and_filtered_like_a_file(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_ducklake(stand)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    stand.put(B, [], integration="slack")
-    stand.discover()
-    stand.sync(A, B)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-
-    assert list(read.groups(tenant="acme", type="team")["id"]) == ["g0", "g1", "g2"]
-    assert len(read.groups_as_of(stand.now, integration="okta")) == 3
-    assert read.drift().empty
-    assert len(read.overview()) == 2

@@ -24,7 +24,7 @@ from truto_groups.runner.export_table import ExportRequest, open_export
 from truto_groups.warehouse import exports
 from truto_groups.warehouse.ledger_table import prune_ledger
 from truto_groups.warehouse.readable import EXPORTED, EXPORTED_AS_OF
-from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand, use_ducklake
+from truto_groups_tests.stand import A, B, C, Stand, group, groups_of, open_stand
 
 pytestmark = pytest.mark.long
 
@@ -605,23 +605,3 @@ def test_every_table_can_be_exported(stored: Stand) -> None:
         assert columns, table
         past = ["--as-of", stored.now.isoformat(), "--out", "past.parquet"]
         assert main(["export", "--table", table, *past]) == (0 if table in EXPORTED_AS_OF else 2)
-
-
-@pytest.mark.slow
-def test_a_lake_is_exported_like_a_file(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_ducklake(stand)
-    stand.now = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-    stand.put(A, groups_of(3), integration="okta", tenant_id="acme")
-    stand.discover()
-    stand.sync(A)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", stand.database.location)
-    monkeypatch.setenv("TRUTO_GROUPS_SETTINGS", str(stand.settings_path))
-    stand.write_settings("")
-    monkeypatch.chdir(stand.folder)
-
-    as_of = (stand.now + timedelta(minutes=5)).isoformat()
-    assert main(["export", "--out", "now.parquet", "--tenant", "acme"]) == 0
-    assert main(["export", "--out", "then.csv", "--as-of", as_of]) == 0
-    assert main(["export", "--out", "drift.json", "--table", "account_drift"]) == 0
-    for name in ("now.parquet", "then.csv"):
-        assert ask(f"SELECT count(*) FROM '{stand.folder}/{name}'") == [(3,)]  # noqa: S608

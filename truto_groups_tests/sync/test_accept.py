@@ -1,33 +1,28 @@
 """Acceptance where something is odd: a lost ledger, missing records, a clock that runs backwards.
 
-Real: HTTP on loopback, the client, DuckDB in a file. The command is in cli/test_accept_command.py.
+Real: HTTP on loopback, the client, DuckDB in a file. The command is in cli/test_accept_command.py;
+that it is the same on a lake, of which an answer can be lost, in
+warehouse/test_same_on_both_stores.py.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import pytest
 
-from truto_groups.coordination.seam import Turn
-from truto_groups.errors import AcceptanceRefusedError, LostTransactionError
+from truto_groups.errors import AcceptanceRefusedError
 from truto_groups.sync.accept import Acceptance, AcceptedAccount, accept
-from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse import json_equality
-from truto_groups.warehouse.database import Database
 from truto_groups_tests.stand import (
     KEYS,
-    ON_BOTH_STORES,
     START,
     A,
     B,
     Stand,
     group,
     groups_of,
-    use_ducklake,
 )
 
 pytestmark = pytest.mark.long
@@ -61,7 +56,6 @@ def hold_back(stand: Stand, **changes: tuple[Sequence[Any], Sequence[Any]]) -> N
         stand.pass_time(hours=1)
 
 
-@ON_BOTH_STORES
 def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stand) -> None:
     """Its groups were written beside those that were there: every id came twice."""
     hold_back(stand, a=(groups_of(30), groups_of(3)))
@@ -75,40 +69,6 @@ def test_an_account_that_has_rows_is_not_new_when_its_ledger_is_lost(stand: Stan
     assert len(stand.table("group_changes")) == 27
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("is_committed", [True, False])
-def test_an_acceptance_of_which_the_answer_was_lost_is_told_as_it_was(
-    stand: Stand, postgres_database: str, monkeypatch: pytest.MonkeyPatch, *, is_committed: bool
-) -> None:
-    use_ducklake(stand, postgres_database)  # of a file it cannot be lost
-    hold_back(stand, a=(groups_of(30), groups_of(3)))
-    losses: list[str] = []
-    own = Database.committing
-
-    @contextmanager
-    def lose_answer(
-        database: Database, connection: duckdb.DuckDBPyConnection, turn: Turn
-    ) -> Iterator[None]:
-        with own(database, connection, turn):
-            yield
-            if not losses and not is_committed:
-                losses.append("lost")
-                raise LostTransactionError("The turn is lost.")
-        if not losses:
-            losses.append("lost")
-            raise LostTransactionError("The answer is lost.")
-
-    monkeypatch.setattr(Database, "committing", lose_answer)
-    monkeypatch.setattr(database_module, "_RETRY_SECONDS", (0.01,))
-    (accepted,) = accept_all(stand)
-    assert losses
-    assert accepted.replacement.removed == 27
-    assert len(stand.table("groups")) == 3
-    assert len(stand.table("accepted_baselines")) == 1
-    assert len(stand.table("group_changes")) == 27
-
-
-@ON_BOTH_STORES
 def test_what_is_left_of_the_records_that_wait_is_not_taken_for_all_of_them(stand: Stand) -> None:
     hold_back(stand, a=(groups_of(30), groups_of(9)))
     stand.write("DELETE FROM held_back_groups WHERE record ->> '$.id' > 'g3'")
@@ -142,7 +102,6 @@ def test_of_an_integration_an_account_without_ids_is_left_out_and_the_others_acc
         accept_all(stand, integrations=["okta"])
 
 
-@ON_BOTH_STORES
 def test_several_accounts_are_accepted_together_with_all_of_their_records(stand: Stand) -> None:
     many = [group(n, x=f"{n:0600}") for n in range(500)]
     hold_back(
@@ -162,7 +121,6 @@ def test_several_accounts_are_accepted_together_with_all_of_their_records(stand:
     assert stand.table("held_back_groups") == []
 
 
-@ON_BOTH_STORES
 def test_what_another_account_sent_is_not_compared_for_an_acceptance(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +153,6 @@ def read_past(stand: Stand, instants: Sequence[datetime]) -> list[Any]:
         ]
 
 
-@ON_BOTH_STORES
 def test_the_past_does_not_change_whatever_the_clock_does(stand: Stand) -> None:
     """Replays, an acceptance and a removal, with the clock standing still or running backwards."""
     stand.write_settings("defaults: {remote_data: nothing}")

@@ -15,7 +15,6 @@ from truto_groups.sync.refresh import PassedOver
 from truto_groups.sync.settle import AccountResult
 from truto_groups_tests.stand import (
     KEYS,
-    ON_BOTH_STORES,
     START,
     A,
     B,
@@ -29,7 +28,7 @@ from truto_groups_tests.sync.histories import Histories, Past
 # Each worker that has one of these would live through the histories for itself.
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("histories")]
 
-SETTINGS = "defaults: {volume: {max_fall: 1.0, max_rise: 1000}}"
+SETTINGS = {"volume": {"max_fall": 1.0, "max_rise": 1000}}
 
 HISTORIES = Histories(SETTINGS)
 
@@ -56,7 +55,7 @@ def changes_of(stand: Stand) -> list[tuple[str, str, str | None, dict[str, Any]]
 @pytest.fixture(name="published")
 def provide_shrinking(published: Stand) -> Stand:
     """As everywhere, but small accounts may shrink."""
-    published.write_settings(SETTINGS)
+    published.write_settings(json.dumps({"defaults": SETTINGS}))
     return published
 
 
@@ -109,7 +108,6 @@ def test_an_initial_sync_is_a_beginning_and_makes_no_changes(past: Past) -> None
     assert past.results[INITIAL, 1].replacement.added == 0
 
 
-@ON_BOTH_STORES
 def test_rows_of_which_the_ledger_knows_nothing_are_compared_with(published: Stand) -> None:
     published.write(
         "DELETE FROM account_syncs; UPDATE integrated_accounts SET last_confirmed_at = NULL"
@@ -137,7 +135,7 @@ def test_a_raw_record_that_belongs_to_no_group_goes_with_the_next_sync(published
     assert isinstance(published.replay(A)[A], AccountResult)
 
 
-RECORDED = HISTORIES.add([group(1)], settings="{record_initial_sync: true}")
+RECORDED = HISTORIES.add([group(1)], settings={"record_initial_sync": True})
 
 
 def test_a_setting_records_the_initial_sync_as_added(past: Past) -> None:
@@ -529,7 +527,6 @@ def test_rows_of_one_id_that_somebody_wrote_twice_become_one_again(
         assert published.outcomes(A, run_id="r3") == {A: "unchanged"}
 
 
-@ON_BOTH_STORES
 def test_a_replay_takes_no_part_of_the_raw_records_for_all_of_them(published: Stand) -> None:
     published.write("DELETE FROM raw_groups WHERE integrated_account_id = $id AND id > 'g1'", id=A)
     before = published.data()
@@ -584,7 +581,6 @@ def test_two_equal_records_without_an_id_are_not_taken_for_none(past: Past) -> N
     assert past.outcome(WITH_EQUALS, day=2) == "held_back"
 
 
-@ON_BOTH_STORES
 def test_a_replay_leaves_ledger_and_freshness_as_they_are(published: Stand) -> None:
     before = published.table("account_syncs"), published.table("integrated_accounts")
     published.replay(A)
@@ -618,7 +614,6 @@ def test_a_change_only_in_remote_data_makes_no_row_and_is_counted_by_its_field(
     assert [row["remote_data"] for row in after] != [row["remote_data"] for row in before]
 
 
-@ON_BOTH_STORES
 def test_of_what_attempts_looked_like_the_baseline_and_the_newest_twenty_are_kept(
     published: Stand,
 ) -> None:

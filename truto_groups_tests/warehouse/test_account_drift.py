@@ -193,7 +193,7 @@ def test_nothing_stands_against_an_account_that_is_gone(three: Stand) -> None:
 
 
 COLLAPSED = HISTORIES.add(groups_of(20), groups_of(1), [group(0, "Other")])
-LET_THROUGH = HISTORIES.add(groups_of(20), groups_of(1), settings="{volume: {hold_back: false}}")
+LET_THROUGH = HISTORIES.add(groups_of(20), groups_of(1), settings={"volume": {"hold_back": False}})
 
 
 @pytest.mark.parametrize(
