@@ -506,8 +506,8 @@ records = ",".join(
     f'{{"id": "{n}", "name": "{key}", "remote_data": {{"text": "{key * 30}"}}}}' for n in range(500)
 )
 with Staging() as staging:
-    staging.connection.execute("SET memory_limit = '32MB'")
-    for number in range(1, 41):
+    staging.connection.execute("SET memory_limit = '16MB'")
+    for number in range(1, 25):
         staging.land([StagedPage(key, number, f"[{records}]")])
     sys.stdin.readline()
     mine = staging.connection.execute(
@@ -540,8 +540,8 @@ def test_runs_that_spill_at_the_same_time_never_see_the_records_of_each_other(
     ]
     said = [run.communicate("go on\n", timeout=120)[0].strip() for run in runs]
     assert [run.returncode for run in runs] == [0, 0]
-    assert said[0] == "(20000, 20000) 2", "both have spilled"
-    assert said[1].startswith("(20000, 20000)")
+    assert said[0] == "(12000, 12000) 2", "both have spilled"
+    assert said[1].startswith("(12000, 12000)")
     assert list(place.iterdir()) == []
     assert list(spill.iterdir()) == []
 
