@@ -30,6 +30,20 @@ def fill(stand: Stand) -> None:
         stand.write(sql, id=A)
 
 
+def write_groups(stand: Stand, *, count: int) -> None:
+    """Write as many groups of A and of B at once, without a sync."""
+    stand.write(
+        "INSERT INTO groups BY NAME SELECT account AS integrated_account_id, 'okta' AS "
+        "integration, 'g' || n AS id, name || n AS name, now() AS first_seen_at, "
+        "now() AS changed_at, 1 AS normalization_version "
+        "FROM range($count) AS r(n), (VALUES ($a, $secret), ($b, 'callisto')) AS k(account, name)",
+        count=count,
+        a=A,
+        b=B,
+        secret=SECRET,
+    )
+
+
 @pytest.mark.long
 def test_what_is_deleted_leaves_a_file_and_what_is_left_is_all_there(stand: Stand) -> None:
     fill(stand)
@@ -59,11 +73,11 @@ def test_a_link_goes_on_leading_to_the_file(stand: Stand, tmp_path: Path) -> Non
     assert SECRET.encode() not in real.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_file_that_another_program_holds_stays_as_it_was(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(stand)
+    write_groups(stand, count=1)
     monkeypatch.setattr("truto_groups.warehouse.database._OPEN_WAIT_SECONDS", 0.0)
     before = Path(stand.database.location).stat().st_ino
     script = (
@@ -85,38 +99,56 @@ def test_a_file_that_another_program_holds_stays_as_it_was(
 @pytest.mark.slow
 def test_a_lake_drops_the_files_in_which_it_was(stand: Stand) -> None:
     use_ducklake(stand)
-    fill(stand)
+    write_groups(stand, count=600)  # more than the catalogue itself takes
+    assert find_files_of(stand, SECRET)
+    stand.write("DELETE FROM groups WHERE integrated_account_id = $id", id=A)
     before = stand.data()
+
     assert stand.database.rewrite()
+
     assert stand.data() == before
-    for path in stand.folder.rglob("*.parquet"):
-        with duckdb.connect() as connection:
-            rows = connection.execute("SELECT * FROM read_parquet($path)", {"path": str(path)})
-            assert SECRET not in str(rows.fetchall())
+    assert len(before["groups"]) == 600
+    assert find_files_of(stand, SECRET) == []
+
+
+def find_files_of(stand: Stand, text: str) -> list[Path]:
+    """The lake's files that hold a text in some row."""
+    with duckdb.connect() as connection:
+        return [
+            path
+            for path in stand.folder.rglob("*.parquet")
+            if text in str(connection.read_parquet(str(path)).fetchall())
+        ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kept", [0, 1], ids=["no row is left", "a row is left"])
 def test_the_least_and_greatest_texts_of_a_lake_are_those_of_its_rows_also_for_who_knew_others(
-    stand: Stand, postgres_database: str, kept: int
+    stand: Stand, postgres_database: str
 ) -> None:
+    """Of a table in which no row is left, and of one in which a row is."""
     use_ducklake(stand, postgres_database)
-    stand.write("CREATE TABLE texts AS SELECT $name || i AS name FROM range(1500) t(i)",
-                name=f"zz {SECRET}")  # fmt: skip
+    kept = {"emptied": 0, "shortened": 1}
+    for table in kept:
+        stand.write(
+            f"CREATE TABLE {table} AS SELECT $name || i AS name FROM range(1500) t(i)",  # noqa: S608
+            name=f"zz {SECRET} {table} ",
+        )
     assert stand.database.rewrite()
-    assert SECRET in read_statistics(stand.database)
+    assert all(f"{SECRET} {table}" in read_statistics(stand.database) for table in kept)
     lake = Lake(read_location(stand.database.location), None, None, connect)
     with connect() as other:  # which takes no turns
         lake.attach(other, may_create=False)
         other.execute(f"USE {lake.catalog}").fetchall()
-        stand.write("DELETE FROM texts")
-        stand.write("INSERT INTO texts SELECT 'm' FROM range($kept)", kept=kept)
-        other.execute("SELECT count(*) FROM texts WHERE name > 'a'").fetchall()
-        assert stand.database.rewrite()
-        assert SECRET not in read_statistics(stand.database)
-        other.execute("INSERT INTO texts VALUES ('own')").fetchall()
-    assert SECRET not in read_statistics(stand.database)
-    assert stand.rows("SELECT max(name), count(*) FROM texts") == [("own", kept + 1)]
+        for table, count in kept.items():
+            stand.write(f"DELETE FROM {table}")  # noqa: S608
+            stand.write(f"INSERT INTO {table} SELECT 'm' FROM range($count)", count=count)  # noqa: S608
+            other.execute(f"SELECT count(*) FROM {table} WHERE name > 'a'").fetchall()  # noqa: S608
+            assert stand.database.rewrite()
+            assert f"{SECRET} {table}" not in read_statistics(stand.database)
+            other.execute(f"INSERT INTO {table} VALUES ('own')").fetchall()  # noqa: S608
+            assert f"{SECRET} {table}" not in read_statistics(stand.database)
+            found = stand.rows(f"SELECT max(name), count(*) FROM {table}")  # noqa: S608
+            assert found == [("own", count + 1)]
 
 
 def read_statistics(database: Database) -> str:
@@ -125,7 +157,6 @@ def read_statistics(database: Database) -> str:
         return str(connection.execute("FROM catalogue.ducklake_table_column_stats").fetchall())
 
 
-@pytest.mark.slow
 def test_without_a_database_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="There is no database"):
         Database(str(tmp_path / "none.duckdb")).rewrite()
