@@ -474,17 +474,20 @@ def test_a_lake_is_read_and_filtered_like_a_file(
     frames: list[dict[str, pandas.DataFrame]] = []
     for life in (both.file, both.lake):
         monkeypatch.setenv("TRUTO_GROUPS_DATABASE", life.database.location)
-        of_globex = read.groups(tenant="globex", type="team")
-        then = read.groups_as_of(START + timedelta(days=1), integration="okta")
-        frames.append(
-            {"groups": of_globex.df(), "then": then.df(), "drift": read.drift().df(),
-             "overview": read.overview().df()}
-        )  # fmt: skip
-    for name in frames[0]:
-        by = list(frames[0][name].columns[:2])
-        on_file, on_lake = (one[name].sort_values(by, ignore_index=True) for one in frames)
-        assert not on_file.empty, name
-        pandas.testing.assert_frame_equal(on_lake, on_file)
+        with read.connect() as connection:
+            then = read.groups_as_of(START + timedelta(days=1), connection, integration="okta")
+            frames.append(
+                {
+                    "of globex": read.groups(tenant="globex", type="team").df(),
+                    "then": then.df(),
+                    "drift": read.drift(connection).df(),
+                    "overview": read.overview(connection).df(),
+                }
+            )
+    on_file, on_lake = frames
+    for name, frame in on_file.items():
+        assert not frame.empty, name
+        pandas.testing.assert_frame_equal(on_lake[name], frame)
 
 
 def test_a_lake_is_exported_like_a_file(
