@@ -43,7 +43,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: FORCE help setup demo ui test test-all test-fast ui-test screenshots soak cluster-test simulate simulate-scale check format bench drift-score lock check-lock wheel image clean
+.PHONY: FORCE help setup demo ui test test-fast ui-test screenshots soak cluster-test simulate simulate-scale check format bench drift-score lock check-lock wheel image clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,14 +66,11 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
-test: $(STAMP) ## Run the tests on every core, in some four minutes; PYTEST_ARGS="-k name -x" chooses.
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow' $(PYTEST_ARGS)
-
-test-all: $(STAMP) ## Run the slow tests too: daemons, killed programs, stores on other machines, large accounts.
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+test: $(STAMP) ## Run all tests on every core, in some five minutes on two; PYTEST_ARGS="-k name -x" chooses.
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m 'not slow and not long' $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow and not long' $(PYTEST_ARGS)
 
 ui-test: $(STAMP) ## Do in the real UI, in chromium, what a person does there at nine in the morning.
 	@$(BIN)/python -m pytest -m browser truto_groups_tests/browser $(PYTEST_ARGS)

@@ -8,11 +8,11 @@ import pytest
 from truto_groups.text import secrecy
 from truto_groups_tests.places import Place
 from truto_groups_tests.postgres import PostgresCluster, run_postgres
-from truto_groups_tests.stand import Stand, clear_variables, open_stand, use_ducklake
+from truto_groups_tests.stand import Stand, clear_variables, open_stand
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that no core is left to one of them at the end.
+    """Begin with the files of the longest, so that no core is left to one of them at the end.
 
     What needs a browser is left out, unless it is asked for by its marker.
     """
@@ -34,11 +34,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(name="stand")
-def provide_stand(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
+def provide_stand(tmp_path: Path) -> Iterator[Stand]:
     """A sandbox without accounts yet, a database, settings and a clock of the test's own."""
     with open_stand(tmp_path) as stand:
-        if getattr(request, "param", "file") == "lake":
-            use_ducklake(stand, request.getfixturevalue("postgres_database"))
         yield stand
 
 

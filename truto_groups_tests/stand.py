@@ -298,16 +298,6 @@ def use_ducklake(stand: Stand, conninfo: str = "") -> None:
         stand.database = Database(f"ducklake:{stand.folder / 'catalog.ducklake'}")
 
 
-ON_BOTH_STORES = pytest.mark.parametrize(
-    "stand", ["file", pytest.param("lake", marks=pytest.mark.slow)], indirect=True
-)
-"""On a DuckDB file, and on a lake with its catalogue in Postgres.
-
-For tests of what tables hold, beyond what the history in warehouse/test_same_on_both_stores.py does
-on both. A sync of a lake takes five times the CPU of one of a file.
-"""
-
-
 def lose_once(stand: Stand, is_time: str, *, is_committed: bool) -> list[str]:
     """Let a transaction be lost when a query says so: before its COMMIT, or the answer to it."""
     ask, losses = stand.database.writing, []

@@ -30,7 +30,7 @@ from truto_groups_tests.stand import (
     open_stand,
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("accept_command")]
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 RETYPED = [group(number) | {"id": number} for number in range(1, 31)]

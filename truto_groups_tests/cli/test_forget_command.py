@@ -43,7 +43,7 @@ from truto_groups_tests.stand import (
     open_stand,
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("forget_command")]
+pytestmark = pytest.mark.long
 
 SECRET = [
     group(

@@ -40,7 +40,7 @@ from truto_groups_tests.stand import (
     open_stand,
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("forget_neighbours")]
+pytestmark = pytest.mark.long
 
 LONGER = f"{A}9"
 KEY_OF_A = "alpha.okta.aaaaaaaa"

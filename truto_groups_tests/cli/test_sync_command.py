@@ -45,7 +45,7 @@ from truto_groups_tests.stand import (
     serve_body,
 )
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("sync_command")]
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60

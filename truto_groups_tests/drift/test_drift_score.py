@@ -8,7 +8,7 @@ from truto_groups_tests.drift_corpus import score
 from truto_groups_tests.drift_corpus.score import Case
 
 # The corpus is made once where all of these run in one process.
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("drift corpus")]
+pytestmark = pytest.mark.long
 
 
 SIZES = [pytest.param((3,), id="small"), pytest.param((3, 50), id="all", marks=pytest.mark.slow)]

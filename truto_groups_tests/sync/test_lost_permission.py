@@ -20,7 +20,7 @@ from truto_groups.warehouse.accounts_table import read_known_accounts
 from truto_groups_tests.stand import GROUPS_PATH, START, A, B, Row, Stand, group, open_stand
 
 # Each worker that has one of these would make the runs for itself.
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("lost permissions")]
+pytestmark = pytest.mark.long
 
 BY_NAME = {spec.name: spec.key for spec in CHECK_SPECS}
 SCOPE = "Groups.Members.Read:All"

@@ -34,7 +34,7 @@ from truto_groups_tests.stand import (
 )
 
 # Two runs of a second each, which every worker that has one of these would make for itself.
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("outcomes")]
+pytestmark = pytest.mark.long
 
 DEEP = "[" * 5000 + "]" * 5000
 

@@ -26,7 +26,7 @@ from truto_groups_tests.stand import (
 from truto_groups_tests.sync.histories import Histories, Past
 
 # Each worker that has one of these would live through the histories for itself.
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("histories")]
+pytestmark = pytest.mark.long
 
 SETTINGS = {"volume": {"max_fall": 1.0, "max_rise": 1000}}
 

@@ -30,7 +30,7 @@ from truto_groups_tests.stand import (
 from truto_groups_tests.sync.histories import Histories, Past
 
 # Each worker that has one of these would live through the histories for itself.
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("account drift")]
+pytestmark = pytest.mark.long
 
 HISTORIES = Histories()
 

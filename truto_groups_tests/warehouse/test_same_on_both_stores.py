@@ -53,7 +53,7 @@ from truto_groups_tests.sync.histories import Histories
 from truto_groups_tests.warehouse import test_account_drift
 
 # Each worker that has one of these would live through the history for itself.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("same on both stores")]
+pytestmark = pytest.mark.slow
 
 _SEED = 1
 _DAYS = 6

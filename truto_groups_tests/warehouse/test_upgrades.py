@@ -44,9 +44,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 def on_both_stores(fixture: str) -> pytest.MarkDecorator:
     """Let a test have a database of a DuckDB file, and one of a lake."""
-    # Each worker that has one of these would make the lakes to copy from for itself.
-    marks = [pytest.mark.slow, pytest.mark.xdist_group("upgraded lakes")]
-    stores = ["file", pytest.param("lake", marks=marks)]
+    stores = ["file", pytest.param("lake", marks=pytest.mark.slow)]
     return pytest.mark.parametrize(fixture, stores, indirect=True)
 
 
