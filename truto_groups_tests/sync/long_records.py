@@ -1,7 +1,7 @@
-"""Do one thing with an account of long records, in a process of its own whose memory is measured.
+"""Do one thing after the other with an account of long records, and measure the memory of each.
 
-Started by test_memory.py: ``python -m truto_groups_tests.sync.long_records STEP FOLDER``. Prints
-what came of it and the peak of resident memory in MB, as JSON.
+Started by test_memory.py: ``python -m truto_groups_tests.sync.long_records FOLDER``. Prints for
+each step what came of it and the peak of resident memory in MB, as JSON.
 """
 
 import json
@@ -24,9 +24,9 @@ from truto_groups.warehouse.accounts_table import read_known_accounts, write_lis
 from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.shapes_table import AuditedShape, write_shapes
 from truto_groups_tests.stand import START, A
-from truto_groups_tests.sync.test_memory import read_peak_megabytes
+from truto_groups_tests.sync.peak_memory import measure
 
-COUNT, KILOBYTES = 800, 200
+COUNT, KILOBYTES = 250, 200
 RECORDS_OF_A_PAGE = 40
 
 
@@ -118,14 +118,16 @@ def read_known(database: Database) -> KnownAccount:
     return account
 
 
-STEPS = {"publish": publish, "wait": wait, "replay": replay, "remove": remove, "accept": accept_all}
+STEPS = {"publish": publish, "replay": replay, "remove": remove, "wait": wait, "accept": accept_all}
 
 
 def main() -> None:
-    step, folder = sys.argv[1:]
+    database = Database(str(Path(sys.argv[1]) / "groups.duckdb"))
     settings = read_settings(None).for_account(A, "okta")
-    came = STEPS[step](Database(str(Path(folder) / "groups.duckdb")), settings)
-    print(json.dumps([came, read_peak_megabytes()]))  # noqa: T201
+    done = {
+        name: measure(lambda step=step: step(database, settings)) for name, step in STEPS.items()
+    }
+    print(json.dumps({name: [one.came, one.peak] for name, one in done.items()}))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Memory does not grow with an account. The sandbox serves from a process of its own.
 
-Each size is synced in a fresh process that says how much its resident memory grew at most.
+Each size is synced in a child of one program, which says how much its resident memory grew at most.
 """
 
 import json
@@ -9,25 +9,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.stand import read_rows
+from truto_groups_tests.sync.peak_memory import Measured
 
 pytestmark = pytest.mark.slow
 
-SMALL, LARGE = 100_000, 300_000
+SMALL, LARGE = 25_000, 60_000
 MAX_GROWTH = 1.25
 MAX_MEGABYTES = 800
 MAX_OF_A_SYNC = 1.5
+MAX_OF_A_REMOVAL = 0.5
 
 SERVE = """
 import sys
 from truto_groups.sandbox import GeneratedGroups, SandboxServer, make_account
-from truto_groups_tests.sync.test_memory import make_group
-groups = GeneratedGroups(int(sys.argv[1]), make_group)
-with SandboxServer(accounts=[make_account(sys.argv[2], groups)], page_cache_bytes=0) as server:
+from truto_groups_tests.sync.test_memory import account_of, make_group
+counts = map(int, sys.argv[1:])
+accounts = [make_account(account_of(count), GeneratedGroups(count, make_group)) for count in counts]
+with SandboxServer(accounts=accounts, page_cache_bytes=0) as server:
     print(server.base_url, flush=True)
     sys.stdin.readline()
 """
@@ -35,8 +39,9 @@ with SandboxServer(accounts=[make_account(sys.argv[2], groups)], page_cache_byte
 SYNC = """
 import json, sys
 from pathlib import Path
-from truto_groups_tests.sync.test_memory import read_peak_megabytes
 from truto_groups_tests.stand import Stand
+from truto_groups_tests.sync.peak_memory import measure
+from truto_groups_tests.sync.test_memory import account_of
 
 class Server:
     base_url, token = sys.argv[1], "sandbox-token"
@@ -45,43 +50,43 @@ import pandas, duckdb, numpy
 stand = Stand(Server(), Path(sys.argv[2]))
 stand.knobs = {"page_size": 500, "requests_per_10_seconds_per_account": 0}
 stand.discover()
-before = read_peak_megabytes()
-result, = stand.sync(sys.argv[3]).values()
-attempt = result.attempt
-print(json.dumps([before, read_peak_megabytes(), attempt.outcome, attempt.group_count]))
+
+def sync(account):
+    result, = stand.sync(account).values()
+    return result.attempt.outcome, result.attempt.group_count
+
+print(json.dumps([measure(lambda: sync(account_of(int(count)))) for count in sys.argv[3:]]))
 """
 
 
+def account_of(count: int) -> str:
+    """The account of that many groups."""
+    return f"{count:08}-0000-4000-8000-000000000000"
+
+
 def make_group(number: int) -> dict[str, object]:
-    """A group of about 1.1 kB, as directories send them."""
+    """A group of 2.8 kB, so long that few of them fill the memory that is given to many."""
     return {
         "id": f"00g{number:012x}",
         "name": f"Group {number}",
         "group_type": "group",
-        "description": f"Everyone who works on project {number} " + "and beyond " * 12,
+        "description": f"Everyone who works on project {number} " + "and beyond " * 36,
         "created_at": "2025-01-15T09:00:00.000Z",
         "updated_at": "2025-06-15T09:00:00.000Z",
         "remote_data": {
             "id": f"00g{number:012x}",
             "created": "2025-01-15T09:00:00.000Z",
             "objectClass": ["okta:user_group"],
-            "profile": {"name": f"Group {number}", "description": "x" * 200},
+            "profile": {"name": f"Group {number}", "description": "x" * 1200},
             "_links": {"self": {"href": f"https://acme.okta.example/api/v1/groups/00g{number}"}},
-            "padding": "y" * 250,
+            "padding": "y" * 750,
         },
     }
 
 
-def read_peak_megabytes() -> float:
-    """The most that was resident of this process so far."""
-    status = Path("/proc/self/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) / 1024
-
-
 @contextmanager
-def serving(count: int, key: str) -> Iterator[str]:
-    command = [sys.executable, "-c", SERVE, str(count), key]
+def serving(*counts: int) -> Iterator[str]:
+    command = [sys.executable, "-c", SERVE, *map(str, counts)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -92,64 +97,43 @@ def serving(count: int, key: str) -> Iterator[str]:
             process.kill()
 
 
-def sync(folder: Path, count: int) -> tuple[float, float]:
-    """Sync an account of that many groups: resident growth and peak in MB."""
-    folder.mkdir()
-    key = f"{count:08}-0000-4000-8000-000000000000"
-    with serving(count, key) as base_url:
-        done = subprocess.run(
-            [sys.executable, "-c", SYNC, base_url, str(folder), key],
-            capture_output=True,
-            text=True,
-            timeout=540,
-            check=False,
-        )
+def run(*command: str) -> Any:
+    """Run a program of ours: what it printed as JSON."""
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=540, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    before, peak, outcome, group_count = json.loads(done.stdout)
-    assert (outcome, group_count) == ("published", count)
-    database = Database(str(folder / "groups.duckdb"))
-    assert read_rows(database, "SELECT count(*), count(DISTINCT id) FROM groups") == [
-        (count, count)
-    ]
-    return peak - before, peak
+    return json.loads(done.stdout)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_an_account(tmp_path: Path) -> None:
-    """300,000 groups of one account, against 100,000."""
-    small, _ = sync(tmp_path / "small", SMALL)
-    large, peak = sync(tmp_path / "large", LARGE)
-    print(f"resident growth: {small:.0f} MB for {SMALL:,}, {large:.0f} MB for {LARGE:,}")  # noqa: T201
-    assert large <= MAX_GROWTH * small, (small, large)
-    assert peak < MAX_MEGABYTES
-
-
-def do(step: str, folder: Path) -> tuple[str, float]:
-    """Do one thing with an account of 800 records of 200 kB: what came of it, and peak in MB."""
-    done = subprocess.run(
-        [sys.executable, "-m", "truto_groups_tests.sync.long_records", step, str(folder)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    came, peak = json.loads(done.stdout)
-    print(f"{step}: {came}, {peak:.0f} MB")  # noqa: T201
-    return came, peak
+    """60,000 groups of one account, against 25,000."""
+    with serving(SMALL, LARGE) as base_url:
+        told = run("-c", SYNC, base_url, str(tmp_path), str(SMALL), str(LARGE))
+    small, large = (Measured(*one) for one in told)
+    assert [one.came for one in (small, large)] == [["published", SMALL], ["published", LARGE]]
+    assert (large.peak - large.before) <= MAX_GROWTH * (small.peak - small.before), (small, large)
+    assert large.peak < MAX_MEGABYTES
+    database = Database(str(tmp_path / "groups.duckdb"))
+    by_account = "SELECT count(*), count(DISTINCT id) FROM groups GROUP BY integrated_account_id"
+    assert sorted(read_rows(database, by_account)) == [(SMALL, SMALL), (LARGE, LARGE)]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_what_a_sync_can_publish_can_be_replayed_accepted_and_removed(tmp_path: Path) -> None:
-    """160 MB of long records: they needed more memory at once than was given to them."""
-    published, most = do("publish", tmp_path)
-    assert published == "published"
-    replayed, peak = do("replay", tmp_path)
-    assert (replayed, peak < MAX_OF_A_SYNC * most) == ("published 800", True)
-    removed, peak = do("remove", tmp_path)
-    assert (removed, peak < MAX_MEGABYTES) == ("removed 1", True)
-    assert do("wait", tmp_path)[0] == "hold_back"
-    accepted, peak = do("accept", tmp_path)
-    assert (accepted, peak < MAX_OF_A_SYNC * most) == ("accepted 800", True)
+    """50 MB of long records: they needed more memory at once than was given to them."""
+    told = run("-m", "truto_groups_tests.sync.long_records", str(tmp_path))
+    assert {step: came for step, (came, _) in told.items()} == {
+        "publish": "published",
+        "replay": "published 250",
+        "remove": "removed 1",
+        "wait": "hold_back",
+        "accept": "accepted 250",
+    }
+    peaks = {step: peak for step, (_, peak) in told.items()}
+    for step in ("replay", "accept"):
+        assert peaks[step] < MAX_OF_A_SYNC * peaks["publish"], peaks
+    assert peaks["remove"] < MAX_OF_A_REMOVAL * peaks["publish"], peaks
     database = Database(str(tmp_path / "groups.duckdb"))
-    assert read_rows(database, "SELECT count(*) FROM groups") == [(800,)]
+    assert read_rows(database, "SELECT count(*) FROM groups") == [(250,)]
