@@ -7,10 +7,11 @@ the sandbox, DuckDB. All of them are on this machine.
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -19,6 +20,8 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from click.testing import CliRunner
+from dagster._cli import cli
 
 from truto_groups.defs.history import CHECKS
 from truto_groups.defs.home import ProjectInstance
@@ -28,8 +31,8 @@ from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, groups_of
 
 FILES = ROOT / "deploy" / "cluster"
+WORKSPACE = str(FILES / "workspace.yaml")
 BIN = Path(sys.executable).parent
-CODE_SERVER = "code server"
 SENT_TO_CELERY = "dagster-celery/task_id"
 LAUNCHERS = {
     "launcher-celery.yaml": ("dagster_celery", "CeleryRunLauncher"),
@@ -211,24 +214,6 @@ def provide_sandbox(
         yield server
 
 
-@pytest.fixture(name="workers")
-def provide_workers(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    variables: dict[str, str],
-    sandbox: SandboxServer,
-) -> Iterator[str]:
-    """What executes runs: the code server itself, or a worker of Celery."""
-    if request.param == CODE_SERVER:
-        write_home(tmp_path)
-        yield CODE_SERVER
-        return
-    with running_redis(tmp_path, variables):
-        write_home(tmp_path, "launcher-celery.yaml")
-        with running(*worker_of(variables), folder=tmp_path):
-            yield "celery"
-
-
 @contextmanager
 def running_redis(folder: Path, variables: dict[str, str]) -> Iterator[None]:
     """A broker for Celery; skip where either cannot be had."""
@@ -248,39 +233,49 @@ def worker_of(variables: Mapping[str, str]) -> list[str]:
     return [str(BIN / "celery"), *shlex.split(Template(told).substitute(variables))]
 
 
+def read_refreshes(
+    instance: dg.DagsterInstance, *statuses: dg.DagsterRunStatus
+) -> Sequence[dg.DagsterRun]:
+    return instance.get_runs(dg.RunsFilter(job_name="refresh_groups", statuses=statuses))
+
+
+def assert_verdicts_are_told(instance: dg.DagsterInstance) -> None:
+    found = instance.get_materialized_partitions(dg.AssetKey("groups"))
+    assert found == {KEYS[A], KEYS[B]}
+    told = {key: instance.get_latest_asset_check_evaluation_record(key) for key in CHECKS}
+    assert {
+        key.name for key, one in told.items() if one is None or one.status.name != "SUCCEEDED"
+    } <= {"declared_contracts_are_stable"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [CODE_SERVER, "celery"], indirect=True)
 def test_accounts_are_refreshed_through_a_code_server_and_verdicts_are_told(
-    tmp_path: Path, variables: dict[str, str], workers: str
+    tmp_path: Path, variables: dict[str, str], sandbox: SandboxServer
 ) -> None:
+    home = write_home(tmp_path)
     with (
-        dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance,
+        dg.DagsterInstance.from_config(str(home)) as instance,
         running_dagster(tmp_path, variables) as programs,
     ):
 
         def has_ended() -> bool:
-            runs = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
+            runs = read_refreshes(instance)
             return bool(runs) and all(one.is_finished for one in runs)
 
         wait_for("the refresh has ended", has_ended, *programs)
-        found = instance.get_materialized_partitions(dg.AssetKey("groups"))
-        assert found == {KEYS[A], KEYS[B]}
-        told = {key: instance.get_latest_asset_check_evaluation_record(key) for key in CHECKS}
-        assert {
-            key.name for key, one in told.items() if one is None or one.status.name != "SUCCEEDED"
-        } <= {"declared_contracts_are_stable"}
-        (run,) = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
-        assert (SENT_TO_CELERY in run.tags) == (workers != CODE_SERVER)
-    assert_kept_nothing(Path(variables["DAGSTER_HOME"]))
+        assert_verdicts_are_told(instance)
+        (run,) = read_refreshes(instance)
+        assert SENT_TO_CELERY not in run.tags
+    assert_kept_nothing(home)
 
 
 @pytest.mark.slow
-def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
+def test_celery_refreshes_accounts_and_a_run_whose_worker_is_killed_is_ended_and_run_again(
     tmp_path: Path, variables: dict[str, str], sandbox: SandboxServer
 ) -> None:
     """Celery goes on saying that the task has started. A run that waited is not lost with it."""
     with running_redis(tmp_path, variables):
-        write_home(tmp_path, "launcher-celery.yaml")
+        home = write_home(tmp_path, "launcher-celery.yaml")
         hanging: list[str] = []
 
         def intercept(request: Request) -> Response | None:
@@ -291,7 +286,7 @@ def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
 
         sandbox.intercept = intercept
         with (
-            dg.DagsterInstance.from_config(variables["DAGSTER_HOME"]) as instance,
+            dg.DagsterInstance.from_config(str(home)) as instance,
             running_dagster(tmp_path, variables) as programs,
         ):
 
@@ -301,12 +296,10 @@ def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
 
             with running(*worker_of(variables), folder=tmp_path):
                 wait_for("groups are asked for", lambda: len(hanging) == 2, *programs)
-                launch = ["job", "launch", "-j", "evaluate_checks"]
-                launch += ["-w", str(FILES / "workspace.yaml")]
-                subprocess.run([str(BIN / "dagster"), *launch], check=True)
+                dagster("job", "launch", "-j", "evaluate_checks", "-w", WORKSPACE)
                 starting = dg.DagsterRunStatus.STARTING
                 wait_for("another waits", lambda: is_there("evaluate_checks", starting), *programs)
-                (killed,) = instance.get_runs(dg.RunsFilter(job_name="refresh_groups"))
+                (killed,) = read_refreshes(instance)
                 health = instance.run_launcher.check_run_worker_health(killed)
                 assert health.status.name == "RUNNING"
             killed_at = time.monotonic()
@@ -320,14 +313,17 @@ def test_a_run_whose_celery_worker_is_killed_is_ended_and_run_again(
             (ending,) = instance.all_logs(killed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
             assert "process of the run was killed" in str(ending.get_dagster_event().message)
             with running(*worker_of(variables), folder=tmp_path):
-                groups = dg.AssetKey("groups")
-
-                def is_refreshed() -> bool:
-                    return len(instance.get_materialized_partitions(groups)) == 2
-
-                wait_for("it is run again", is_refreshed, *programs)
                 done = dg.DagsterRunStatus.SUCCESS
+                wait_for("it is run again", lambda: is_there("refresh_groups", done), *programs)
                 wait_for("the other, too", lambda: is_there("evaluate_checks", done), *programs)
+            assert_verdicts_are_told(instance)
+    assert_kept_nothing(home)
+
+
+def dagster(*command: str) -> None:
+    """A command of Dagster's, in this process, which has loaded it."""
+    told = CliRunner().invoke(cli, command)
+    assert told.exit_code == 0, told.output
 
 
 @contextmanager
@@ -337,13 +333,14 @@ def running_dagster(
     """A code server and a daemon, as they are started on machines of their own."""
     port = variables["DAGSTER_CODE_SERVER_PORT"]
     server = [str(BIN / "dagster"), "api", "grpc", "-h", "127.0.0.1", "-p", port]
-    daemon = [str(BIN / "dagster-daemon"), "run", "-w", str(FILES / "workspace.yaml")]
-    check = [str(BIN / "dagster"), "api", "grpc-health-check", "-p", port]
+    daemon = [str(BIN / "dagster-daemon"), "run", "-w", WORKSPACE]
     with running(*server, "-m", "truto_groups.definitions", folder=folder) as code:
-        wait_for("the code server is up", lambda: is_well(check), code)
+        wait_for("the code server is up", lambda: listens(int(port)), code)
+        dagster("api", "grpc-health-check", "-p", port)
         with running(*daemon, folder=folder) as ticking:
             yield [code, ticking]
 
 
-def is_well(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
