@@ -117,8 +117,8 @@ def provide_stand(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return stand
 
 
-def sync(**environment: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "truto-groups"), "sync", "--all"]
+def sync(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "truto-groups"), "sync", *arguments]
     return subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
@@ -129,6 +129,7 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
     stand: Stand, collector: Collector
 ) -> None:
     told = sync(
+        "--all",
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
         OTEL_EXPORTER_OTLP_HEADERS=f"authorization={TOKEN}",
         OTEL_RESOURCE_ATTRIBUTES="deployment.environment=test",
@@ -166,25 +167,25 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["away", "refuses"])
-def test_a_collector_that_takes_nothing_is_no_error_of_a_run(
-    stand: Stand, collector: Collector, fault: str
+def test_a_collector_that_takes_nothing_or_is_away_is_no_error_of_a_run(
+    stand: Stand, collector: Collector
 ) -> None:
-    port = find_free_port() if fault == "away" else collector.port
     collector.answers += [400] * 100
-    began = time.monotonic()
-    without = sync()
-    alone = time.monotonic() - began
+    for port in (collector.port, find_free_port()):
+        began = time.monotonic()
 
-    told = sync(
-        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
-        OTEL_EXPORTER_OTLP_HEADERS=f"authorization={TOKEN}",
-    )
+        told = sync(
+            "--account",
+            A,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
+            OTEL_EXPORTER_OTLP_HEADERS=f"authorization={TOKEN}",
+        )
 
-    assert told.returncode == without.returncode == 1
-    assert TOKEN not in told.stdout + told.stderr
-    assert time.monotonic() - began - alone < alone + 30
-    assert len(stand.table("groups")) == 5
+        assert told.returncode == 0
+        assert TOKEN not in told.stdout + told.stderr
+        assert time.monotonic() - began < 60
+    assert collector.bodies
+    assert len(stand.table("groups")) == 3
 
 
 @pytest.mark.parametrize(
@@ -247,7 +248,7 @@ def test_a_variable_that_makes_no_sense_turns_it_off_and_says_so(stand: Stand) -
     assert "No metrics are sent" in told.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variable", "path"),
     [
@@ -259,7 +260,8 @@ def test_a_variable_that_makes_no_sense_turns_it_off_and_says_so(stand: Stand) -
 def test_a_token_in_the_endpoint_is_not_told_when_it_cannot_be_reached(
     stand: Stand, variable: str, path: str
 ) -> None:
-    told = use("", **{variable: f"http://127.0.0.1:{find_free_port()}{path}"})
+    endpoint = f"http://127.0.0.1:{find_free_port()}{path}"
+    told = use("", **{variable: endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "2"})
 
     assert "[endpoint]" in told.stderr
     assert TOKEN not in told.stdout + told.stderr
