@@ -63,8 +63,8 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def play_case(name: str) -> int:
-    """Let every single fault of a case happen, each in a world of its own.
+def play_case(name: str, *, account_count: int = 3) -> int:
+    """Let every single fault of a case happen, each in a world of its own with so many accounts.
 
     Returns:
         How many there were.
@@ -75,17 +75,17 @@ def play_case(name: str) -> int:
     """
     for number in itertools.count(1):
         try:
-            if not _play_number(CASES[name], number):
+            if not _play_number(CASES[name], number, account_count):
                 return number - 1
         except BrokenPromiseError as error:
             raise BrokenPromiseError(f"{name}, number {number}: {error}") from error
     raise AssertionError
 
 
-def _play_number(case: Case, number: int) -> bool:
+def _play_number(case: Case, number: int, account_count: int) -> bool:
     """Let one fault happen; says whether there is one of that number at all."""
     with make_folder() as folder:
-        world = _resume(folder)
+        world = _resume(folder, account_count)
         with world.entered():
             run = world.start(case.make_run(number, world))
             world.scheduler.finish(run.program)
@@ -96,9 +96,9 @@ def _play_number(case: Case, number: int) -> bool:
         return run.sabotage.has_struck or bool(run.conduct.blamed)
 
 
-def _resume(folder: Path) -> World:
+def _resume(folder: Path, account_count: int) -> World:
     """A world in which all accounts were published once, and have changed since."""
-    before = _publish_first()
+    before = _publish_first(account_count)
     for file in before.folder.glob("groups.duckdb*"):
         if file.is_file():
             shutil.copy(file, folder)
@@ -114,9 +114,9 @@ def _make_random() -> Random:
 
 
 @cache
-def _publish_first() -> World:
+def _publish_first(account_count: int) -> World:
     """Made once for all faults; its folder lies in memory until the process ends."""
-    world = make_world(_make_random(), keep_folder(), account_count=3)
+    world = make_world(_make_random(), keep_folder(), account_count=account_count)
     with world.entered():
         sync_well(world, name="first")
         for account in world.truto.accounts.values():

@@ -6,7 +6,7 @@ Real: everything but time, order, Truto and the faults of the disk; see simulati
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pytest
@@ -18,9 +18,10 @@ from truto_groups_tests.simulation.world import digest_trace
 
 pytestmark = pytest.mark.long
 
-_TOGETHER = 10
-_QUICK = 10
-_ALL = 50
+# Of the first 160 histories those that together meet nearly every harm and every answer that any of
+# them meets, with the least work; `make simulate` plays ten thousand.
+_QUICK = (10, 14, 25, 30, 46, 50, 51, 54, 78, 117)
+_SLOW = ((4, 5, 6, 9, 21, 26, 33, 34), (35, 39, 40, 64, 87, 96, 113, 145))
 # At most a few dozen faults each; the others, which `make simulate` plays, have one for every
 # statement.
 _QUICK_CASES = frozenset(
@@ -33,15 +34,13 @@ _QUICK_CASES = frozenset(
 
 
 @pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param(first, marks=() if first < _QUICK else (pytest.mark.slow,))
-        for first in range(0, _ALL, _TOGETHER)
-    ],
+    "seeds",
+    [_QUICK, *(pytest.param(seeds, marks=pytest.mark.slow) for seeds in _SLOW)],
+    ids=lambda seeds: f"{seeds[0]} to {seeds[-1]}",
 )
-def test_no_promise_is_broken_in_any_history(first: int) -> None:
+def test_no_promise_is_broken_in_any_history(seeds: Sequence[int]) -> None:
     """`python -m truto_groups_tests.simulation --seed N` plays one of them alone."""
-    for seed in range(first, first + _TOGETHER):
+    for seed in seeds:
         try:
             play(seed)
         except BaseException as error:
@@ -57,7 +56,7 @@ def test_a_history_that_once_broke_a_promise_breaks_none(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if name in _QUICK_CASES])
 def test_no_promise_is_broken_by_any_single_fault(name: str) -> None:
-    assert play_case(name) >= 3
+    assert play_case(name, account_count=2) >= 3
 
 
 @pytest.mark.slow
@@ -66,7 +65,7 @@ def test_the_same_seed_is_the_same_history() -> None:
     here = [play(7).trace, play(7).trace]
     assert here[0] == here[1]
     assert len(here[0]) > 20
-    assert digest_trace(play(8).trace) != digest_trace(here[0])
+    assert digest_trace(play(10).trace) != digest_trace(here[0])
     call = [sys.executable, "-m", "truto_groups_tests.simulation", "--seed", "7"]
     environment: Mapping[str, str] = {**os.environ, "PYTHONHASHSEED": "99"}
     elsewhere = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
