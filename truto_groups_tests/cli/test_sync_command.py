@@ -476,12 +476,15 @@ def test_the_runs_of_a_sync_are_where_the_ui_looks_for_a_job_s_runs(synced: Comm
 def test_a_sync_that_was_killed_keeps_no_account_in_flight_and_is_not_run_again_by_a_daemon(
     three: Command,
 ) -> None:
-    """The daemon may live on another machine, with another database."""
+    """The daemon may live on another machine, with another database.
+
+    It was asked for Dagster's log, too, and printed it.
+    """
     with groups_withheld(three) as asked:
-        process = three.start()
+        process = three.start("--all", "--verbose")
         assert asked.wait(SECONDS)
         process.kill()
-        process.communicate()
+        assert "RUN_START" in "".join(process.communicate())
         with open_instance(cwd=three.project) as instance:
             keys = instance.get_dynamic_partitions(PARTITIONS)
             assert {*map(id_of, find_in_flight(instance, keys))} == {A, B, C}
@@ -495,35 +498,36 @@ def test_a_sync_that_was_killed_keeps_no_account_in_flight_and_is_not_run_again_
         assert not auto_reexecution_should_retry_run(instance, dead, None)
 
 
-@pytest.mark.slow
-def test_a_sync_that_is_alive_is_not_taken_for_a_killed_one(three: Command) -> None:
-    with groups_withheld(three) as asked:
-        process = three.start()
-        assert asked.wait(SECONDS)
-        code = three.sync()
-    out, _ = process.communicate(timeout=SECONDS)
-
-    assert code == 0
-    assert three.out.count("Left to a run that covers it already: ") == 3
-    assert process.returncode == 0
-    assert "3 accounts: 3 published." in out
-    assert [run.status.value for run in three.runs()] == ["SUCCESS"]
+INTERRUPTED = "Interrupted. What was done stays; the same command goes on with the rest.\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-def test_an_interrupted_sync_ends_within_seconds(three: Command, number: signal.Signals) -> None:
+def test_an_interrupted_sync_ends_within_seconds(three: Command) -> None:
     with groups_withheld(three) as asked:
         process = three.start()
         assert asked.wait(SECONDS)
         began = time.monotonic()
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=SECONDS)
         seconds = time.monotonic() - began
 
     assert seconds < 10
     assert process.returncode == 130
-    assert err == "Interrupted. What was done stays; the same command goes on with the rest.\n"
+    assert err == INTERRUPTED
+    assert [run.is_finished for run in three.runs()] == [True]
+
+
+def test_a_terminated_sync_ends_like_an_interrupted_one(three: Command) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # of this process, should the command not care
+    with groups_withheld(three) as asked:
+        terminating = threading.Thread(
+            target=lambda: asked.wait(SECONDS) and os.kill(os.getpid(), signal.SIGTERM)
+        )
+        terminating.start()
+        assert three.sync() == 130
+        terminating.join()
+
+    assert three.err == INTERRUPTED
     assert [run.is_finished for run in three.runs()] == [True]
 
 
@@ -538,34 +542,38 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_in_a_pipe_lines_come_and_in_a_terminal_a_bar_that_goes_away_and_no_log_of_dagsters(
+def test_in_a_pipe_lines_come_without_dagsters_log_and_who_is_alive_is_taken_for_no_killed_one(
     three: Command,
 ) -> None:
     with groups_withheld(three):
         process = three.start(program=("-c", HASTY))
         assert process.stdout is not None
         line = next(line for line in process.stdout if " to go; " in line)
+        code = three.sync()
     out, err = process.communicate(timeout=SECONDS)
-    assert err == ""
+
+    assert code == 0
+    assert three.out.count("Left to a run that covers it already: ") == 3
+    assert (process.returncode, err) == (0, "")
     assert "DEBUG" not in out
     assert line.startswith("0 of 3 accounts done, 0 failed, 3 to go; 0 groups, 0 a second, ")
     assert re.search(r"^3 accounts: 3 published\. 5 groups in \d+ s, \d+ a second\.$", out, re.M)
+    assert [run.status.value for run in three.runs()] == ["SUCCESS"]
 
-    with groups_withheld(three) as asked:
-        terminal = Terminal("sync", "--all", cwd=three.project, columns=70)
+
+@pytest.mark.slow
+def test_in_a_terminal_a_bar_is_shown_that_goes_away(synced: Command) -> None:
+    connect_accounts(synced.stand)
+    with groups_withheld(synced) as asked:
+        terminal = Terminal("sync", "--all", cwd=synced.project, columns=70)
         assert asked.wait(SECONDS)
         terminal.read_until("0 of 3 accounts done, 0 failed, 3 to go; 0 groups", times=2)
     assert terminal.end() == 0
     assert "0%" in terminal.written
     assert "\x1b[1A" in terminal.written  # the cursor goes up to where it began
     assert terminal.written.endswith(
-        "2 unchanged. 5 groups in " + terminal.written.rpartition(" groups in ")[2]
+        "3 unchanged. 5 groups in " + terminal.written.rpartition(" groups in ")[2]
     )
-
-
-@pytest.mark.slow
-def test_dagsters_log_is_printed_where_it_is_asked_for(three: Command) -> None:
-    assert "RUN_START" in "".join(three.start("--all", "--verbose").communicate(timeout=SECONDS))
 
 
 def test_a_missing_token_is_named_and_nothing_is_begun(
