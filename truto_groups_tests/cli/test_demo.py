@@ -1,18 +1,25 @@
-"""The demo, as a newcomer runs it: ``make demo`` without make, twice."""
+"""The demo, as a newcomer runs it: ``make demo`` without make, twice.
+
+The week is replayed in this process, the day after it by the command.
+"""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from truto_groups.cli import demo
 from truto_groups.cli.demo_tables import describe_change
+from truto_groups.runner.sandbox_place import prepare_place, serving
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.cli.pseudo_terminal import Terminal
 from truto_groups_tests.processes import find_free_port
+from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import read_rows
 
 pytestmark = pytest.mark.long
@@ -23,70 +30,79 @@ ROOT = Path(__file__).parents[2]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def demo_on(port: int) -> list[str]:
-    demo = [sys.executable, "-m", "truto_groups.cli.demo"]
-    return ["sandbox", "--port", str(port), "--", *demo]
+@dataclass(frozen=True)
+class Week:
+    """A project in which the demo has replayed its week, and what it printed."""
+
+    project: Path
+    port: int
+    told: str
 
 
-def run_demo(project: Path, *arguments: str, port: int) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "truto_groups.cli", *demo_on(port), *arguments],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
-
-
-@pytest.mark.slow
-def test_the_demo_replays_a_week_publishes_every_active_account_and_then_lets_a_day_pass(
-    tmp_path: Path,
-) -> None:
+@pytest.fixture(name="week")
+def provide_week(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Week:
+    """The demo in this process, where the history of a week is a third of the work."""
     for name in ("workspace.yaml", "dagster.yaml"):
         shutil.copy(ROOT / name, tmp_path)
     # What is the person's own must not leak into the sandbox.
     (tmp_path / ".env").write_text("TRUTO_API_TOKEN=\nTRUTO_GROUPS_DATABASE=data/mine.duckdb\n")
-    port = find_free_port()
+    monkeypatch.chdir(tmp_path)
+    place = prepare_place(find_free_port(), cwd=tmp_path)
+    with monkeypatch.context() as patch, serving(place), quick_history():
+        for name, value in place.variables.items():
+            patch.setenv(name, value)
+        assert demo.main() == 0
+        told = capsys.readouterr()
+        assert told.err == ""
+        assert demo.main(["--week-only"]) == 0
+        assert capsys.readouterr().out == ""
+    return Week(tmp_path, place.port, told.out)
 
-    first = run_demo(tmp_path, port=port)
-    check_the_week(first.stdout, Database(str(tmp_path / "data" / f"sandbox-{port}.duckdb")))
-    terminal = Terminal(*demo_on(port), cwd=tmp_path, columns=200)
-    assert (first.returncode, terminal.end()) == (0, 0), first.stderr + terminal.written
+
+@pytest.mark.slow
+def test_the_demo_replays_a_week_publishes_every_active_account_and_then_lets_a_day_pass(
+    week: Week,
+) -> None:
+    first, port, project = week.told, week.port, week.project
+    check_the_week(first, Database(str(project / "data" / f"sandbox-{port}.duckdb")))
+    assert "━" not in first
+    assert "another day passes in the sandbox: see what changes" in first
+    assert f"The tables are in data/sandbox-{port}.duckdb." in first
+    assert "19 accounts: 1 published, 18 unchanged." in first
+    assert (
+        "19 to keep in sync, 1 to be reconnected (initech.onelogin.d4f5a8b0 "
+        "(initech onelogin)), "
+        "1 without groups (acme.zendesk.f8d41637 (acme zendesk))." in first
+    )
+    assert "acme.launchdarkly.816dafc0" in first.partition("no_unaccepted_drift")[2]
+    for told in ("Platform", "department", "every_account_is_fresh", "make ui", "TRUTO_API_TOKEN"):
+        assert told in first
+
+    command = [sys.executable, "-m", "truto_groups.cli.demo"]
+    terminal = Terminal("sandbox", "--port", str(port), "--", *command, cwd=project, columns=200)
+    assert terminal.end() == 0, terminal.written
     assert "━" in terminal.written
-    assert "━" not in first.stdout
     second = ESCAPE.sub("", terminal.written)
-    assert "another day passes in the sandbox: see what changes" in first.stdout
+    assert f"Sandbox of Truto at http://127.0.0.1:{port}." in second
     assert "nothing more happens in the sandbox" in second
-    assert f"The tables are in data/sandbox-{port}.duckdb." in first.stdout
-    command = re.search(r"^  TRUTO_GROUPS_DATABASE=.*\\\n.*$", first.stdout, re.MULTILINE)
-    assert command is not None
-    pasted = subprocess.run(
-        ["sh", "-c", command[0]],
-        cwd=tmp_path,
+    assert "19 accounts: 2 published, 17 unchanged." in second
+    assert "renamed from 'Ops'" in second
+    assert re.search(r"slack +removed +Interns 2023", second)
+    assert not (project / "data" / "mine.duckdb").exists()
+
+    pasted = re.search(r"^  TRUTO_GROUPS_DATABASE=.*\\\n.*$", first, re.MULTILINE)
+    assert pasted is not None
+    read = subprocess.run(
+        ["sh", "-c", pasted[0]],
+        cwd=project,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "rows x 16 columns" in pasted.stdout
-    assert "19 accounts: 1 published, 18 unchanged." in first.stdout
-    assert (
-        "19 to keep in sync, 1 to be reconnected (initech.onelogin.d4f5a8b0 "
-        "(initech onelogin)), "
-        "1 without groups (acme.zendesk.f8d41637 (acme zendesk))." in first.stdout
-    )
-    assert "acme.launchdarkly.816dafc0" in first.stdout.partition("no_unaccepted_drift")[2]
-    for told in ("Platform", "department", "every_account_is_fresh", "make ui", "TRUTO_API_TOKEN"):
-        assert told in first.stdout
-    assert "19 accounts: 2 published, 17 unchanged." in second
-    assert "renamed from 'Ops'" in second
-    assert re.search(r"slack +removed +Interns 2023", second)
-    assert first.stderr == f"Sandbox of Truto at http://127.0.0.1:{port}.\n"
-    assert not (tmp_path / "data" / "mine.duckdb").exists()
-    only_the_week = run_demo(tmp_path, "--week-only", port=port)
-    assert (only_the_week.returncode, only_the_week.stdout) == (0, "")
+    assert "rows x 16 columns" in read.stdout
 
 
 def check_the_week(told: str, database: Database) -> None:
