@@ -142,11 +142,14 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
         assert outcomes == ["published", "published"], number
         return "after"
 
-    folders = sorted(listed.folder.glob("before *"))
-    seen = [
-        tell(Database(str(folder / "groups.duckdb")), number)
-        for number, folder in enumerate(folders, 1)
-    ]
+    seen: list[str] = []
+    files: list[bytes] = []
+    for number, folder in enumerate(sorted(listed.folder.glob("before *")), 1):
+        was, files = files, [path.read_bytes() for path in sorted(folder.iterdir())]
+        # Most statements leave on the disk what was there.
+        seen.append(
+            seen[-1] if files == was else tell(Database(str(folder / "groups.duckdb")), number)
+        )
     # Not sorted: which account's page comes first decides how many statements there are before.
     assert (seen[0], seen[-1]) == ("before", "after")
     count = seen.count("before")
@@ -154,14 +157,14 @@ def test_a_kill_between_any_two_steps_of_a_publish_leaves_the_previous_rows_exac
     assert seen.count("after") > 1
 
     endings: list[str] = []
-    for number in (1, count // 2, *range(count - 3, count + 4)):
+    for number in (1, *range(count - 2, count + 3)):
         for old in listed.folder.glob("groups.duckdb*"):
             if old.is_file():
                 old.unlink()
         shutil.copy(saved, listed.database.location)
         endings.append(kill_at(number))
         seen.append(tell(listed.database, number))
-    assert endings[:4] == ["killed"] * 4
+    assert endings[:2] == ["killed"] * 2
 
 
 def test_a_killed_attempt_is_interrupted_at_the_next_run_and_hides_no_earlier_reason(
