@@ -579,11 +579,10 @@ asyncio.run(run())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_restarted", [False, True], ids=["steady", "restarted"])
-def test_eight_processes_keep_one_ceiling_by_the_clock_of_the_server(
-    postgres_database: str, postgres_cluster: PostgresCluster, is_restarted: bool
+def test_eight_processes_keep_one_ceiling_by_the_clock_of_a_server_that_is_restarted(
+    postgres_database: str, postgres_cluster: PostgresCluster
 ) -> None:
-    window, ceiling, seconds = 1.0, 40, 6.0
+    window, ceiling, seconds = 1.0, 40, 5.0
     # Somebody may want another isolation of transactions, in which a claim would not see those
     # that it had waited for.
     name = postgres_database.rpartition("=")[2]
@@ -601,16 +600,15 @@ def test_eight_processes_keep_one_ceiling_by_the_clock_of_the_server(
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        if is_restarted:
-            time.sleep(2)
-            postgres_cluster.restart()
+        time.sleep(2.5)
+        postgres_cluster.restart()
         for process in processes:
             assert process.wait(60) == 0
     log = Log(Place(Path("unused"), postgres_database))
     starts = log.find_starts("token")
     assert find_busiest_window(starts, window=window) <= ceiling
     # Of what the ceiling lets through in that time, less what a restart takes.
-    assert len(starts) > (0.5 if is_restarted else 0.8) * ceiling * seconds / window
+    assert len(starts) > 0.5 * ceiling * seconds / window
     assert all(log.find_starts(f"account {number}") for number in range(8))
 
 
