@@ -3,14 +3,13 @@
 Real: Dagster's own way to an instance, SQLite, the project's dagster.yaml unchanged.
 """
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
+from dagster._cli import cli
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import deserialize_value, serialize_value
@@ -125,33 +124,26 @@ def test_a_home_that_cannot_be_used_is_named(
     assert told in str(caught.value)
 
 
-@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:Function `asset_materialize_command` is superseded")
 def test_a_run_prints_who_failed_and_where_to_look_and_no_stack_trace(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Two screens of Dagster's own code once hid the one line that a person can act on."""
     refused = {"message": "The token was revoked.", "truto_is_remote_error": True}
     account = make_account(A, failure=Response.of_json(refused, status=401))
+    command = ["asset", "materialize", "-m", "truto_groups.definitions", "--select", "raw_groups"]
     with SandboxServer(accounts=[account]) as server:
         add_key(KEYS[A])
-        run = subprocess.run(
-            [
-                str(Path(sys.executable).parent / "dagster"), "asset", "materialize",
-                "-m", "truto_groups.definitions", "--select", "raw_groups", "--partition", KEYS[A],
-            ],
-            cwd=project,
-            env={
-                **os.environ,
-                "TRUTO_BASE_URL": server.base_url,
-                "TRUTO_API_TOKEN": server.token,
-                "TRUTO_GROUPS_DATABASE": str(tmp_path / "groups.duckdb"),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )  # fmt: skip
+        monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
+        monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
+        monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(tmp_path / "groups.duckdb"))
+        run = CliRunner().invoke(cli, [*command, "--partition", KEYS[A]])
 
-    printed = run.stdout + run.stderr
+    printed = run.output + "".join(capfd.readouterr())
     with get_possibly_temporary_instance_for_cli("a command") as instance:
         (run_id,) = instance.get_run_ids()
         (kept,) = read_events(instance, run_id, dg.DagsterEventType.STEP_FAILURE)
