@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -167,23 +166,20 @@ def test_a_refresh_tells_the_collector_what_it_did_and_names_nobody(
 
 
 @pytest.mark.slow
-def test_a_collector_that_takes_nothing_or_is_away_is_no_error_of_a_run(
+def test_a_collector_that_takes_nothing_is_no_error_of_a_run(
     stand: Stand, collector: Collector
 ) -> None:
     collector.answers += [400] * 100
-    for port in (collector.port, find_free_port()):
-        began = time.monotonic()
 
-        told = sync(
-            "--account",
-            A,
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}",
-            OTEL_EXPORTER_OTLP_HEADERS=f"authorization={TOKEN}",
-        )
+    told = sync(
+        "--account",
+        A,
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.port}",
+        OTEL_EXPORTER_OTLP_HEADERS=f"authorization={TOKEN}",
+    )
 
-        assert told.returncode == 0
-        assert TOKEN not in told.stdout + told.stderr
-        assert time.monotonic() - began < 60
+    assert told.returncode == 0
+    assert TOKEN not in told.stdout + told.stderr
     assert collector.bodies
     assert len(stand.table("groups")) == 3
 
@@ -257,12 +253,13 @@ def test_a_variable_that_makes_no_sense_turns_it_off_and_says_so(stand: Stand) -
     ],
     ids=["path", "query"],
 )
-def test_a_token_in_the_endpoint_is_not_told_when_it_cannot_be_reached(
+def test_an_endpoint_that_cannot_be_reached_is_no_error_and_a_token_in_it_is_not_told(
     stand: Stand, variable: str, path: str
 ) -> None:
     endpoint = f"http://127.0.0.1:{find_free_port()}{path}"
     told = use("", **{variable: endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "2"})
 
+    assert told.stdout == "True True\n"
     assert "[endpoint]" in told.stderr
     assert TOKEN not in told.stdout + told.stderr
 
