@@ -865,18 +865,17 @@ def test_the_schedule_requests_many_accounts_in_their_slots_before_they_are_due(
     assert sum(sizes) in (100, 200)
 
 
-@pytest.mark.slow
-def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_time(
+def test_a_tick_over_thousands_of_known_accounts_sends_few_requests_and_ends_in_time(
     project: Project,
 ) -> None:
-    for number in range(10_000):
+    for number in range(2_500):
         put(project, f"{number:08x}-0000-4000-8000-000000000000")
     began = time.monotonic()
     ranges = tick(project)
     first = time.monotonic() - began
     assert len(ranges) == 2
     keys = keys_of(project)
-    assert len(keys) == 10_000
+    assert len(keys) == 2_500
     assert [keys.index(last) - keys.index(start) + 1 for start, last in ranges] == [500, 500]
     project.write(
         "INSERT INTO account_syncs BY NAME SELECT id AS integrated_account_id, 'r' AS run_id, "
@@ -888,9 +887,9 @@ def test_a_tick_over_ten_thousand_known_accounts_sends_few_requests_and_ends_in_
     began = time.monotonic()
     assert tick(project) == []
     second = time.monotonic() - began
-    assert len(project.server.requests) <= 25
+    assert len(project.server.requests) <= 5
     began = time.monotonic()
-    assert schedule(project) == "None of 10000 accounts is due."
+    assert schedule(project) == "None of 2500 accounts is due."
     third = time.monotonic() - began
     assert max(first, second, third) < 30
 
