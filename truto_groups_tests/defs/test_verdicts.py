@@ -73,12 +73,18 @@ def provide_judged_in_postgres(
         return make_beginning_in_postgres(postgres_cluster, folder, judge_once, dagster_yaml=OURS)
 
 
-@pytest.fixture(name="project", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+ON_BOTH_STORAGES = pytest.mark.parametrize(
+    "project", ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)], indirect=True
+)
+"""For what rests on how events are stored; what asks for runs alone asks the same of both."""
+
+
+@pytest.fixture(name="project")
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
     settle_at_once(monkeypatch)
-    if request.param == "sqlite":
+    if getattr(request, "param", "sqlite") == "sqlite":
         judged = request.getfixturevalue("judged")
         opened = open_project(tmp_path, monkeypatch, dagster_yaml=OURS, begin_with=judged)
     else:
@@ -123,6 +129,7 @@ def find_states(project: Project) -> dict[str, str | None]:
     return {key.name: asyncio.run(find_state(key)) for key in keys}
 
 
+@ON_BOTH_STORAGES
 def test_a_run_that_waits_hides_no_verdict(project: Project) -> None:
     before = find_states(project)
     assert before["groups_match_contract"] == "FAILED"
@@ -163,6 +170,7 @@ def test_what_another_run_materializes_hides_no_verdict(project: Project) -> Non
     assert find_states(project) == before
 
 
+@ON_BOTH_STORAGES
 def test_the_verdict_of_the_run_that_ended_last_is_shown(project: Project) -> None:
     """Of two that overlap, the one that began first may well end last."""
 
@@ -180,6 +188,7 @@ def test_the_verdict_of_the_run_that_ended_last_is_shown(project: Project) -> No
     assert find_states(project)["groups_match_contract"] == "SUCCEEDED"
 
 
+@ON_BOTH_STORAGES
 def test_a_check_is_told_with_its_table_and_the_newest_materialization(project: Project) -> None:
     (newest,) = project.instance.fetch_materializations(GROUPS, limit=1).records
 
