@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +24,9 @@ class Terminal:
         columns: int = 80,
         lines: int = 40,
         environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "truto_groups.cli"),
     ) -> None:
-        """Start the command."""
+        """Start the command, or another program of Python's."""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         inherited = {
@@ -34,7 +35,7 @@ class Terminal:
             if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "truto_groups.cli", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=cwd,
             env=inherited
             | {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}

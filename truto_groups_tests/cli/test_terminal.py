@@ -158,9 +158,17 @@ def test_a_reader_that_is_not_there_ends_it_quietly(
     assert (ended.stdout, ended.stderr) == ("", "" if is_closed else "130\n")
 
 
-@pytest.mark.slow
+HASTY = """
+import sys
+from truto_groups.cli import main, status_command
+status_command._SECONDS_BETWEEN_LOOKS = 0.2
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.long
 def test_status_is_watched_in_place_until_ctrl_c(known: Stand) -> None:
-    terminal = Terminal("status", "--watch", cwd=known.folder)
+    terminal = Terminal("status", "--watch", cwd=known.folder, program=("-c", HASTY))
     terminal.read_until("As of ")
     known.put(A, groups_of(4), integration="okta", tenant_id="acme")
     known.now = datetime.now(UTC)
@@ -182,15 +190,7 @@ def test_what_does_not_fit_while_it_is_watched_is_told(known: Stand) -> None:
     assert terminal.end() == 130
 
 
-HASTY = """
-import sys
-from truto_groups.cli import main, status_command
-status_command._SECONDS_BETWEEN_LOOKS = 0.2
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.slow
+@pytest.mark.long
 def test_into_a_pipe_status_is_watched_block_by_block(known: Stand) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HASTY, "status", "--watch"],
