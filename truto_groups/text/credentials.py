@@ -44,7 +44,17 @@ _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]+-----.*?(?:-----END [A-Z ]+-----|\Z)
 
 
 def hide_credentials(value: Any) -> Any:
-    """Take out of a JSON value what is, by its name or its form, a credential."""
+    """Take out of a JSON value what is, by its name or its form, a credential.
+
+    A value that lies deeper than can be looked through goes whole.
+    """
+    try:
+        return _hide(value)
+    except RecursionError:
+        return HIDDEN
+
+
+def _hide(value: Any) -> Any:
     if isinstance(value, str):
         return _hide_in_text(value)
     if isinstance(value, Mapping):
@@ -55,7 +65,7 @@ def hide_credentials(value: Any) -> Any:
             return [items[0], HIDDEN]  # a header as a pair
         if len(items) % 2 == 0 and all(isinstance(one, str) for one in items):
             return _hide_in_pairs(items)
-        return [hide_credentials(one) for one in items]
+        return [_hide(one) for one in items]
     return value
 
 
@@ -71,7 +81,7 @@ def _hide_in_mapping(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: HIDDEN
         if one is not None and (is_credential(name) or (is_pair and name.lower() in _VALUES))
-        else hide_credentials(one)
+        else _hide(one)
         for name, one in mapping.items()
     }
 
@@ -87,11 +97,11 @@ def _hide_in_pairs(items: Sequence[str]) -> list[str]:
 def _hide_in_text(text: str) -> str:
     if text.lstrip()[:1] in ("{", "["):
         try:
-            value = json.loads(text)
+            return json.dumps(_hide(json.loads(text)), ensure_ascii=False)
         except ValueError:
             pass
-        else:
-            return json.dumps(hide_credentials(value), ensure_ascii=False)
+        except RecursionError:
+            return HIDDEN
     text = _KEY_BLOCK.sub(HIDDEN, text)
     text = _HEADER.sub(rf"\1{HIDDEN}", text)
     text = _PARAMETER.sub(rf"\1{HIDDEN}", text)

@@ -87,3 +87,12 @@ def test_a_long_text_is_read_in_time_that_grows_as_the_text_does(part: str) -> N
     text = part * (300_000 // len(part))
     with ended_by_the_system():
         assert hide_credentials(text) == text
+
+
+@pytest.mark.parametrize("depth", [400, 900, 100_000])
+@pytest.mark.parametrize("end", [f'{{"password": "{SECRET}"}}', ""], ids=["a secret", "nothing"])
+def test_what_lies_too_deep_to_be_looked_through_goes_whole(depth: int, end: str) -> None:
+    text = "[" * depth + end + "]" * depth
+    value = json.loads(text) if depth < 900 else None
+    assert SECRET not in json.dumps(hide_credentials({"text": text, "value": value}))
+    assert hide_credentials(["kept", text])[0] == "kept"
