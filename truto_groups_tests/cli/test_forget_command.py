@@ -7,7 +7,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,17 @@ from truto_groups.defs.history import CHECKS, PARTITIONED
 from truto_groups.defs.partitions import read_partition_keys
 from truto_groups.runner import forget_accounts
 from truto_groups.runner.local_runs import open_instance
-from truto_groups.settings import read_environment
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.lake_search import iterate_values, list_lake_places
+from truto_groups.warehouse.table_copies import copy_tables
 from truto_groups_tests.defs.project import history_in_postgres
-from truto_groups_tests.object_store import run_object_store
+from truto_groups_tests.lake_values import read_lake
+from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.quick_history import quick_history
 from truto_groups_tests.stand import (
     A,
     B,
     C,
+    Row,
     Stand,
     enter_project,
     go_on_in_project,
@@ -172,8 +173,7 @@ def read_all(database: Database) -> str:
         )
 
 
-@pytest.mark.slow
-def test_a_tenant_is_gone_from_every_table_file_and_event(
+def test_a_tenant_is_gone_from_every_table_file_and_event_and_others_and_verdicts_stay(
     stand: Stand, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = find(tmp_path)
@@ -185,6 +185,7 @@ def test_a_tenant_is_gone_from_every_table_file_and_event(
         name: stand.table(name, account=B) for name in ("groups", "raw_groups", "account_shapes")
     }
     where = tmp_path / "certificate.json"
+    runs = run_ids()
 
     code = forget(
         "--tenant", "tenant-of-jupiter", "--yes", "--certificate", str(where), "--by", "Ann"
@@ -208,16 +209,19 @@ def test_a_tenant_is_gone_from_every_table_file_and_event(
     assert not any(name in told for name in ("Ganymede", "Callisto", "Amalthea"))
     assert "the next discovery brings them back" in capsys.readouterr().err.replace("\n", " ")
 
+    # The one that covered A alone is gone, and the checks were evaluated.
+    assert len(runs - run_ids()) == 1
+    assert_others_are_whole_in_dagster()
+    assert main(["sync", "--account", B]) == 0
 
-@pytest.mark.slow
-def test_what_others_have_in_dagster_stays_and_verdicts_stay_in_sight(
-    stand: Stand, tmp_path: Path
-) -> None:
-    project = Path.cwd()
-    with open_instance(cwd=project) as instance:
-        runs = {record.dagster_run.run_id for record in instance.get_run_records()}
-    assert forget("--account", A, C, "--yes") == 0
-    with open_instance(cwd=project) as instance:
+
+def run_ids() -> set[str]:
+    with open_instance(cwd=Path.cwd()) as instance:
+        return {record.dagster_run.run_id for record in instance.get_run_records()}
+
+
+def assert_others_are_whole_in_dagster() -> None:
+    with open_instance(cwd=Path.cwd()) as instance:
         assert list(read_partition_keys(instance)) == [KEY_OF_B]
         for asset in PARTITIONED:
             assert instance.get_materialized_partitions(asset) == {KEY_OF_B}
@@ -225,16 +229,12 @@ def test_what_others_have_in_dagster_stays_and_verdicts_stay_in_sight(
             assert newest is not None
             assert newest.asset_materialization is not None
             assert newest.asset_materialization.partition == KEY_OF_B
-        # The one that covered A alone is gone, and the checks were evaluated.
-        left = {record.dagster_run.run_id for record in instance.get_run_records()}
-        assert len(runs - left) == 1
-        for run_id in left:
-            assert instance.all_logs(run_id)
+        for record in instance.get_run_records():
+            assert instance.all_logs(record.dagster_run.run_id)
         for check in CHECKS:
-            record = instance.get_latest_asset_check_evaluation_record(check)
-            assert record is not None
-            assert record.status.value in ("SUCCEEDED", "FAILED")
-    assert main(["sync", "--account", B]) == 0
+            evaluated = instance.get_latest_asset_check_evaluation_record(check)
+            assert evaluated is not None
+            assert evaluated.status.value in ("SUCCEEDED", "FAILED")
 
 
 def test_an_account_that_is_still_listed_is_refused_without_a_confirmation(
@@ -307,29 +307,26 @@ def test_an_account_in_flight_is_refused(stand: Stand, capsys: pytest.CaptureFix
     assert stand.data() == before
 
 
-@pytest.mark.parametrize(
-    ("owner", "step"),
-    [
-        (forget_accounts, "forget_in_history"),
-        (FileCoordination, "forget_starts"),
-        (forget_accounts, "write_certificate"),
-    ],
-    ids=["history", "ceilings", "certificate"],
-)
 def test_killed_at_any_step_the_same_command_completes_it(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, step: str
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where it is killed once more, at a later step."""
     where = tmp_path / "certificate.json"
     arguments = ["--tenant", "tenant-of-jupiter", "--yes", "--certificate", str(where)]
 
     def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, step, die)
-        assert forget(*arguments) == 130
-    assert not where.exists()
-    assert find(tmp_path) != {}
+    for owner, step in (
+        (forget_accounts, "forget_in_history"),
+        (FileCoordination, "forget_starts"),
+        (forget_accounts, "write_certificate"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, die)
+            assert forget(*arguments) == 130, step
+        assert not where.exists()
+        assert find(tmp_path) != {}, step
 
     assert forget(*arguments) == 0
     assert find(tmp_path) == {}
@@ -367,33 +364,6 @@ def test_a_history_that_somebody_holds_is_told_and_the_same_command_goes_on(
     assert find(tmp_path) == {}
 
 
-@pytest.mark.slow
-def test_a_history_in_postgres_forgets_them_too(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str
-) -> None:
-    place = tmp_path / "elsewhere"
-    place.mkdir()
-    stand.database = Database(str(place / "groups.duckdb"))
-    project = enter_project(stand, place, monkeypatch)
-    with (project / "dagster.yaml").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(history_in_postgres(postgres_database))[1:-1])
-    assert main(["sync"]) == 0
-    assert main(["sync", "--account", A]) == 0
-    before = dump(postgres_database)
-    assert [key for key in (KEY_OF_A, KEY_OF_B) if key not in before] == []
-
-    assert forget("--account", A, C, "--yes") == 0
-
-    after = dump(postgres_database)
-    assert [marker for marker in MARKERS if marker in after] == []
-    assert after.count(KEY_OF_B) > 10
-    with open_instance(cwd=project) as instance:
-        assert list(read_partition_keys(instance)) == [KEY_OF_B]
-        for check in CHECKS:
-            assert instance.get_latest_asset_check_evaluation_record(check) is not None
-    assert main(["sync", "--account", B]) == 0
-
-
 def dump(conninfo: str) -> str:
     """Every value of every table of a database in Postgres, in one text."""
     with closing(psycopg2.connect(conninfo)) as connection, connection.cursor() as cursor:
@@ -405,89 +375,117 @@ def dump(conninfo: str) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("place", ["folder", "object store"])
-def test_a_lake_keeps_nothing_in_its_files_its_catalogue_and_its_statistics(
-    stand: Stand,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    postgres_database: str,
-    place: str,
-) -> None:
-    with ExitStack() as stack:
-        folder = tmp_path / "elsewhere"
-        folder.mkdir()
-        variables = {"TRUTO_GROUPS_DATA_PATH": f"{folder / 'lake'}/"}
-        if place == "object store":
-            store = stack.enter_context(run_object_store(folder))
-            variables = {"TRUTO_GROUPS_DATA_PATH": store.data_path, **store.variables}
-        variables["TRUTO_GROUPS_DATABASE"] = f"ducklake:postgres:{postgres_database}"
-        stand.database = Database.of(read_environment(variables, cwd=folder))
-        enter_project(stand, folder, monkeypatch)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        stand.put(C, [group(n, f"Ganymede {n}", id=f"ganymede-{n}") for n in range(1200)],
-                  integration="slack", tenant_id="tenant-of-jupiter")  # fmt: skip
-        assert main(["sync"]) == 0
-        assert main(["sync", "--account", A]) == 0
+@dataclass
+class OfLake:
+    """How A and C were forgotten in a lake, with Dagster's history in Postgres.
+
+    Attributes:
+        lake: All values of the lake by their place, before and after.
+        dump: All of Postgres, before and after.
+        codes: Of the command, of the same once more, and of a sync of who is left.
+        certificates: Of both times.
+        left: What a publication that was killed had left, and was deleted between them.
+        kept: Rows of B, before and after.
+        partitions: Those that Dagster knows then.
+        verdict_count: How many checks have a verdict then.
+    """
+
+    lake: tuple[dict[str, str], dict[str, str]]
+    dump: tuple[str, str]
+    codes: tuple[int, int, int]
+    certificates: tuple[dict[str, Any], dict[str, Any]]
+    left: Path
+    kept: tuple[list[Row], list[Row]]
+    partitions: list[str]
+    verdict_count: int
+
+
+@pytest.fixture(name="of_lake", scope="module")
+def provide_of_lake(
+    tmp_path_factory: pytest.TempPathFactory,
+    origin: tuple[Stand, Path],
+    postgres_cluster: PostgresCluster,
+) -> OfLake:
+    folder, conninfo = tmp_path_factory.mktemp("of_lake"), postgres_cluster.make_database()
+    with open_stand(folder) as stand, quick_history(), pytest.MonkeyPatch.context() as patch:
+        go_on(stand, folder, patch, origin)
+        left = go_on_in_lake(stand, folder, patch, conninfo)
+        assert main(["sync", "--all"]) == 0
         stand.database.rewrite()
-        before = read_lake(stand.database)
-        assert [one for one in MARKERS if one in before["files"]] == ["Ganymede", "ganymede-",
-               "Callisto", "Amalthea", "tenant-of-jupiter", A, A[:8]]  # fmt: skip
-        assert A in before["ducklake_table_column_stats"]
+        lake, dumped = read_lake(stand.database), dump(conninfo)
         kept = stand.table("groups", account=B)
-        where = folder / "certificate.json"
+        left.parent.mkdir(parents=True, exist_ok=True)
+        duckdb.sql("SELECT 'Ganymede Payroll' AS name").write_parquet(str(left))
+        codes: list[int] = []
+        certificates: list[dict[str, Any]] = []
+        for _ in range(2):
+            codes.append(forget("--account", A, C, "--yes", "--certificate", "certificate.json"))
+            certificates.append(json.loads(Path("certificate.json").read_text()))
+            left.unlink(missing_ok=True)
+        with open_instance(cwd=Path.cwd()) as instance:
+            partitions = list(read_partition_keys(instance))
+            verdicts = [instance.get_latest_asset_check_evaluation_record(one) for one in CHECKS]
+        return OfLake(
+            lake=(lake, read_lake(stand.database)),
+            dump=(dumped, dump(conninfo)),
+            kept=(kept, stand.table("groups", account=B)),
+            codes=(codes[0], codes[1], main(["sync", "--account", B])),
+            certificates=(certificates[0], certificates[1]),
+            left=left,
+            partitions=partitions,
+            verdict_count=len([one for one in verdicts if one is not None]),
+        )
 
-        code = forget("--account", A, C, "--yes", "--certificate", str(where))
 
-        assert code == 0, where.read_text()
-        for name, text in read_lake(stand.database).items():
-            assert [one for one in MARKERS if one in text] == [], name
-        assert [one for one in MARKERS if one in dump(postgres_database)] == []
-        certificate = json.loads(where.read_text())
-        assert any(name.endswith(".parquet") for name in certificate["searched_lake"])
-        assert any("ducklake_table_column_stats" in one for one in certificate["searched_lake"])
-        assert any("VACUUM FULL" in one for one in certificate["beyond"])
-        assert stand.table("groups", account=B) == kept
-        assert main(["sync", "--account", B]) == 0
-
-
-def read_lake(database: Database) -> dict[str, str]:
-    """Every value of a lake's files, and of each table of its catalogue."""
-    found: dict[str, str] = {"files": ""}
-    with database.catalogue() as connection:
-        assert connection is not None
-        for place in list_lake_places(connection):
-            text = b"\n".join(iterate_values(connection, place)).decode()
-            if place.where.endswith(".parquet"):
-                found["files"] += text
-            else:
-                found[place.where.split()[1]] = text
-    return found
+def go_on_in_lake(stand: Stand, folder: Path, patch: pytest.MonkeyPatch, conninfo: str) -> Path:
+    """Go on in a lake and a new history, both in Postgres; where a publication may leave a file."""
+    location, data_path = f"ducklake:postgres:{conninfo}", f"{folder / 'lake'}/"
+    lake = Database(location, data_path=data_path)
+    for _ in copy_tables(stand.database, lake):
+        pass
+    stand.database = lake
+    patch.setenv("TRUTO_GROUPS_DATABASE", location)
+    patch.setenv("TRUTO_GROUPS_DATA_PATH", data_path)
+    shutil.rmtree(".dagster")
+    with Path("dagster.yaml").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(history_in_postgres(conninfo))[1:-1])
+    return folder / "lake" / "main" / "groups" / "ducklake-left.parquet"
 
 
 @pytest.mark.slow
-def test_what_a_killed_publication_left_in_a_lake_is_told(
-    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_database: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    data_path = f"{folder / 'lake'}/"
-    location = f"ducklake:postgres:{postgres_database}"
-    stand.database = Database(location, data_path=data_path)
-    enter_project(stand, folder, monkeypatch)
-    monkeypatch.setenv("TRUTO_GROUPS_DATA_PATH", data_path)
-    assert main(["sync"]) == 0
-    left = folder / "lake" / "main" / "groups" / "ducklake-left.parquet"
-    left.parent.mkdir(parents=True, exist_ok=True)
-    duckdb.sql("SELECT 'Ganymede Payroll' AS name").write_parquet(str(left))
-    assert forget("--account", A, "--yes") == 1
-    told = " ".join("".join(capsys.readouterr()).split())
-    assert "of which the lake knows nothing" in told
-    assert left.name in told
-    left.unlink()
-    assert forget("--account", A, "--yes") == 0
+def test_a_lake_keeps_nothing_in_its_files_its_catalogue_and_its_statistics(
+    of_lake: OfLake,
+) -> None:
+    before, after = of_lake.lake
+    assert [one for one in MARKERS if one not in before["files"]] == []
+    assert A in before["ducklake_table_column_stats"]
+    assert of_lake.codes == (1, 0, 0)
+    for name, text in after.items():
+        assert [one for one in MARKERS if one in text] == [], name
+    certificate = of_lake.certificates[1]
+    assert any(name.endswith(".parquet") for name in certificate["searched_lake"])
+    assert any("ducklake_table_column_stats" in one for one in certificate["searched_lake"])
+    assert any("VACUUM FULL" in one for one in certificate["beyond"])
+    kept, still_there = of_lake.kept
+    assert still_there == kept != []
+
+
+@pytest.mark.slow
+def test_what_a_killed_publication_left_in_a_lake_is_told(of_lake: OfLake) -> None:
+    (remains,) = of_lake.certificates[0]["remains"]
+    assert remains["where"] == str(of_lake.left)
+    assert "of which the lake knows nothing" in remains["note"]
+    assert of_lake.certificates[1]["remains"] == []
+
+
+@pytest.mark.slow
+def test_a_history_in_postgres_forgets_them_too(of_lake: OfLake) -> None:
+    before, after = of_lake.dump
+    assert [key for key in (KEY_OF_A, KEY_OF_B) if key not in before] == []
+    assert [marker for marker in MARKERS if marker in after] == []
+    assert after.count(KEY_OF_B) > 10
+    assert of_lake.partitions == [KEY_OF_B]
+    assert of_lake.verdict_count == len(CHECKS)
 
 
 def test_a_name_that_others_have_too_is_left_to_them(forgotten: Outcome) -> None:

@@ -547,7 +547,6 @@ def read_compression(database: Database, table: str, column: str) -> set[str]:
     return {compression for (compression,) in segments}
 
 
-@pytest.mark.slow
 def test_long_texts_are_compressed_as_such_and_read_back_letter_by_letter(stand: Stand) -> None:
     remote_data = [
         "x" * 3_000_000,
@@ -556,6 +555,7 @@ def test_long_texts_are_compressed_as_such_and_read_back_letter_by_letter(stand:
     ]
     groups = [group(number, remote_data=value) for number, value in enumerate(remote_data)]
     groups += groups_of(20_000)[3:]
+    stand.knobs["page_size"] = 1000  # more than 50 pages of 10 s, the ceiling would let wait
     stand.put(A, groups)
     stand.discover()
     assert stand.outcomes() == {A: "published"}
