@@ -3,6 +3,7 @@
 Real: Postgres, an object store where there is one, DuckLake, DuckDB.
 """
 
+import logging
 import re
 import socket
 import subprocess
@@ -13,10 +14,11 @@ import traceback
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg2
@@ -38,6 +40,7 @@ from truto_groups.warehouse.lake import Lake
 from truto_groups.warehouse.ledger_table import end_killed_attempts
 from truto_groups.warehouse.location import read_location
 from truto_groups.warehouse.upkeep import maintain_lake
+from truto_groups_tests.lake_values import read_lake
 from truto_groups_tests.object_store import (
     DATA_PATH,
     ObjectStoreServer,
@@ -45,6 +48,7 @@ from truto_groups_tests.object_store import (
     run_object_store,
 )
 from truto_groups_tests.postgres import PostgresCluster
+from truto_groups_tests.processes import python
 from truto_groups_tests.stand import (
     A,
     B,
@@ -55,6 +59,7 @@ from truto_groups_tests.stand import (
     read_rows,
     use_ducklake,
 )
+from truto_groups_tests.ways import Way, way_to
 
 pytestmark = pytest.mark.long
 
@@ -259,23 +264,16 @@ def test_a_connection_that_was_lost_between_blocks_is_opened_anew(
     assert names(lake) == ["one", "two"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("account", [None, A])
 def test_a_server_that_goes_away_under_a_notebook_is_told_without_the_password(
-    stand: Stand,
-    postgres_cluster: PostgresCluster,
-    postgres_database: str,
-    account: str | None,
+    listed: Stand, postgres_cluster: PostgresCluster
 ) -> None:
-    use_ducklake(stand, f"{postgres_database} password='hunter 22x'")
-    stand.put(A, groups_of(2))
-    stand.discover()
-    stand.sync()
-    with read.connect(stand.database.location) as connection:
-        with postgres_cluster.away(is_gone=True), pytest.raises(duckdb.Error) as caught:
-            read.groups(connection, account=account)
-        assert "connection to server" in str(caught.value)
-        assert "hunter" not in "".join(traceback.format_exception(caught.value))
+    location = f"{listed.database.location} password='hunter 22x'"
+    with read.connect(location) as one, read.connect(location) as other:
+        for connection, account in ((one, None), (other, CUT_OFF)):
+            with postgres_cluster.away(is_gone=True), pytest.raises(duckdb.Error) as caught:
+                read.groups(connection, account=account)
+            assert "connection to server" in str(caught.value)
+            assert "hunter" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_server_that_is_away_is_told_with_what_to_check(
@@ -345,38 +343,137 @@ def provide_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSt
         yield store
 
 
+@dataclass
+class InStore:
+    """A lake in an object store, with what its first publication was told.
+
+    Attributes:
+        variables: Those that lead to it.
+        outcomes: Of the publication, in the middle of which the store was away.
+        losses: How often it was, and that nothing was there then.
+        messages: What was logged meanwhile.
+        counts: Of groups and of raw records then.
+    """
+
+    stand: Stand
+    variables: dict[str, str]
+    outcomes: dict[str, str]
+    losses: list[str]
+    messages: list[str]
+    counts: tuple[int, int]
+
+
+@pytest.fixture(name="in_store", scope="module")
+def provide_in_store(
+    store: ObjectStoreServer,
+    postgres_cluster: PostgresCluster,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[InStore]:
+    port = urlsplit(store.variables["AWS_ENDPOINT_URL"]).port
+    assert port is not None
+    with open_stand(tmp_path_factory.mktemp("in_store")) as stand, way_to(port) as way:
+        variables = {
+            **store.variables,
+            "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_cluster.make_database()}",
+            "TRUTO_GROUPS_DATA_PATH": f"{store.data_path}/in_store",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{way.port}",
+        }
+        stand.database = Database.of(read_environment(variables, cwd=stand.folder))
+        stand.knobs["page_size"] = 1000
+        stand.put(A, groups_of(1500))
+        stand.put(B, groups_of(1500))
+        stand.discover()
+        losses = be_away_once(stand, way)
+        logged = Recorder()
+        with logged.listening():
+            outcomes = stand.outcomes(A)
+        del stand.database.writing
+        counts = len(stand.table("groups")), len(stand.table("raw_groups"))
+        yield InStore(stand, variables, outcomes, losses, logged.messages, counts)
+
+
+def be_away_once(stand: Stand, way: Way) -> list[str]:
+    """Let the store be away from when the groups are written until the transaction is lost."""
+    ask, seen = stand.database.writing, []
+
+    @contextmanager
+    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
+        if seen == ["away"]:
+            way.mend()
+            seen.append(f"{len(stand.table('groups'))} rows")
+        with ask(*args, **options) as connection:
+            yield connection
+            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
+            if written == 1500 and not seen:
+                way.cut()
+                seen.append("away")
+                connection.execute(
+                    "INSERT INTO database_properties SELECT i, 'x' FROM range(1500) t(i)"
+                ).fetchall()
+
+    stand.database.writing = writing
+    return seen
+
+
+class Recorder(logging.Handler):
+    """What is logged of ours while it listens."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        ours = logging.getLogger("truto_groups")
+        ours.addHandler(self)
+        try:
+            yield
+        finally:
+            ours.removeHandler(self)
+
+
+@pytest.mark.slow
+def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it(
+    in_store: InStore,
+) -> None:
+    assert in_store.outcomes == {A: "published"}
+    assert in_store.losses == ["away", "0 rows"]
+    assert "It is done again in" in "".join(in_store.messages)
+    assert in_store.counts == (1500, 1500)
+    assert names(in_store.stand.database) == []
+
+
 @pytest.mark.slow
 def test_files_lie_in_an_object_store_that_the_variables_of_aws_lead_to(
-    stand: Stand, postgres_database: str, store: ObjectStoreServer, monkeypatch: pytest.MonkeyPatch
+    in_store: InStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    variables = {
-        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
-        "TRUTO_GROUPS_DATA_PATH": store.data_path,
-        **store.variables,
-    }
-    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
-    stand.put(A, groups_of(1500))
-    stand.discover()
-    assert stand.outcomes() == {A: "published"}
+    """And hold nothing of what was deleted, when the lake is written anew."""
+    stand = in_store.stand
     files = stand.rows(
         "SELECT DISTINCT data_file FROM ducklake_list_files(current_database(), 'groups')"
     )
     assert files
-    assert all(path.startswith("s3://lake/groups/") for (path,) in files)
+    assert all(path.startswith("s3://lake/groups/in_store/") for (path,) in files)
     assert list(stand.folder.rglob("*.parquet")) == []
 
     monkeypatch.chdir(stand.folder)
-    for name, value in variables.items():
+    for name, value in in_store.variables.items():
         monkeypatch.setenv(name, value)
     assert len(read.groups()) == 1500
-    with read.connect(variables["TRUTO_GROUPS_DATABASE"]) as connection:
+    with read.connect(in_store.variables["TRUTO_GROUPS_DATABASE"]) as connection:
         assert connection.execute("SELECT count(*) FROM groups").fetchall() == [(1500,)]
 
-    stand.put(A, groups_of(1400))
-    stand.pass_time(days=1)
-    assert stand.outcomes(run_id="later") == {A: "published"}
+    stand.write("DELETE FROM groups WHERE id = 'g1499'")
+    assert re.search(r"\bGroup 1499\b", read_lake(stand.database, only_known=True)["files"])
+    for table in ("raw_groups", "group_changes", "account_shapes"):
+        stand.write(f"DELETE FROM {table}")  # noqa: S608
     assert stand.database.rewrite()
-    assert len(stand.table("groups")) == 1400
+    left = read_lake(stand.database, only_known=True).values()
+    assert not re.search(r"\bGroup 1499\b", "".join(left))
+    assert len(stand.table("groups")) == 1499
 
 
 @pytest.mark.slow
@@ -419,20 +516,12 @@ def test_files_in_an_object_store_without_a_key_are_told_with_what_to_set(
 
 
 @pytest.mark.slow
-def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(
-    stand: Stand, postgres_database: str, store: ObjectStoreServer
-) -> None:
-    variables = {
-        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
-        "TRUTO_GROUPS_DATA_PATH": store.data_path,
-        **store.variables,
-        "AWS_SECRET_ACCESS_KEY": "wrong-hunter22",
-    }
+def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(in_store: InStore) -> None:
+    variables = {**in_store.variables, "AWS_SECRET_ACCESS_KEY": "wrong-hunter22"}
+    stand = replace(in_store.stand)
     stand.database = Database.of(read_environment(variables, cwd=stand.folder))
-    stand.put(A, groups_of(1500))
-    stand.discover()
     with pytest.raises(DatabaseError, match="those of the object store") as caught:
-        stand.sync()
+        stand.sync(B)
     assert "hunter22" not in str(caught.value)
 
 
@@ -538,22 +627,6 @@ def test_a_listing_outlives_a_server_that_is_started_anew_in_the_middle_of_it(
     assert {*listed.keys} <= {*known}
 
 
-def test_what_cannot_be_read_is_told_and_not_that_its_transaction_has_ended(
-    stand: Stand, postgres_database: str
-) -> None:
-    use_ducklake(stand, postgres_database)
-    stand.put(A, groups_of(1200))  # more than stay in the catalogue
-    stand.discover()
-    assert stand.outcomes() == {A: "published"}
-    for file in (stand.folder / "lake").rglob("*.parquet"):
-        file.unlink()
-    with (
-        pytest.raises(DatabaseError, match=r"\.parquet"),
-        stand.database.reading() as connection,
-    ):
-        read_pending(connection)
-
-
 def take_out(conninfo: str, file: str) -> None:
     """What docs/operate.md says to do about a file that is gone for good."""
     guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
@@ -568,27 +641,36 @@ def take_out(conninfo: str, file: str) -> None:
 def test_a_file_that_is_gone_is_told_once_and_what_to_do_about_it_helps(
     stand: Stand, postgres_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """And not, that a transaction has ended, which cannot read it."""
     use_ducklake(stand, postgres_database)
+    stand.knobs["page_size"] = 1000
     stand.put(A, groups_of(1200))
     stand.put(B, groups_of(3))
     stand.discover()
     stand.sync()
     (file,) = (stand.folder / "lake").rglob("groups/*.parquet")
-    kept = file.read_bytes()
-    file.unlink()
+    kept = {path: path.read_bytes() for path in (stand.folder / "lake").rglob("*.parquet")}
+    for path in kept:
+        path.unlink()
+    with (
+        pytest.raises(DatabaseError, match=r"\.parquet"),
+        stand.database.reading() as connection,
+    ):
+        read_pending(connection)
+    for path, content in kept.items():
+        if path != file:
+            path.write_bytes(content)
     with pytest.raises(DatabaseError, match=rf"is gone: {file}. Restore it there"):
         stand.sync(run_id="later")
     assert caplog.text.count("It is done again") == 1
 
-    file.write_bytes(kept)
-    assert stand.outcomes(run_id="restored") == {A: "unchanged", B: "unchanged"}
+    file.write_bytes(kept[file])
+    assert len(stand.table("groups")) == 1203
     file.unlink()
     take_out(postgres_database, file.name)
     stand.pass_time(days=1)
     assert stand.outcomes(run_id="taken out") == {A: "published", B: "published"}
-    stand.pass_time(days=1)
     maintain_lake(stand.database, before=stand.now)
-    assert stand.outcomes(run_id="maintained") == {A: "unchanged", B: "unchanged"}
     assert len(stand.table("groups")) == len(stand.table("raw_groups")) == 1203
 
 
@@ -675,13 +757,11 @@ def test_processes_that_start_a_lake_at_once_all_find_it(
     new_lake: Database, tmp_path: Path
 ) -> None:
     starts = [
-        subprocess.Popen(
-            [sys.executable, "-c", FIRST, new_lake.location, f"{tmp_path / 'lake'}/", str(number)]
-        )
-        for number in range(3)
+        subprocess.Popen(python(FIRST, new_lake.location, f"{tmp_path / 'lake'}/", number))
+        for number in range(2)
     ]
-    assert [one.wait(timeout=60) for one in starts] == [0, 0, 0]
-    assert names(new_lake) == ["0", "1", "2"]
+    assert [one.wait(timeout=60) for one in starts] == [0, 0]
+    assert names(new_lake) == ["0", "1"]
 
 
 def duckdbs_connections(conninfo: str) -> set[str]:
@@ -700,15 +780,14 @@ def duckdbs_connections(conninfo: str) -> set[str]:
 
 @pytest.mark.parametrize("form", ["DuckLake:Postgres:{0}", "ducklake:postgres:{1}"])
 def test_a_lake_is_found_by_each_form_of_its_location(
-    new_lake: Database, postgres_database: str, form: str
+    lake: Database, made: MadeLake, form: str
 ) -> None:
-    put(new_lake, "one")
-    told = parse_dsn(postgres_database)
+    told = parse_dsn(made.conninfo)
     uri = f"postgresql://{told['user']}@{told['host']}:{told['port']}/{told['dbname']}"
-    other = Database(form.format(postgres_database, uri))
+    other = Database(form.format(made.conninfo, uri))
     put(other, "two")
-    assert "truto-groups" in duckdbs_connections(postgres_database)
-    assert names(other) == ["one", "two"]
+    assert "truto-groups" in duckdbs_connections(made.conninfo)
+    assert names(lake) == names(other) == ["one", "two"]
     with read.connect(other.location) as connection:
         assert names_in(connection) == ["one", "two"]
 
@@ -742,47 +821,6 @@ def test_an_error_of_no_class_is_lost_only_where_it_says_so(
 ) -> None:
     assert not is_lost(kind(text))
     assert is_lost(kind("Failed to prepare COPY: server closed the connection"))
-
-
-@pytest.mark.slow
-def test_a_publication_outlives_an_object_store_that_is_away_in_the_middle_of_it(
-    stand: Stand,
-    postgres_database: str,
-    store: ObjectStoreServer,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    variables = {
-        "TRUTO_GROUPS_DATABASE": f"ducklake:postgres:{postgres_database}",
-        "TRUTO_GROUPS_DATA_PATH": store.data_path,
-        **store.variables,
-    }
-    stand.database = Database.of(read_environment(variables, cwd=stand.folder))
-    stand.put(A, groups_of(1500))
-    stand.discover()
-    ask, seen = stand.database.writing, []
-
-    @contextmanager
-    def writing(*args: Any, **options: Any) -> Iterator[duckdb.DuckDBPyConnection]:
-        if seen == ["stopped"]:
-            assert len(stand.table("groups")) == 0
-            seen.append(store.start())
-        with ask(*args, **options) as connection:
-            yield connection
-            written = connection.execute("SELECT count(*) FROM groups").fetchall()[0][0]
-            if written == 1500 and not seen:
-                store.stop()
-                seen.append("stopped")
-                connection.execute(
-                    "INSERT INTO database_properties SELECT i, 'x' FROM range(1500) t(i)"
-                ).fetchall()
-
-    stand.database.writing = writing
-    assert stand.outcomes() == {A: "published"}
-    assert len(seen) == 2
-    assert "It is done again in" in caplog.text
-    assert len(stand.table("groups")) == 1500
-    assert len(stand.table("raw_groups")) == 1500
-    assert names(stand.database) == []
 
 
 @pytest.mark.parametrize(

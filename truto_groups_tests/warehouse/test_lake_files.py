@@ -17,14 +17,20 @@ import pytest
 from psycopg2.extensions import make_dsn
 
 from truto_groups.errors import LostTransactionError
+from truto_groups.schema import DATABASE_PROPERTIES
 from truto_groups.settings import read_object_store
-from truto_groups.warehouse import lake_files
+from truto_groups.warehouse import lake_files, upkeep
 from truto_groups.warehouse.connections import Connection
 from truto_groups.warehouse.database import Database
-from truto_groups.warehouse.upkeep import maintain_lake
-from truto_groups_tests.object_store import ObjectStoreServer, run_object_store
+from truto_groups_tests.object_store import (
+    DATA_PATH,
+    ObjectStoreServer,
+    name_variables,
+    run_object_store,
+)
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import read_rows
+from truto_groups_tests.ways import Way, end
 
 pytestmark = pytest.mark.long
 
@@ -33,41 +39,26 @@ _MANY = "INSERT INTO database_properties SELECT 'row ' || range, 'x' FROM range(
 _DELETE = "DELETE FROM database_properties WHERE right(name, 1) IN ('0', '2', '4', '6', '8')"
 
 
-class Way:
+class ForgetfulWay(Way):
     """A way to a Postgres that loses the answer to a lake's next COMMIT when it is told to.
 
     Attributes:
-        port: Where it begins.
         lost_count: How many answers were lost.
     """
 
     def __init__(self, port: int) -> None:
-        self._there = ("127.0.0.1", port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._is_losing = False
-        self._open = [self._listener]
-        self.port = self._listener.getsockname()[1]
         self.lost_count = 0
-        threading.Thread(target=self._serve, daemon=True).start()
+        super().__init__(port)
 
     def lose_the_next(self) -> None:
         """Let the next COMMIT arrive and its answer not."""
         self._is_losing = True
 
-    def close(self) -> None:
-        _end(*self._open)
-        for one in self._open:
-            one.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = self._listener.accept()
-                there = socket.create_connection(self._there)
-                self._open += [here, there]
-                muted = threading.Event()
-                for work in (self._ask, self._answer):
-                    threading.Thread(target=work, args=(here, there, muted), daemon=True).start()
+    def carry(self, here: socket.socket, there: socket.socket) -> None:
+        muted = threading.Event()
+        for work in (self._ask, self._answer):
+            threading.Thread(target=work, args=(here, there, muted), daemon=True).start()
 
     def _ask(self, here: socket.socket, there: socket.socket, muted: threading.Event) -> None:
         has_written = False
@@ -83,46 +74,45 @@ class Way:
                     time.sleep(0.5)  # Postgres commits; what it answers finds nobody
                     break
                 there.sendall(data)
-        _end(here, there)
+        end(here, there)
 
     def _answer(self, here: socket.socket, there: socket.socket, muted: threading.Event) -> None:
         with suppress(OSError):
             while data := there.recv(1 << 16):
                 if not muted.is_set():
                     here.sendall(data)
-        _end(here, there)
-
-
-def _end(*sockets: socket.socket) -> None:
-    for one in sockets:
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+        end(here, there)
 
 
 @pytest.fixture(name="way")
-def provide_way(postgres_cluster: PostgresCluster) -> Iterator[Way]:
-    way = Way(postgres_cluster.port)
+def provide_way(postgres_cluster: PostgresCluster) -> Iterator[ForgetfulWay]:
+    way = ForgetfulWay(postgres_cluster.port)
     yield way
-    way.close()
+    way.cut()
 
 
-@pytest.fixture(
-    name="lake", params=["folder", pytest.param("object store", marks=pytest.mark.slow)]
-)
-def provide_lake(
-    request: pytest.FixtureRequest, way: Way, postgres_database: str, tmp_path: Path
-) -> Iterator[Database]:
-    location = f"ducklake:postgres:{make_dsn(postgres_database, port=way.port)}"
-    if request.param == "folder":
-        yield Database(location, data_path=f"{tmp_path / 'lake'}/")
-        return
-    with run_object_store(tmp_path) as store:
-        yield find_lake(location, store)
+@pytest.fixture(name="store", scope="module")
+def provide_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStoreServer]:
+    with run_object_store(tmp_path_factory.mktemp("store")) as store:
+        yield store
 
 
-def find_lake(location: str, store: ObjectStoreServer) -> Database:
+@pytest.fixture(name="lake")
+def provide_lake(way: ForgetfulWay, postgres_database: str, tmp_path: Path) -> Database:
+    return Database(locate(way, postgres_database), data_path=f"{tmp_path / 'lake'}/")
+
+
+@pytest.fixture(name="lake_in_store")
+def provide_lake_in_store(
+    way: ForgetfulWay, postgres_database: str, store: ObjectStoreServer
+) -> Database:
     variables = read_object_store(store.variables)
+    location = locate(way, postgres_database)
     return Database(location, data_path=store.data_path, object_store=variables)
+
+
+def locate(way: ForgetfulWay, conninfo: str) -> str:
+    return f"ducklake:postgres:{make_dsn(conninfo, port=way.port)}"
 
 
 def insert(connection: Connection, count: int) -> None:
@@ -136,35 +126,30 @@ def count_rows(lake: Database) -> int:
     return count
 
 
-def write_and_lose(lake: Database, way: Way, sql: str, **values: object) -> None:
+def write_and_lose(lake: Database, way: ForgetfulWay, sql: str, **values: object) -> None:
     """Write what is committed, and hear nothing of it."""
     with lake.writing() as connection:
         connection.execute(sql, values or None).fetchall()
         way.lose_the_next()
 
 
-def test_files_of_a_commit_whose_answer_was_lost_are_there(lake: Database, way: Way) -> None:
+@pytest.mark.parametrize("name", ["lake", pytest.param("lake_in_store", marks=pytest.mark.slow)])
+def test_files_and_marks_of_deleted_rows_of_a_commit_whose_answer_was_lost_are_there(
+    request: pytest.FixtureRequest, way: ForgetfulWay, name: str
+) -> None:
+    lake: Database = request.getfixturevalue(name)
     with lake.writing() as connection:
         insert(connection, 10)
-    with pytest.raises(LostTransactionError):
-        write_and_lose(lake, way, _MANY, count=5000)
-    assert way.lost_count == 1
-
-    assert count_rows(lake) == 5000
-
-
-def test_marks_of_deleted_rows_are_there_too(lake: Database, way: Way) -> None:
-    with lake.writing() as connection:
-        insert(connection, 5000)
-    with pytest.raises(LostTransactionError):
-        write_and_lose(lake, way, _DELETE)
-    assert way.lost_count == 1
-
-    assert count_rows(lake) == 2500
+    for sql, values, left in ((_MANY, {"count": 5000}, 5000), (_DELETE, {}, 2500)):
+        way.lost_count = 0
+        with pytest.raises(LostTransactionError):
+            write_and_lose(lake, way, sql, **values)
+        assert way.lost_count == 1
+        assert count_rows(lake) == left
 
 
 def test_upkeep_goes_on_where_the_answer_to_a_flush_was_lost(
-    lake: Database, way: Way, monkeypatch: pytest.MonkeyPatch
+    lake: Database, way: ForgetfulWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lake.writing() as connection:
         insert(connection, 500)
@@ -176,7 +161,8 @@ def test_upkeep_goes_on_where_the_answer_to_a_flush_was_lost(
         return committing(files)
 
     monkeypatch.setattr(lake_files.WrittenFiles, "kept", kept)
-    maintain_lake(lake, before=datetime.now(UTC))
+    monkeypatch.setattr(upkeep, "TABLES", [DATABASE_PROPERTIES])  # the others have no rows
+    upkeep.maintain_lake(lake, before=datetime.now(UTC))
     assert way.lost_count == 1
 
     assert count_rows(lake) == 500
@@ -207,16 +193,14 @@ def test_what_a_machine_wrote_whose_clock_is_ahead_is_not_copied_again(
     assert len(copies) == 1
 
 
-@pytest.mark.slow
 def test_what_needs_no_file_is_written_while_the_object_store_is_away(
-    postgres_database: str, tmp_path: Path
+    postgres_database: str,
 ) -> None:
-    with run_object_store(tmp_path) as store:
-        lake = find_lake(f"ducklake:postgres:{postgres_database}", store)
+    nowhere = read_object_store(name_variables("http://127.0.0.1:1"))
+    location = f"ducklake:postgres:{postgres_database}"
+    lake = Database(location, data_path=DATA_PATH, object_store=nowhere)
+    for count in (10, 20):
         with lake.writing() as connection:
-            insert(connection, 10)
-        store.stop()
-        with lake.writing() as connection:
-            insert(connection, 20)
+            insert(connection, count)
 
-        assert count_rows(lake) == 20
+    assert count_rows(lake) == 20
