@@ -41,7 +41,7 @@ SOON = timedelta(hours=1)
 
 
 ON_BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.slow)]
-"""Where Dagster's history is kept."""
+"""Where Dagster's history is kept, for tests of what is read or deleted in a way of its own."""
 
 
 @pytest.fixture(name="connected", scope="module")
@@ -75,7 +75,7 @@ def provide_synced_in_postgres(
     )
 
 
-@pytest.fixture(name="project", params=ON_BOTH)
+@pytest.fixture(name="project")
 def provide_project(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
@@ -84,7 +84,7 @@ def provide_project(
         yield project
 
 
-@pytest.fixture(name="refreshed", params=ON_BOTH)
+@pytest.fixture(name="refreshed")
 def provide_refreshed(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
@@ -97,7 +97,7 @@ def open_kept(
     request: pytest.FixtureRequest, beginning: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AbstractContextManager[Project]:
     """A project that begins with the one of a fixture, where the history is kept as asked for."""
-    if request.param == "sqlite":
+    if getattr(request, "param", "sqlite") == "sqlite":
         begin_with = request.getfixturevalue(beginning)
         return open_project(folder, monkeypatch, begin_with=begin_with)
     cluster = request.getfixturevalue("postgres_cluster")
@@ -153,6 +153,7 @@ def make_old(project: Project, days: int) -> None:
                 )
 
 
+@pytest.mark.parametrize("refreshed", ON_BOTH, indirect=True)
 def test_a_run_that_nothing_shown_came_from_goes_with_all_its_files(refreshed: Project) -> None:
     (first,) = run_ids(refreshed)
     assert history_of(refreshed, first)
@@ -181,6 +182,7 @@ def test_a_partitions_newest_materialization_keeps_its_run_whatever_came_after(
         assert refreshed.instance.get_materialized_partitions(asset) == set(keys)
 
 
+@pytest.mark.parametrize("refreshed", ON_BOTH, indirect=True)
 def test_a_partition_that_failed_at_last_stays_red(refreshed: Project) -> None:
     put(refreshed, B, status="active")
     refreshed.server.intercept = lambda request: None
@@ -191,6 +193,7 @@ def test_a_partition_that_failed_at_last_stays_red(refreshed: Project) -> None:
     assert failed.run_id in find_needed_runs(refreshed.instance)
 
 
+@pytest.mark.parametrize("refreshed", ON_BOTH, indirect=True)
 def test_the_newest_of_each_asset_keeps_its_run(refreshed: Project) -> None:
     """Each of another run: a replay, a breakdown alone, the accounts, the picture."""
     (fetched,) = run_ids(refreshed)
@@ -222,6 +225,7 @@ def test_a_checks_newest_evaluation_keeps_its_run(refreshed: Project) -> None:
         assert refreshed.instance.get_latest_asset_check_evaluation_record(check) is not None
 
 
+@pytest.mark.parametrize("project", ON_BOTH, indirect=True)
 def test_a_young_run_one_that_has_not_ended_and_those_of_others_stay(project: Project) -> None:
     old = end_run(project)
     unfinished = project.create("refresh_groups").run_id
