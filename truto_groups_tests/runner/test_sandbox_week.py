@@ -88,46 +88,42 @@ def test_after_the_week_one_more_day_is_now(day: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_week_is_finished_once_and_then_a_day_passes_with_each_call(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with enter_sandbox(tmp_path, monkeypatch) as stand:
-        go_to_day(stand, 6)
-        heard = Heard()
-        last = replay(is_week_only=True, listener=heard.listener(), cwd=Path.cwd())
-        again = replay(is_week_only=True, listener=heard.listener(), cwd=Path.cwd())
-        assert ([one.sandbox.day for one in heard.days], heard.counts) == ([7], [1])
-        assert (last, again) == (heard.days[0], None)
-
-        next_day = replay(listener=heard.listener(), cwd=Path.cwd())
-        assert next_day is not None
-        assert (next_day.sandbox.day, heard.counts) == (8, [1, 1])
-        assert {one.partition_key for one in next_day.report.outcomes if one.changed} == {
-            "globex.opsgenie.e7c30526"
-        }
-        assert heard.progress[-1] == (19, 19)
-
-
-@pytest.mark.long
-def test_a_day_before_the_last_is_lived_in_the_past(
+def test_a_week_is_finished_once_in_its_own_time_and_then_a_day_passes_with_each_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with enter_sandbox(tmp_path, monkeypatch) as stand:
         go_to_day(stand, 5)
         heard = Heard()
         began = datetime.now(UTC)
-        replay(listener=heard.listener(), cwd=Path.cwd())
+        last = replay(is_week_only=True, listener=heard.listener(), cwd=Path.cwd())
         assert [one.sandbox.day for one in heard.days] == [6, 7]
+        assert last == heard.days[-1]
         # Half of what is to come, as far as one can know on the first day.
         assert heard.progress[0][1] == 2 * 19
-        rows = stand.rows("SELECT started_at, finished_at FROM account_syncs ORDER BY started_at")
-        assert len(rows) == 2 * 19
-        for started_at, finished_at in rows[:19]:
-            assert timedelta(hours=23) < began - started_at < timedelta(hours=25)
-            assert timedelta(0) <= finished_at - started_at < timedelta(hours=1)
-        assert all(began <= started_at for started_at, _ in rows[19:])
-        two_days_ago = "SELECT count(*) FROM groups_as_of(now()::TIMESTAMPTZ - INTERVAL 36 HOUR)"
-        assert stand.rows(two_days_ago) == [(0,)]
+        assert_a_day_was_lived_in_the_past(stand, began)
+
+        assert replay(is_week_only=True, listener=heard.listener(), cwd=Path.cwd()) is None
+        assert heard.counts == [2]
+
+        next_day = replay(listener=heard.listener(), cwd=Path.cwd())
+        assert next_day is not None
+        assert (next_day.sandbox.day, heard.counts) == (8, [2, 1])
+        assert {one.partition_key for one in next_day.report.outcomes if one.changed} == {
+            "globex.opsgenie.e7c30526"
+        }
+        assert heard.progress[-1] == (19, 19)
+
+
+def assert_a_day_was_lived_in_the_past(stand: Stand, began: datetime) -> None:
+    """The first of two, whose second is now."""
+    rows = stand.rows("SELECT started_at, finished_at FROM account_syncs ORDER BY started_at")
+    assert len(rows) == 2 * 19
+    for started_at, finished_at in rows[:19]:
+        assert timedelta(hours=23) < began - started_at < timedelta(hours=25)
+        assert timedelta(0) <= finished_at - started_at < timedelta(hours=1)
+    assert all(began <= started_at for started_at, _ in rows[19:])
+    two_days_ago = "SELECT count(*) FROM groups_as_of(now()::TIMESTAMPTZ - INTERVAL 36 HOUR)"
+    assert stand.rows(two_days_ago) == [(0,)]
 
 
 @pytest.mark.long

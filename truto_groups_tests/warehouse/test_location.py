@@ -3,8 +3,6 @@
 Real: files, DuckDB, and its own errors for places that cannot be reached. Nothing is faked.
 """
 
-import subprocess
-import sys
 import traceback
 from pathlib import Path
 
@@ -39,19 +37,14 @@ os._exit(0)
 
 ODD_NAMES = (
     "it's.duckdb",
-    'a "b".duckdb',
-    "a b.duckdb",
-    " a.duckdb ",
-    "äöü \u00df \U0001f600.duckdb",
-    "u\u0308.duckdb",
+    ' a "b" c.duckdb ',
+    "äöü u\u0308 \u00df \U0001f600.duckdb",
     "50%3F#x&y=z+1.duckdb",
     "a*[b]{c}.duckdb",
     "a\\\\b;c:d,e|f<g>`h`$i@j!~^.duckdb",
-    "-x.duckdb",
+    "-x",
     ".hidden",
-    "no_suffix",
-    "x.parquet",
-    "key=7.duckdb",
+    "key=7.parquet",
     "n" * 233 + ".duckdb",
 )
 
@@ -331,19 +324,12 @@ def test_another_password_leads_to_the_same_files_beside_the_database() -> None:
     assert one.companion != Database("md:others").companion
 
 
-def test_a_command_tells_no_secret_of_the_location(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "truto_groups.cli", "status"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=tmp_path,
-        env={
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "TRUTO_GROUPS_DATABASE": SECRETIVE[0],
-        },
-    )
-    assert done.returncode == 2, done
-    assert "password=[secret]" in done.stderr
-    assert SECRET not in done.stdout + done.stderr
+def test_a_command_tells_no_secret_of_the_location(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", SECRETIVE[0])
+    assert main(["status"]) == 2
+    told = capfd.readouterr()
+    assert "password=[secret]" in told.err
+    assert SECRET not in told.out + told.err
