@@ -11,12 +11,14 @@ class Way:
 
     Attributes:
         port: Where it begins, also after it was mended.
+        is_silent: Whether who comes is let on and hears nothing.
     """
 
     def __init__(self, port: int) -> None:
         self._there = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
+        self.is_silent = False
         self.port: int = self._listener.getsockname()[1]
         self._listen()
 
@@ -37,6 +39,9 @@ class Way:
         with suppress(OSError):
             while True:
                 here, _ = listener.accept()
+                if self.is_silent:
+                    self._open.append(here)
+                    continue
                 there = socket.create_connection(self._there)
                 self._open += [here, there]
                 self.carry(here, there)
