@@ -23,7 +23,7 @@ ROOM_ADVICE = "Free room there, or set TMPDIR to a folder that has room and may 
 
 _BUSY_SIGNS = ("Conflicting lock", "Could not set lock", "Unique file handle conflict")
 _FULL_SIGNS = tuple(os.strerror(one) for one in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-_REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403")
+_REFUSED_SIGNS = ("HTTP code 401", "HTTP code 403", "(HTTP 401 ", "(HTTP 403 ")
 # How libpq, or Postgres on its way out, tells that the way to it is lost.
 _AWAY_SIGNS = (
     "server closed the connection",

@@ -519,13 +519,19 @@ def test_files_in_an_object_store_without_a_key_are_told_with_what_to_set(
 
 
 @pytest.mark.slow
-def test_a_key_that_the_object_store_refuses_is_told_without_its_secret(in_store: InStore) -> None:
+def test_a_key_that_the_object_store_refuses_is_told_at_once_without_its_secret(
+    in_store: InStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where a file is read, of which DuckDB tells a refusal in other words."""
     variables = {**in_store.variables, "AWS_SECRET_ACCESS_KEY": "wrong-hunter22"}
     stand = replace(in_store.stand)
     stand.database = Database.of(read_environment(variables, cwd=stand.folder))
-    with pytest.raises(DatabaseError, match="those of the object store") as caught:
-        stand.sync(B)
-    assert "hunter22" not in str(caught.value)
+    sql = "SELECT sum(length(name)) FROM groups"
+    for use in (lambda: stand.database.retried(lambda: stand.rows(sql)), lambda: stand.sync(B)):
+        with pytest.raises(DatabaseError, match="those of the object store") as caught:
+            use()
+        assert "hunter22" not in str(caught.value)
+    assert "It is done again" not in caplog.text
 
 
 @contextmanager
