@@ -37,7 +37,7 @@ connection = duckdb.connect(sys.argv[1])
 print("held", flush=True)
 time.sleep(float(sys.argv[2]))
 """
-SECONDS = 4
+SECONDS = 3
 """That a crowd syncs."""
 # So that it does not compress.
 _LETTERS = random.Random(1)

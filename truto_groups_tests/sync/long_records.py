@@ -26,7 +26,7 @@ from truto_groups.warehouse.shapes_table import AuditedShape, write_shapes
 from truto_groups_tests.stand import START, A
 from truto_groups_tests.sync.peak_memory import measure
 
-COUNT, KILOBYTES = 250, 200
+COUNT, KILOBYTES = 225, 200
 RECORDS_OF_A_PAGE = 40
 
 

@@ -19,7 +19,7 @@ from truto_groups_tests.sync.peak_memory import Measured
 
 pytestmark = pytest.mark.slow
 
-SMALL, LARGE = 25_000, 60_000
+SMALL, LARGE = 20_000, 45_000
 MAX_GROWTH = 1.25
 MAX_MEGABYTES = 800
 MAX_OF_A_SYNC = 1.5
@@ -49,7 +49,7 @@ class Server:
 import pandas, duckdb, numpy
 stand = Stand(Server(), Path(sys.argv[2]))
 stand.knobs = {"page_size": 500, "requests_per_10_seconds_per_account": 0}
-stand.discover()
+measure(lambda: bool(stand.discover()))  # in a child, so that nothing is open where it forks
 
 def sync(account):
     result, = stand.sync(account).values()
@@ -108,13 +108,13 @@ def run(*command: str) -> Any:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_does_not_grow_with_an_account(tmp_path: Path) -> None:
-    """60,000 groups of one account, against 25,000."""
+    """45,000 groups of one account, against 20,000."""
     with serving(SMALL, LARGE) as base_url:
         told = run("-c", SYNC, base_url, str(tmp_path), str(SMALL), str(LARGE))
     small, large = (Measured(*one) for one in told)
     assert [one.came for one in (small, large)] == [["published", SMALL], ["published", LARGE]]
     assert (large.peak - large.before) <= MAX_GROWTH * (small.peak - small.before), (small, large)
-    assert large.peak < MAX_MEGABYTES
+    assert large.peak < MAX_MEGABYTES, (small, large)
     database = Database(str(tmp_path / "groups.duckdb"))
     by_account = "SELECT count(*), count(DISTINCT id) FROM groups GROUP BY integrated_account_id"
     assert sorted(read_rows(database, by_account)) == [(SMALL, SMALL), (LARGE, LARGE)]
@@ -122,18 +122,18 @@ def test_memory_does_not_grow_with_an_account(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_what_a_sync_can_publish_can_be_replayed_accepted_and_removed(tmp_path: Path) -> None:
-    """50 MB of long records: they needed more memory at once than was given to them."""
+    """45 MB of long records: they needed more memory at once than was given to them."""
     told = run("-m", "truto_groups_tests.sync.long_records", str(tmp_path))
     assert {step: came for step, (came, _) in told.items()} == {
         "publish": "published",
-        "replay": "published 250",
+        "replay": "published 225",
         "remove": "removed 1",
         "wait": "hold_back",
-        "accept": "accepted 250",
+        "accept": "accepted 225",
     }
     peaks = {step: peak for step, (_, peak) in told.items()}
     for step in ("replay", "accept"):
         assert peaks[step] < MAX_OF_A_SYNC * peaks["publish"], peaks
     assert peaks["remove"] < MAX_OF_A_REMOVAL * peaks["publish"], peaks
     database = Database(str(tmp_path / "groups.duckdb"))
-    assert read_rows(database, "SELECT count(*) FROM groups") == [(250,)]
+    assert read_rows(database, "SELECT count(*) FROM groups") == [(225,)]
