@@ -177,7 +177,12 @@ class Stand:
         path = self.settings_path if self.settings_path.exists() else None
         settings = read_settings(path)
         knobs = resolve_knobs(
-            {"retry_attempts": 2, "retry_seconds": 0.5, **self.knobs},
+            {
+                "retry_attempts": 2,
+                "retry_seconds": 0.5,
+                "requests_per_10_seconds_per_account": 0,
+                **self.knobs,
+            },
             section=settings.truto,
             base_url=self.server.base_url,
         )

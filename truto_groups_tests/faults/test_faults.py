@@ -24,6 +24,7 @@ from truto_groups import read
 from truto_groups.errors import DatabaseError
 from truto_groups.sandbox import Request, Response
 from truto_groups.sync import land as land_module
+from truto_groups.warehouse import connections
 from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.database import Database
 from truto_groups_tests.integrity import find_faults, find_running
@@ -97,7 +98,7 @@ def test_a_full_temporary_folder_costs_memory_and_no_page(
     with monkeypatch.context() as patch, small_disk(stand.folder / "tmp", megabytes=6) as disk:
         patch.setattr("tempfile.tempdir", str(disk))
         patch.setattr(land_module, "_MEMORY_LIMIT", "20MB")
-        patch.setattr(database_module, "_make_private_folder", lambda _: own_folder)
+        patch.setattr(connections, "_make_private_folder", lambda _: own_folder)
         with TemporaryDirectory(dir=disk) as name:
             own_folder = SimpleNamespace(name=name)
             assert stand.outcomes(A, run_id="r2") == {A: "published"}
