@@ -143,6 +143,14 @@ def _open_staging() -> Staging:
     return Staging()
 
 
+@dataclass(frozen=True)
+class ServedElsewhere:
+    """What a program's stand has to know of a sandbox that runs in another process."""
+
+    base_url: str
+    token: str = "sandbox-token"
+
+
 @dataclass
 class Stand:
     """A sandbox with accounts, and everything a sync of them needs.

@@ -14,16 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from truto_groups.errors import TrutoGroupsError
-from truto_groups_tests.stand import Stand
-
-
-class _Server:
-    """What a stand needs to know of the sandbox, which runs in another process."""
-
-    token = "sandbox-token"
-
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
+from truto_groups_tests.stand import ServedElsewhere, Stand
 
 
 def main() -> None:
@@ -47,7 +38,7 @@ def sync_in_child(base_url: str, folder: Path, seconds: float, keys: list[str]) 
 
 
 def sync_again_and_again(base_url: str, folder: Path, seconds: float, keys: list[str]) -> None:
-    server: Any = _Server(base_url)
+    server: Any = ServedElsewhere(base_url)
     stand = Stand(server, folder)
     name = f"p{os.getpid()}"
     tell(f"begins {os.getpid()}")

@@ -23,18 +23,9 @@ import pandas as pd
 from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import connections
 from truto_groups.warehouse.statements import statement
-from truto_groups_tests.stand import Stand
+from truto_groups_tests.stand import ServedElsewhere, Stand
 
 assert pd  # DuckDB imports it when it is first handed arrays: here once, not in each process
-
-
-class _Server:
-    """What a stand needs to know of the sandbox, which runs in another process."""
-
-    token = "sandbox-token"
-
-    def __init__(self, base_url: str) -> None:
-        self.base_url = base_url
 
 
 class _Count:
@@ -101,7 +92,7 @@ def sync(base_url: str, folder: Path, now: datetime, happen: Callable[[int], Non
 
     connections.connect = connect
     staging_module.connect = connect
-    server: Any = _Server(base_url)
+    server: Any = ServedElsewhere(base_url)
     stand = Stand(server, folder, now=now)
     stand.sync(*sys.argv[4:], run_id="killed")
 

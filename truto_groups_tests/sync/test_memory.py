@@ -39,16 +39,13 @@ with SandboxServer(accounts=accounts, page_cache_bytes=0) as server:
 SYNC = """
 import json, sys
 from pathlib import Path
-from truto_groups_tests.stand import Stand
+from truto_groups_tests.stand import ServedElsewhere, Stand
 from truto_groups_tests.sync.peak_memory import measure
 from truto_groups_tests.sync.test_memory import account_of
 
-class Server:
-    base_url, token = sys.argv[1], "sandbox-token"
-
 import pandas, duckdb, numpy
-stand = Stand(Server(), Path(sys.argv[2]))
-stand.knobs = {"page_size": 500, "requests_per_10_seconds_per_account": 0}
+stand = Stand(ServedElsewhere(sys.argv[1]), Path(sys.argv[2]))
+stand.knobs = {"page_size": 500}
 measure(lambda: bool(stand.discover()))  # in a child, so that nothing is open where it forks
 
 def sync(account):

@@ -658,7 +658,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def test_an_account_with_many_unreadable_pages_fails_once(listed: Stand) -> None:
     listed.put(A, [Verbatim(f'{{"id":"{n}","remote_data":{DEEP}}}') for n in range(120)])
     listed.put(B, groups_of(120))
-    listed.knobs = {"page_size": 1, "requests_per_10_seconds_per_account": 0}
+    listed.knobs = {"page_size": 1}
     ended = [
         (result.attempt.integrated_account_id, result.attempt.outcome)
         for result in refresh_accounts(listed.session(), [A, B], run_id="r1")
