@@ -17,7 +17,6 @@ from truto_groups.runner.reading_session import open_reading
 from truto_groups.settings.environment import check_temporary_folder, read_token
 from truto_groups.text.words import say_age
 from truto_groups.warehouse.accounts_table import read_last_listing
-from truto_groups.warehouse.connections import connect
 
 # A probe is ended by whoever asked, as a rule after ten seconds, and then says nothing.
 _WAIT_SECONDS = 3.0
@@ -74,7 +73,7 @@ def _find(cwd: Path) -> Readiness:
         read_token(os.environ, variable=session.knobs.token_variable)
         check_temporary_folder(os.environ)
         with (
-            contextlib.closing(connect(knows_json=False)) as own,
+            contextlib.closing(session.database.connect(knows_json=False)) as own,
             session.database.reading(own, within_seconds=_WAIT_SECONDS) as connection,
         ):
             listed_at = read_last_listing(connection)

@@ -118,7 +118,7 @@ def _accept(
     clock: Callable[[], datetime],
     commits: Commits[list[AcceptedAccount]],
 ) -> list[AcceptedAccount]:
-    with Staging() as staging, database.owning(staging.connection) as turn:
+    with Staging(database.connect()) as staging, database.owning(staging.connection) as turn:
         connection = staging.connection
         if (committed := commits.find(connection)) is not None:
             return committed

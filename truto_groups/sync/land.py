@@ -72,10 +72,13 @@ class Staging:
     """Where the pages of a run wait until their account is whole.
 
     Used from one thread. Close it, or leave it to a ``with``.
+
+    Args:
+        connection: One of its own, as of ``Database.connect``, where a database will be attached.
     """
 
-    def __init__(self) -> None:
-        self.connection = connect()
+    def __init__(self, connection: duckdb.DuckDBPyConnection | None = None) -> None:
+        self.connection = connection or connect()
         self._limit_memory(_MEMORY_LIMIT)
         self._execute("ATTACH ':memory:' AS staging")
         self._execute("SET preserve_insertion_order = false")

@@ -87,7 +87,7 @@ def sync_accounts(
         DatabaseError: Nothing can be written any more; what was published stays.
     """
     order = sorted(planned, key=lambda one: -(one.account.group_count or 0))
-    with Staging() as staging, fetcher as fetches:
+    with Staging(database.connect()) as staging, fetcher as fetches:
         run = _Run(
             staging,
             fetches,

@@ -48,7 +48,7 @@ def remove_accounts(
         DatabaseError: The database cannot be written; what was removed before stays removed.
     """
     removed: list[str] = []
-    with Staging() as staging:
+    with Staging(database.connect()) as staging:
         for first in range(0, len(accounts), _REMOVED_TOGETHER):
             together = accounts[first : first + _REMOVED_TOGETHER]
             removed += _remove(staging, database, together, run_id=run_id, clock=clock)

@@ -56,7 +56,7 @@ def _rebuild(
     commits: Commits[AccountResult],
 ) -> AccountResult:
     started_at = clock()
-    with Staging() as staging:
+    with Staging(database.connect()) as staging:
         connection = staging.connection
 
         def write(

@@ -29,14 +29,24 @@ _MOST_IDLE = 4
 _UNMOVED_SIGN = "CHECKPOINT during DETACH failed"
 
 
-def connect(*, knows_json: bool = True) -> duckdb.DuckDBPyConnection:
+def connect(
+    *, knows_json: bool = True, may_load_unsigned: bool = False
+) -> duckdb.DuckDBPyConnection:
     """Open a private connection in memory, in UTC, that may spill to a folder of its own.
 
     Args:
         knows_json: Whether its statements may ask for ``same_json``. For that DuckDB imports numpy,
             for which a probe has no time.
+        may_load_unsigned: Whether it loads extensions without a look at their signatures, until
+            that is taken from it, which nothing gives back.
     """
-    connection = duckdb.connect(config={"threads": 1, "temp_directory": name_spill_folder()})
+    connection = duckdb.connect(
+        config={
+            "threads": 1,
+            "temp_directory": name_spill_folder(),
+            "allow_unsigned_extensions": may_load_unsigned,
+        }
+    )
     configure(connection)
     if knows_json:
         register_sameness(connection)

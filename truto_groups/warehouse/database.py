@@ -222,6 +222,18 @@ class Database:
                 f"{what} would replace the database itself.", advice="Name another file."
             )
 
+    def connect(self, *, knows_json: bool = True) -> duckdb.DuckDBPyConnection:
+        """Open a private connection for work with tables of its own, to be handed to the others.
+
+        Args:
+            knows_json: As in ``connections.connect``.
+
+        Raises:
+            DatabaseError: An extension that a lake needs is missing.
+        """
+        opened = connect if self._lake is None else self._lake.connect
+        return opened(knows_json=knows_json)
+
     @contextlib.contextmanager
     def writing(
         self,
@@ -513,7 +525,7 @@ class Database:
         elif self.is_file:
             block = lend_connection()
         else:
-            block = contextlib.closing(connect())
+            block = contextlib.closing(self.connect())
         with block as connection:
             yield connection
 

@@ -12,7 +12,6 @@ from datetime import datetime
 import duckdb
 
 from truto_groups.schema import TABLES
-from truto_groups.warehouse.connections import connect
 from truto_groups.warehouse.database import Database
 
 # Files with deleted rows are not merged until they are rewritten, which by itself DuckLake does
@@ -52,7 +51,7 @@ def maintain_lake(database: Database, *, before: datetime) -> tuple[LakeSize, La
     lake = database.lake_name
     if lake is None:
         return None
-    with contextlib.closing(connect()) as connection:
+    with contextlib.closing(database.connect()) as connection:
 
         def call(text: str) -> None:
             with database.owning(connection) as turn, database.committing(connection, turn):

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import duckdb
 
-from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import database as database_module
+from truto_groups.warehouse.database import Database
 from truto_groups.warehouse.statements import statement, statements
 
 Kind = Literal["statement", "write", "landing", "commit"]
@@ -201,12 +201,19 @@ class Disk:
         connect = self._connect_from(_PRIVATE)
         database_module.connect = connect
         database_module.lend_connection = lambda: contextlib.closing(connect())
-        staging_module.connect = self._connect_from(_STAGING)
+        connect_for_staging = self._connect_from(_STAGING)
+
+        def connect_own(self: Database, *, knows_json: bool = True) -> Any:
+            del self, knows_json
+            return connect_for_staging()
+
+        Database.connect = connect_own
         try:
             yield
         finally:
-            database_module.connect = staging_module.connect = _CONNECT
+            database_module.connect = _CONNECT
             database_module.lend_connection = _LEND
+            Database.connect = _CONNECT_FOR_STAGING
 
     def _connect_from(self, pool: list[Lent]) -> Callable[..., Any]:
         def give_back(lent: Lent) -> None:
@@ -224,6 +231,7 @@ class Disk:
 
 _CONNECT = database_module.connect
 _LEND = database_module.lend_connection
+_CONNECT_FOR_STAGING = Database.connect
 _PRIVATE: list[Lent] = []
 _STAGING: list[Lent] = []
 

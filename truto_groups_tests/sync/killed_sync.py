@@ -20,8 +20,8 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from truto_groups.sync import land as staging_module
 from truto_groups.warehouse import connections
+from truto_groups.warehouse import database as database_module
 from truto_groups.warehouse.statements import statement
 from truto_groups_tests.stand import ServedElsewhere, Stand
 
@@ -91,7 +91,7 @@ def sync(base_url: str, folder: Path, now: datetime, happen: Callable[[int], Non
         return _CountingConnection(real(**options), count)
 
     connections.connect = connect
-    staging_module.connect = connect
+    database_module.connect = connect
     server: Any = ServedElsewhere(base_url)
     stand = Stand(server, folder, now=now)
     stand.sync(*sys.argv[4:], run_id="killed")

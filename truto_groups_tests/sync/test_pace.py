@@ -18,7 +18,6 @@ import duckdb
 import pytest
 
 from truto_groups.sandbox import Request, Response
-from truto_groups.sync import land as staging_module
 from truto_groups.sync.land import StagedPage, Staging
 from truto_groups.sync.publish import ReplacedAccount, replace_rows
 from truto_groups.sync.refresh import PassedOver, refresh_accounts
@@ -77,7 +76,7 @@ def count_written_rows(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     def connect(**options: Any) -> Any:
         return CountingConnection(connections.connect(**options), written)
 
-    monkeypatch.setattr(staging_module, "connect", connect)
+    monkeypatch.setattr(database_module, "connect", connect)
     return written
 
 

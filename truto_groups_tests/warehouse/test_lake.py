@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import duckdb_extension_postgres_scanner
 import psycopg2
 import pytest
 from psycopg2.extensions import parse_dsn
@@ -61,6 +62,9 @@ from truto_groups_tests.stand import (
 from truto_groups_tests.ways import Way, way_to
 
 pytestmark = pytest.mark.long
+
+# Of an extension, its last bytes.
+_SIGNATURE_SIZE = 256
 
 
 @pytest.fixture(name="new_lake")
@@ -206,8 +210,42 @@ def test_an_extension_that_is_not_installed_is_named_with_what_installs_it(
         put(Database(f"ducklake:postgres:{postgres_database} application_name=a"), "one")
 
 
+def test_only_an_extension_of_a_package_is_loaded_without_a_look_at_its_signature(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect() as connection:
+        version, platform = connection.execute(
+            "SELECT library_version, platform FROM pragma_version(), pragma_platform()"
+        ).fetchall()[0]
+    name = "postgres_scanner.duckdb_extension"
+    package = Path(duckdb_extension_postgres_scanner.__file__).parent
+    signed = (package / "extensions" / version / name).read_bytes()
+    placed = tmp_path / ".duckdb" / "extensions" / version / platform / name
+    placed.parent.mkdir(parents=True)
+    placed.write_bytes(signed[:-_SIGNATURE_SIZE] + bytes(_SIGNATURE_SIZE))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "duckdb_extension_postgres_scanner", None)
+    with pytest.raises(DatabaseError, match="signature is either missing or invalid"):
+        put(Database(f"ducklake:postgres:{postgres_database} application_name=b"), "one")
+
+
+def test_no_connection_to_a_lake_may_load_more_extensions_unsigned(lake: Database) -> None:
+    with (
+        lake.reading() as kept,
+        lake.catalogue() as catalogue,
+        closing(lake.connect()) as own,
+        closing(lake.open_remote()) as handed_out,
+    ):
+        for connection in (kept, catalogue, own, handed_out):
+            assert connection is not None
+            allowed = connection.execute("SELECT current_setting('allow_unsigned_extensions')")
+            assert allowed.fetchall() == [(False,)]
+            with pytest.raises(duckdb.InvalidInputException, match="while database is running"):
+                connection.execute("SET allow_unsigned_extensions = true")
+
+
 def test_blocks_share_a_connection_that_stays_open(lake: Database) -> None:
-    """Loading the extensions takes a quarter of a second of work."""
+    """What it has attached, it need not attach again."""
     with lake.reading() as connection:
         connection.execute("CREATE OR REPLACE TABLE memory.main.mark (a INTEGER)").fetchall()
     with Database(lake.location, data_path=lake_path(lake)).writing() as connection:
