@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import dagster as dg
 import pytest
@@ -17,6 +17,7 @@ import sqlalchemy
 import sqlalchemy.event
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from dagster._core.execution import compute_logs
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
@@ -28,7 +29,7 @@ _STORAGES = (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage)
 
 @contextmanager
 def quick_history() -> Iterator[None]:
-    """Until the block ends, spare Dagster what it does anew for each statement and each file."""
+    """Until the block ends, spare Dagster what it does anew for each statement, file and step."""
     engines: dict[str, sqlalchemy.Engine] = {}
     empty_files = _make_empty_files()
 
@@ -50,9 +51,18 @@ def quick_history() -> Iterator[None]:
             patch.setattr(storage, "create_engine", open_engine)
         # For each file, Dagster imports all of its migrations to find the newest.
         patch.setattr(ScriptDirectory, "from_config", staticmethod(_find_migrations))
+        # What a step prints goes to files, which four programs show meanwhile.
+        patch.setattr(compute_logs, "tail_to_stream", _show_at_the_end)
         yield
     for engine in engines.values():
         engine.pool.dispose()
+
+
+@contextmanager
+def _show_at_the_end(path: str, stream: TextIO) -> Iterator[tuple[None, None]]:
+    yield None, None
+    stream.write(Path(path).read_text())
+    stream.flush()
 
 
 def _begin_file(path: Path, empty_files: Mapping[str, bytes]) -> None:
