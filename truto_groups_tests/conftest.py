@@ -15,6 +15,8 @@ from truto_groups_tests.stand import Stand, clear_variables, open_stand
 # Tests and Dagster are a million objects that stay. With Python's own thresholds, searching them
 # for garbage takes half the time of the collection, and a twentieth of that of the tests.
 gc.set_threshold(50_000, 20, 50)
+# numpy's threads wait for work in a loop, which takes as long as importing numpy, in each program.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_xdist_auto_num_workers() -> int:
