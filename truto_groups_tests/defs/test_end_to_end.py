@@ -5,12 +5,15 @@ called; what the daemon does by itself is waited for, and what the UI shows is a
 """
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,18 @@ from dagster._core.scheduler.instigation import (
     TickStatus,
 )
 
-from truto_groups.sandbox import SETTINGS_PATH, Account, SandboxServer, Verbatim
+from truto_groups.defs.in_flight import range_tags
+from truto_groups.sandbox import (
+    SETTINGS_PATH,
+    Account,
+    Request,
+    Response,
+    SandboxServer,
+    Verbatim,
+)
 from truto_groups.warehouse.database import Database
+from truto_groups_tests.defs.page_of_checks import Page, Ui
+from truto_groups_tests.defs.project import Project
 from truto_groups_tests.defs.served import (
     ROOT,
     ask,
@@ -34,10 +47,12 @@ from truto_groups_tests.defs.served import (
     write_home,
 )
 from truto_groups_tests.processes import find_free_port
-from truto_groups_tests.stand import read_rows, read_table
+from truto_groups_tests.stand import GROUPS_PATH, read_rows, read_table
 
 pytestmark = pytest.mark.slow
 
+BIN = Path(sys.executable).parent
+WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))
 ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
@@ -56,17 +71,75 @@ def is_synced(account: Account) -> bool:
     return account.status == "active" and account.integration.has_groups
 
 
-def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serves(
-    tmp_path: Path,
-) -> None:
-    home = write_home(tmp_path)
-    database = Database(str(tmp_path / "groups.duckdb"))
+@dataclass
+class Site:
+    """What the daemon has made of a fresh home, until it was ended.
+
+    Attributes:
+        instance: Dagster's.
+        daemon: The command that starts another one.
+        environment: Of Dagster's programs.
+        folder: Where these write their logs.
+        web: The webserver, which runs on.
+        port: Of the webserver.
+        seconds_to_end: How long the daemon took.
+    """
+
+    server: SandboxServer
+    database: Database
+    instance: dg.DagsterInstance
+    daemon: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    web: subprocess.Popen[bytes]
+    port: int
+    seconds_to_end: float = math.inf
+
+    @property
+    def page(self) -> Page:
+        """The page of the checks."""
+        return Page(self.port)
+
+    @contextmanager
+    def running_daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Let a daemon run until the block ends."""
+        with running(*self.daemon, folder=self.folder, cwd=ROOT, **self.environment) as daemon:
+            yield daemon
+
+    @property
+    def synced(self) -> dict[str, Account]:
+        """The sandbox's accounts of which groups are kept."""
+        return {one.id: one for one in self.server.accounts if is_synced(one)}
+
+    def read_keys(self) -> dict[str, str]:
+        """The key of each account that is known."""
+        return {row["id"]: row["partition_key"] for row in read_table(self.database, ACCOUNTS)}
+
+    def find_refreshes(self) -> list[dg.DagsterRun]:
+        return list(self.instance.get_runs(dg.RunsFilter(job_name="refresh_groups")))
+
+    def is_done(self) -> bool:
+        """Whether every account is confirmed, and nothing runs."""
+        return (
+            self.database.exists
+            and len(read_confirmed(self.database)) == len(self.synced)
+            and all(run.status in ENDED for run in self.instance.get_runs())
+        )
+
+
+@pytest.fixture(name="site", scope="module")
+def provide_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Dagster's own programs, which start up for seconds: once for all that is asked of them."""
+    folder = tmp_path_factory.mktemp("site")
+    home = write_home(folder)
+    database = Database(str(folder / "groups.duckdb"))
     port = find_free_port()
-    workspace = ["-w", str(ROOT / "workspace.yaml")]
-    bin_folder = Path(sys.executable).parent
-    daemon_command = [str(bin_folder / "dagster-daemon"), "run", *workspace]
-    web_command = [str(bin_folder / "dagster-webserver"), *workspace, "-p", str(port)]
-    with SandboxServer() as server, ExitStack() as stack:
+    with (
+        SandboxServer() as server,
+        # Before the others: Dagster's own programs, made to set up one new home at once, collide.
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        ExitStack() as stack,
+    ):
         environment = {
             "DAGSTER_HOME": str(home),
             "TRUTO_BASE_URL": server.base_url,
@@ -74,50 +147,95 @@ def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serve
             "TRUTO_GROUPS_DATABASE": database.location,
             "TRUTO_GROUPS_SETTINGS": str(SETTINGS_PATH),
         }
-        accounts = {account.id: account for account in server.accounts}
-        synced = {key for key, account in accounts.items() if is_synced(account)}
-        # Before the others: Dagster's own programs, made to set up one new home at once, collide.
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
-        daemon = stack.enter_context(
-            running(*daemon_command, folder=tmp_path, cwd=ROOT, **environment)
-        )
-        web = stack.enter_context(running(*web_command, folder=tmp_path, cwd=ROOT, **environment))
+        web_command = [str(BIN / "dagster-webserver"), *WORKSPACE, "-p", str(port)]
+        web = stack.enter_context(running(*web_command, folder=folder, cwd=ROOT, **environment))
+        daemon_command = [str(BIN / "dagster-daemon"), "run", *WORKSPACE]
+        site = Site(server, database, instance, daemon_command, environment, folder, web, port)
+        with site.running_daemon() as daemon:
+            wait_for_webserver(port, web)
+            wait_for("every account is confirmed", site.is_done, daemon, web)
+            site.seconds_to_end = stop(daemon, signal.SIGINT)
+        yield site
 
-        def refreshes() -> list[dg.DagsterRun]:
-            return list(instance.get_runs(dg.RunsFilter(job_name="refresh_groups")))
 
-        def is_done() -> bool:
-            runs = refreshes()
-            return (
-                bool(runs)
-                and all(run.status in ENDED for run in runs)
-                and database.exists
-                and len(read_confirmed(database)) == len(synced)
-            )
+def test_daemon_and_webserver_bring_the_tables_to_exactly_what_the_sandbox_serves(
+    site: Site,
+) -> None:
+    accounts, database = site.synced, site.database
+    keys = site.read_keys()
+    assert set(site.instance.get_dynamic_partitions(ACCOUNTS)) == {keys[one] for one in accounts}
+    assert {run.status for run in site.find_refreshes()} == {dg.DagsterRunStatus.SUCCESS}
+    assert {row["outcome"] for row in read_table(database, "account_syncs")} == {"published"}
+    assert len(read_table(database, "account_syncs")) == len(accounts)
+    expected = {one: [read(group) for group in accounts[one].groups_at(1)] for one in accounts}
+    assert_tables_hold(database, accounts, expected)
+    assert_checks_say_what_they_should(site.instance)
+    assert_ui_shows(site.port, count=len(accounts))
+    assert site.seconds_to_end < 30
 
-        wait_for("every account is confirmed", is_done, daemon, web)
-        keys = {row["id"]: row["partition_key"] for row in read_table(database, ACCOUNTS)}
-        partitions = instance.get_dynamic_partitions(ACCOUNTS)
-        assert set(partitions) == {keys[account_id] for account_id in synced}
-        assert {run.status for run in refreshes()} == {dg.DagsterRunStatus.SUCCESS}
-        assert {row["outcome"] for row in read_table(database, "account_syncs")} == {"published"}
-        assert len(read_table(database, "account_syncs")) == len(synced)
-        expected = {key: [read(one) for one in accounts[key].groups_at(1)] for key in synced}
-        assert_tables_hold(database, accounts, expected)
-        assert_checks_say_what_they_should(instance)
-        assert_ui_shows(port, web, count=len(synced))
 
-        assert stop(daemon, signal.SIGINT) < 30
-        assert stop(web, signal.SIGTERM) < 30
-        before = len(refreshes())
+def test_a_verdict_is_on_the_page_while_runs_wait_overlap_fail_and_are_cancelled(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All wait for the daemon; some are cancelled before, and one while it has no answer.
+
+    The daemon lists the accounts again meanwhile, and requests nothing of what is fresh.
+    """
+    instance, web, page = site.instance, site.web, site.page
+    a, b, c = sorted(instance.get_dynamic_partitions(ACCOUNTS))[:3]
+    hanging_account = next(one for one, key in site.read_keys().items() if key == c)
+    asked: list[str | None] = []
+
+    def intercept(request: Request) -> Response | None:
+        if request.path == GROUPS_PATH:
+            asked.append(request.integrated_account_id)
+            if request.integrated_account_id == hanging_account:
+                return Response(delay_seconds=60)
+        return None
+
+    for name, value in site.environment.items():
+        monkeypatch.setenv(name, value)
+    project = Project(site.server, instance, site.folder)
+    # What sensors would request at their next tick, where processes are dear.
+    project.run("draw_overview")
+    project.run("refresh_contracts")
+    site.server.intercept = intercept
+    before = {run.run_id for run in site.find_refreshes()}
+    ui = Ui(page)
+    with page.watched():
+        unstarted = [
+            ui.launch("refresh_groups", tags=range_tags(a, c)),
+            ui.launch("evaluate_checks"),
+            ui.execute("every_account_is_fresh"),
+        ]
+        runs = [ui.materialize("raw_groups", "groups", tags=range_tags(key, key)) for key in (a, b)]
+        hanging = ui.launch("refresh_groups", tags=range_tags(c, c))
+        page.look_again(3)
+        for run_id in unstarted:
+            ui.terminate(run_id)
+        backfill = ui.backfill(b)
         make_sensors_due(instance)
         ticks = count_discoveries(instance)
-        again = stack.enter_context(
-            running(*daemon_command, folder=tmp_path, cwd=ROOT, **environment)
-        )
-        wait_for("accounts are listed again", lambda: count_discoveries(instance) > ticks, again)
-        assert len(refreshes()) == before
-        assert stop(again, signal.SIGTERM) < 30
+        with site.running_daemon() as daemon:
+            wait_for("it is asked for its groups", lambda: hanging_account in asked, daemon, web)
+            ui.terminate(hanging)
+            runs += [*unstarted, hanging]
+
+            def is_over() -> bool:
+                found = instance.get_runs(dg.RunsFilter(run_ids=runs))
+                backfilled = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
+                return bool(backfilled) and all(
+                    run.status in ENDED for run in [*found, *backfilled]
+                )
+
+            wait_for("all runs have ended", is_over, daemon, web)
+            wait_for("accounts are listed", lambda: count_discoveries(instance) > ticks, daemon)
+            assert stop(daemon, signal.SIGTERM) < 30
+
+    assert page.hidden == []
+    requested = [run for run in site.find_refreshes() if run.run_id not in {*before, *runs}]
+    assert all(run.tags.items() >= range_tags(c, c).items() for run in requested)
+    assert stop(web, signal.SIGTERM) < 30
 
 
 def read_confirmed(database: Database) -> list[Any]:
@@ -236,8 +354,7 @@ def assert_checks_say_what_they_should(instance: dg.DagsterInstance) -> None:
     }
 
 
-def assert_ui_shows(port: int, web: subprocess.Popen[bytes], *, count: int) -> None:
-    wait_for_webserver(port, web)
+def assert_ui_shows(port: int, *, count: int) -> None:
     node = ask(
         port,
         """{ assetNodeOrError(assetKey: {path: ["groups"]}) { ... on AssetNode {

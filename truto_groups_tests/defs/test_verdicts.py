@@ -1,14 +1,11 @@
-"""What a check said last stays in sight: asked of a webserver as the UI's pages ask it.
+"""What a check said last stays in sight, whatever runs wait, run, overlap, fail or are cancelled.
 
-Real: HTTP on loopback, DuckDB, Dagster's storage; in the slow test its daemon, its webserver and
-runs in processes of their own, too.
+Asked of Dagster's storage as its UI asks. That the page itself shows it is in test_end_to_end.py.
 """
 
 import asyncio
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from dagster._core.loader import LoadingContextForTest
 from truto_groups.defs import ended_runs
 from truto_groups.defs.home import ProjectInstance
 from truto_groups.defs.in_flight import range_tags
-from truto_groups.sandbox import Request, Response, SandboxServer
+from truto_groups.sandbox import Request, Response
 from truto_groups_tests.defs.project import (
     InPostgres,
     Project,
@@ -32,14 +29,8 @@ from truto_groups_tests.defs.project import (
 )
 from truto_groups_tests.defs.served import (
     ROOT,
-    ask,
-    running,
-    wait_for,
-    wait_for_webserver,
-    write_home,
 )
 from truto_groups_tests.postgres import PostgresCluster
-from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C
 
 pytestmark = pytest.mark.long
@@ -202,209 +193,6 @@ def test_a_check_is_told_with_its_table_and_the_newest_materialization(project: 
     assert "what_to_do" in told.metadata
     assert told.target_materialization_data is not None
     assert told.target_materialization_data.storage_id == newest.storage_id
-
-
-SHOWN = """query Shown($keys: [AssetKeyInput!]!) { assetNodes(assetKeys: $keys) {
-    assetChecksOrError { ... on AssetChecks { checks { name jobNames assetKey { path }
-        executionForLatestMaterialization { runId status
-            evaluation { success metadataEntries { label } } } } } } } }"""
-LAUNCH = """mutation Launch($params: ExecutionParams!) { launchPipelineExecution(
-    executionParams: $params) { __typename ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message } } }"""
-BACKFILL = """mutation Backfill($params: LaunchBackfillParams!) { launchPartitionBackfill(
-    backfillParams: $params) { __typename ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message } } }"""
-TERMINATE = """mutation Terminate($run: String!) { terminateRun(runId: $run,
-    terminatePolicy: SAFE_TERMINATE) { __typename } }"""
-
-
-class Page:
-    """The page of the checks, looked at again and again.
-
-    Attributes:
-        hidden: What was not shown, and when.
-        looks: How often it was looked at.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.hidden: list[str] = []
-        self.looks = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def look(self) -> dict[str, Any]:
-        """Each check as the page shows it."""
-        keys = [{"path": [key.to_user_string()]} for key in (GROUPS, BREAKDOWN, CONTRACTS)]
-        nodes = ask(self.port, SHOWN, keys=keys)["assetNodes"]
-        return {one["name"]: one for node in nodes for one in node["assetChecksOrError"]["checks"]}
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._is_over.set()
-            self._thread.join()
-
-    def look_again(self, times: int) -> None:
-        """Wait until it was looked at so many times more."""
-        wanted = self.looks + times
-        wait_for("the page is looked at", lambda: self.looks >= wanted)
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(0.5):
-            self.looks += 1
-            try:
-                self.hidden += [
-                    f"{name}: {one}" for name, one in self.look().items() if not is_shown(one)
-                ]
-            except Exception as error:  # noqa: BLE001 - told where the test looks
-                self.hidden.append(repr(error))
-
-
-def is_shown(check: Mapping[str, Any]) -> bool:
-    execution = check["executionForLatestMaterialization"]
-    if execution is None or execution["evaluation"] is None:
-        return False
-    labels = [entry["label"] for entry in execution["evaluation"]["metadataEntries"]]
-    return execution["status"] in ("SUCCEEDED", "FAILED") and "failing_accounts" in labels
-
-
-class Ui:
-    """What a person launches by the UI's buttons."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.where = {
-            "repositoryName": "__repository__",
-            "repositoryLocationName": "truto_groups",
-        }
-
-    def launch(self, job: str, *, tags: Mapping[str, str] | None = None) -> str:
-        """Launch a job from its page."""
-        return self._launch(job, {}, tags or {})
-
-    def materialize(self, *assets: str, tags: Mapping[str, str]) -> str:
-        """Press "Materialize": with the assets the UI selects the checks that the job knows."""
-        checks = [
-            one
-            for one in self.page.look().values()
-            if "__ASSET_JOB" in one["jobNames"] and one["assetKey"]["path"][0] in assets
-        ]
-        selection = {"assetSelection": [{"path": [name]} for name in assets]}
-        return self._launch("__ASSET_JOB", {**selection, **_select(checks)}, tags)
-
-    def execute(self, name: str) -> str:
-        """Press "Execute" on a check's page."""
-        check = self.page.look()[name]
-        return self._launch(check["jobNames"][0], {"assetSelection": [], **_select([check])}, {})
-
-    def _launch(self, job: str, selection: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        params = {
-            "selector": {**self.where, "pipelineName": job, **selection},
-            "mode": "default",
-            "runConfigData": "{}",
-            "executionMetadata": {"tags": [{"key": k, "value": v} for k, v in tags.items()]},
-        }
-        answer = ask(self.page.port, LAUNCH, params=params)["launchPipelineExecution"]
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return str(answer["run"]["runId"])
-
-    def backfill(self, *keys: str) -> str:
-        """Materialize partitions by a backfill."""
-        params = {"assetSelection": [{"path": ["groups"]}], "partitionNames": list(keys)}
-        answer = ask(self.page.port, BACKFILL, params=params)["launchPartitionBackfill"]
-        assert answer["__typename"] == "LaunchBackfillSuccess", answer
-        return str(answer["backfillId"])
-
-    def terminate(self, run_id: str) -> None:
-        """Cancel a run that waits or runs."""
-        answer = ask(self.page.port, TERMINATE, run=run_id)["terminateRun"]
-        assert answer["__typename"] == "TerminateRunSuccess", answer
-
-
-def _select(checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "assetCheckSelection": [
-            {"name": one["name"], "assetKey": one["assetKey"]} for one in checks
-        ]
-    }
-
-
-@pytest.mark.slow
-def test_a_verdict_is_on_the_page_while_runs_wait_overlap_fail_and_are_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All wait for the daemon; some are cancelled before, and that of C while it has no answer."""
-    home, port = write_home(tmp_path), find_free_port()
-    with (
-        SandboxServer(accounts=()) as server,
-        dg.DagsterInstance.from_config(str(home)) as instance,
-        ExitStack() as stack,
-    ):
-        prepare(monkeypatch, server, tmp_path, home)
-        project = Project(server, instance, tmp_path)
-        judge_once(project)
-        # What the sensors would request at their first tick, where processes are dear.
-        project.run("draw_overview")
-        project.run("refresh_contracts")
-        web = stack.enter_context(
-            running(str(BIN / "dagster-webserver"), *WORKSPACE, "-p", str(port), folder=tmp_path)
-        )
-        wait_for_webserver(port, web)
-        page = Page(port)
-        ui = Ui(page)
-        stack.enter_context(page.watched())
-        asked: list[str | None] = []
-
-        def intercept(request: Request) -> Response | None:
-            if request.path == GROUPS_PATH:
-                asked.append(request.integrated_account_id)
-                if request.integrated_account_id == C:
-                    return Response(delay_seconds=60)
-            return None
-
-        server.intercept = intercept
-        unstarted = [
-            ui.launch("refresh_groups", tags=range_tags(KEYS[A], KEYS[C])),
-            ui.launch("evaluate_checks"),
-            ui.execute("every_account_is_fresh"),
-        ]
-        runs = [
-            ui.materialize("raw_groups", "groups", tags=range_tags(KEYS[key], KEYS[key]))
-            for key in (A, B)
-        ]
-        hanging = ui.launch("refresh_groups", tags=range_tags(KEYS[C], KEYS[C]))
-        page.look_again(3)
-        for run_id in unstarted:
-            ui.terminate(run_id)
-        backfill = ui.backfill(KEYS[B])
-        daemon = stack.enter_context(
-            running(str(BIN / "dagster-daemon"), "run", *WORKSPACE, folder=tmp_path)
-        )
-        wait_for("C is asked for its groups", lambda: C in asked, daemon, web)
-        ui.terminate(hanging)
-        runs += [*unstarted, hanging]
-
-        def is_over() -> bool:
-            found = instance.get_runs(dg.RunsFilter(run_ids=runs))
-            backfilled = instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill}))
-            return bool(backfilled) and all(one.status in ENDED for one in [*found, *backfilled])
-
-        wait_for("all runs have ended", is_over, daemon, web)
-
-    assert page.hidden == []
-
-
-def prepare(
-    monkeypatch: pytest.MonkeyPatch, server: SandboxServer, folder: Path, home: Path
-) -> None:
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
-    monkeypatch.setenv("TRUTO_API_TOKEN", server.token)
-    monkeypatch.setenv("TRUTO_BASE_URL", server.base_url)
-    monkeypatch.setenv("TRUTO_GROUPS_DATABASE", str(folder / "groups.duckdb"))
 
 
 @pytest.mark.parametrize("job", ["check_freshness", "evaluate_checks"])
