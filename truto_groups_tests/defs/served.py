@@ -31,16 +31,18 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process whose signals are those of a terminal's, killed at the end if it is still there."""
     log = (folder / f"{Path(command[0]).name}.log").open("ab")
+    # A background job of a shell inherits SIGINT ignored, and Dagster maps SIGTERM to it. Not set
+    # behind the fork: code of Python there may wait for ever for a lock that a thread had here.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command,
         cwd=cwd,
         env={**os.environ, **environment},
         stdout=log,
         stderr=log,
-        # A background job of a shell inherits SIGINT ignored, and Dagster maps SIGTERM to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         start_new_session=True,
     )
+    signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:
