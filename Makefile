@@ -15,6 +15,8 @@ SEEDS ?= 10000
 FIRST ?= 0
 
 BIN := $(VENV)/bin
+# By file, for what a file's tests share; the slowest files first, not those with the most tests.
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
@@ -67,10 +69,10 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 	fi
 
 test: $(STAMP) ## Run all tests on every core, in some five minutes on two; PYTEST_ARGS="-k name -x" chooses.
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow and not long' $(PYTEST_ARGS)
+	@$(PYTEST) -m 'not slow and not long' $(PYTEST_ARGS)
 
 ui-test: $(STAMP) ## Do in the real UI, in chromium, what a person does there at nine in the morning.
 	@$(BIN)/python -m pytest -m browser truto_groups_tests/browser $(PYTEST_ARGS)
