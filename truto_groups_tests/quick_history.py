@@ -1,4 +1,4 @@
-"""Dagster's history in SQLite at a third of its cost, for tests that run jobs in this process.
+"""Dagster's history at a third of its cost, for tests that run jobs in this process.
 
 The same files, tables and statements. Not for programs of their own, which are as they are.
 """
@@ -21,10 +21,15 @@ from dagster._core.execution import compute_logs
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from dagster_postgres.event_log import event_log
+from dagster_postgres.run_storage import run_storage
+from dagster_postgres.schedule_storage import schedule_storage
+from dagster_postgres.utils import create_pg_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
 _OF_A_RUN = "a run"
 _STORAGES = (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage)
+_STORAGES_IN_POSTGRES = (event_log, run_storage, schedule_storage)
 
 
 @contextmanager
@@ -46,15 +51,25 @@ def quick_history() -> Iterator[None]:
             engines[url] = _make_engine(url, connect_args or {})
         return engines[url]
 
+    opened: list[sqlalchemy.Engine] = []
+
+    # It connects for each statement, and Postgres makes a process for each connection.
+    def open_postgres_engine(*args: Any, **options: Any) -> sqlalchemy.Engine:
+        engine = create_pg_engine(*args, **{**options, "poolclass": QueuePool})
+        opened.append(engine)
+        return engine
+
     with pytest.MonkeyPatch.context() as patch:
         for storage in _STORAGES:
             patch.setattr(storage, "create_engine", open_engine)
+        for storage in _STORAGES_IN_POSTGRES:
+            patch.setattr(storage, "create_pg_engine", open_postgres_engine)
         # For each file, Dagster imports all of its migrations to find the newest.
         patch.setattr(ScriptDirectory, "from_config", staticmethod(_find_migrations))
         # What a step prints goes to files, which four programs show meanwhile.
         patch.setattr(compute_logs, "tail_to_stream", _show_at_the_end)
         yield
-    for engine in engines.values():
+    for engine in (*engines.values(), *opened):
         engine.pool.dispose()
 
 
