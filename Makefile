@@ -68,7 +68,7 @@ ui: $(STAMP) ## Open Dagster on the sandbox, or on Truto when TRUTO_API_TOKEN is
 			'$(abspath $(BIN))/dg' dev -w '$(CURDIR)/workspace.yaml' $(UI_OPTIONS); \
 	fi
 
-test: $(STAMP) ## Run all tests on every core, in some five minutes on two; PYTEST_ARGS="-k name -x" chooses.
+test: $(STAMP) ## Run all tests on every core, in under five minutes on two; PYTEST_ARGS="-k name -x" chooses.
 	@$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: $(STAMP) ## Run the tests that need less than a second each: no Dagster runs, no other programs.

@@ -232,7 +232,8 @@ class Database:
             DatabaseError: An extension that a lake needs is missing.
         """
         opened = connect if self._lake is None else self._lake.connect
-        return opened(knows_json=knows_json)
+        with self.explaining():
+            return opened(knows_json=knows_json)
 
     @contextlib.contextmanager
     def writing(
@@ -519,7 +520,8 @@ class Database:
     def _connection(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Have a private connection for one block."""
         if self._lake is not None and self._stays_open:
-            cursor = self._lake.open_cursor()
+            with self.explaining():
+                cursor = self._lake.open_cursor()
             configure(cursor)
             block = contextlib.closing(cursor)
         elif self.is_file:

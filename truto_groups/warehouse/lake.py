@@ -211,7 +211,7 @@ class Lake:
         path = _find_extension(name)
         try:
             connection.execute(f"LOAD {name if path is None else _quote(str(path))}").fetchall()
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise DatabaseError(
                 f"DuckDB's extension {name}, which {self.location.shown} needs, cannot be loaded: "
                 f"{self.location.redact(first_line(error))}",

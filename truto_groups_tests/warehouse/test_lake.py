@@ -210,6 +210,17 @@ def test_an_extension_that_is_not_installed_is_named_with_what_installs_it(
         put(Database(f"ducklake:postgres:{postgres_database} application_name=a"), "one")
 
 
+def test_an_extension_that_is_damaged_is_named(
+    postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "ducklake.duckdb_extension"
+    damaged.write_bytes(b"half of it")
+    monkeypatch.setattr(lake_module, "_find_extension", lambda _: damaged)
+    lake = Database(f"ducklake:postgres:{postgres_database} application_name=c")
+    with pytest.raises(DatabaseError, match=r"extension ducklake, .* is not a DuckDB"):
+        put(lake, "one")
+
+
 def test_only_an_extension_of_a_package_is_loaded_without_a_look_at_its_signature(
     postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
