@@ -1,5 +1,7 @@
 """Plan which accounts are synced now.
 
+How often each is to be synced is its pace, which settings/account_settings.py says.
+
 Pure: known accounts, their settings and a clock reading in, ranges out. Dagster covers a
 contiguous range of keys in one run, and a healthy account that a failing run leaves alone turns
 red; so a range holds only accounts that are synced in it or that cannot be synced at all. Which

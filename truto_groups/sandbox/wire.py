@@ -1,5 +1,7 @@
 """A request and a response as the sandbox sees them, and the query string between them.
 
+What can be wrong with a response on its way is a field of it, which sockets.py carries out.
+
 No sockets and no routes: those are server.py's and app.py's.
 """
 

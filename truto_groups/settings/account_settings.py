@@ -1,5 +1,7 @@
 """What holds for one integrated account, after defaults, integration and account are laid over.
 
+How often it is synced, what is asked for and kept, what is plausible, and what is privileged.
+
 Pure: the file was read and checked elsewhere. Only the combination that depends on an account's
 integration, which no file can know, is judged here.
 """

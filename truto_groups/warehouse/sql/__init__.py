@@ -19,4 +19,8 @@ named at the right.
     lake        what a DuckLake keeps longer than its rows            database, lake_statistics
     views       views, macros, and what people read                   upgrades, readable
     upgrades    from each version of the tables to the next           upgrades
+
+A publication runs six files of its folder, one after the other: batch (the accounts), repair (rows
+that cannot be compared), compare (what becomes of each id), explain (hints), replace (the rows) and
+record (what changed).
 """
