@@ -78,7 +78,7 @@ class Staging:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection | None = None) -> None:
-        self.connection = connection or connect()
+        self.connection = connect() if connection is None else connection
         self._limit_memory(_MEMORY_LIMIT)
         self._execute("ATTACH ':memory:' AS staging")
         self._execute("SET preserve_insertion_order = false")

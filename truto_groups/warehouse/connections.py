@@ -37,7 +37,7 @@ def connect(
     Args:
         knows_json: Whether its statements may ask for ``same_json``. For that DuckDB imports numpy,
             for which a probe has no time.
-        may_load_unsigned: Whether it loads extensions without a look at their signatures, until
+        may_load_unsigned: Whether it loads extensions without checking their signatures, until
             that is taken from it, which nothing gives back.
     """
     connection = duckdb.connect(

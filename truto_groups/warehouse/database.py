@@ -229,8 +229,10 @@ class Database:
             knows_json: As in ``connections.connect``.
 
         Raises:
-            DatabaseError: An extension that a lake needs is missing.
+            DatabaseError: The location is none that we take, or an extension that a lake needs is
+                missing.
         """
+        self._refuse_fault()
         opened = connect if self._lake is None else self._lake.connect
         with self.explaining():
             return opened(knows_json=knows_json)

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+import duckdb_extension_ducklake
 import duckdb_extension_postgres_scanner
 import psycopg2
 import pytest
@@ -221,7 +222,41 @@ def test_an_extension_that_is_damaged_is_named(
         put(lake, "one")
 
 
-def test_only_an_extension_of_a_package_is_loaded_without_a_look_at_its_signature(
+def read_extension(package: ModuleType) -> bytes:
+    """What a wheel brought."""
+    (path,) = Path(str(package.__file__)).parent.rglob("*.duckdb_extension")
+    return path.read_bytes()
+
+
+def without_signature(extension: bytes) -> bytes:
+    return extension[:-_SIGNATURE_SIZE] + bytes(_SIGNATURE_SIZE)
+
+
+def test_the_signature_of_an_extension_is_checked_once_and_of_what_takes_its_place_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bool] = []
+
+    def note(*, may_load_unsigned: bool, **options: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(may_load_unsigned)
+        return connect(may_load_unsigned=may_load_unsigned, **options)
+
+    extension = read_extension(duckdb_extension_ducklake)
+    path = tmp_path / "ducklake.duckdb_extension"
+    path.write_bytes(extension)
+    monkeypatch.setattr(lake_module, "_find_extension", lambda _: path)
+    lake = Lake(read_location(f"ducklake:{tmp_path / 'catalog.ducklake'}"), None, None, note)
+    lake.connect().close()
+    lake.connect().close()
+    assert opened == [False, True]
+    replacement = tmp_path / "replacement"
+    replacement.write_bytes(without_signature(extension))
+    replacement.replace(path)
+    with pytest.raises(DatabaseError, match="signature is either missing or invalid"):
+        lake.connect()
+
+
+def test_the_signature_of_an_extension_that_no_wheel_brought_is_checked(
     postgres_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with duckdb.connect() as connection:
@@ -229,11 +264,9 @@ def test_only_an_extension_of_a_package_is_loaded_without_a_look_at_its_signatur
             "SELECT library_version, platform FROM pragma_version(), pragma_platform()"
         ).fetchall()[0]
     name = "postgres_scanner.duckdb_extension"
-    package = Path(duckdb_extension_postgres_scanner.__file__).parent
-    signed = (package / "extensions" / version / name).read_bytes()
     placed = tmp_path / ".duckdb" / "extensions" / version / platform / name
     placed.parent.mkdir(parents=True)
-    placed.write_bytes(signed[:-_SIGNATURE_SIZE] + bytes(_SIGNATURE_SIZE))
+    placed.write_bytes(without_signature(read_extension(duckdb_extension_postgres_scanner)))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setitem(sys.modules, "duckdb_extension_postgres_scanner", None)
     with pytest.raises(DatabaseError, match="signature is either missing or invalid"):
