@@ -75,9 +75,11 @@ def quick_history() -> Iterator[None]:
 
 @contextmanager
 def _show_at_the_end(path: str, stream: TextIO) -> Iterator[tuple[None, None]]:
-    yield None, None
-    stream.write(Path(path).read_text())
-    stream.flush()
+    try:
+        yield None, None
+    finally:
+        stream.write(Path(path).read_text("utf-8", errors="replace"))
+        stream.flush()
 
 
 def _begin_file(path: Path, empty_files: Mapping[str, bytes]) -> None:

@@ -33,6 +33,7 @@ class Page:
     def __init__(self, port: int) -> None:
         self.port = port
         self.hidden: list[str] = []
+        self._names: set[str] = set()
         self.looks = 0
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -61,8 +62,12 @@ class Page:
         while not self._is_over.wait(0.5):
             self.looks += 1
             try:
+                found = self.look()
+                self._names |= found.keys()
                 self.hidden += [
-                    f"{name}: {one}" for name, one in self.look().items() if not _is_shown(one)
+                    f"{name}: {found.get(name)}"
+                    for name in sorted(self._names)
+                    if name not in found or not _is_shown(found[name])
                 ]
             except Exception as error:  # noqa: BLE001 - told where the test looks
                 self.hidden.append(repr(error))

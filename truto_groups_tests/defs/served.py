@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +29,30 @@ def wait_for(what: str, is_so: Callable[[], bool], *processes: subprocess.Popen[
 def running(
     *command: str, folder: Path, cwd: Path = ROOT, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process whose signals are those of a terminal's, killed at the end if it is still there."""
+    """A process whose signals are those of a terminal's, killed at the end with all it started."""
     log = (folder / f"{Path(command[0]).name}.log").open("ab")
     # A background job of a shell inherits SIGINT ignored, and Dagster maps SIGTERM to it. Not set
     # behind the fork: code of Python there may wait for ever for a lock that a thread had here.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    signal.signal(signal.SIGINT, before)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    finally:
+        log.close()
+        signal.signal(signal.SIGINT, before)
     try:
         yield process
     finally:
-        if process.poll() is None:
+        # Also what it has started, which lives on for a while when it has ended by itself.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        log.close()
 
 
 def ask(port: int, query: str, **variables: object) -> Any:

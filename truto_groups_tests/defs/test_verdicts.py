@@ -4,7 +4,6 @@ Asked of Dagster's storage as its UI asks. That the page itself shows it is in t
 """
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,6 @@ from truto_groups_tests.defs.project import (
     open_project_in_postgres,
     put,
 )
-from truto_groups_tests.defs.served import (
-    ROOT,
-)
 from truto_groups_tests.postgres import PostgresCluster
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, C
 
@@ -37,9 +33,6 @@ pytestmark = pytest.mark.long
 
 GROUPS, BREAKDOWN = dg.AssetKey("groups"), dg.AssetKey("group_type_breakdown")
 CONTRACTS = dg.AssetKey("integration_contracts")
-BIN = Path(sys.executable).parent
-WORKSPACE = ("-w", str(ROOT / "workspace.yaml"))
-ENDED = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 OURS: dict[str, Any] = {
