@@ -265,8 +265,10 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(log: Log) -> None:
         until = time.monotonic() + 0.3
         await first.slow_down(token, seconds=0.3)
         for limits in (first, second):
-            await limits.wait_for(Ceiling("a", 10), token)
+            began = time.monotonic()
+            throttled = await limits.wait_for(Ceiling("a", 10), token)
             assert time.monotonic() >= until
+            assert throttled <= time.monotonic() - began
         first.close()
         second.close()
 
@@ -275,18 +277,20 @@ def test_a_slowed_key_starts_nothing_until_its_pause_is_over(log: Log) -> None:
 
 @pytest.mark.long
 def test_waiting_out_a_pause_counts_as_throttled_and_a_ceiling_does_not(log: Log) -> None:
-    async def run() -> tuple[float, float]:
+    async def run() -> tuple[float, list[float], float]:
         limits = log.open_limits(window_seconds=0.1)
         token = Ceiling("token", 2)
         ordinary = [await limits.wait_for(None, token) for _ in range(4)]
         await limits.slow_down(token, seconds=0.6)
+        began = time.monotonic()
         told = await asyncio.gather(*(limits.wait_for(None, token) for _ in range(2)))
+        waited = time.monotonic() - began
         limits.close()
-        return sum(ordinary), min(told)
+        return sum(ordinary), told, waited
 
-    ordinary, throttled = asyncio.run(run())
+    ordinary, throttled, waited = asyncio.run(run())
     assert ordinary == 0.0
-    assert throttled > 0.1
+    assert 0.1 < min(throttled) <= max(throttled) <= waited
 
 
 async def count_immediate_starts(limits: RequestLimits, ceiling: Ceiling) -> int:
