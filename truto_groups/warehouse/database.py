@@ -120,9 +120,7 @@ class Database:
         self.shown = self._location.shown
         self.is_file = self._location.is_file
         self._lake = (
-            Lake(self._location, data_path, object_store, connect)
-            if self._location.is_lake
-            else None
+            Lake(self._location, data_path, object_store) if self._location.is_lake else None
         )
         # What others may use at the same time: its readers wait for nobody, and nobody for them.
         self._stays_open = self._lake is not None and self._lake.is_served

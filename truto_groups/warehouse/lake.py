@@ -10,7 +10,7 @@ import importlib.util
 import math
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ import duckdb
 
 from truto_groups.errors import DatabaseError
 from truto_groups.settings import ObjectStore
+from truto_groups.warehouse.connections import connect
 from truto_groups.warehouse.duckdb_errors import explain, first_line, is_lost
 from truto_groups.warehouse.lake_files import WrittenFiles
 from truto_groups.warehouse.lake_search import CATALOGUE
@@ -49,13 +50,11 @@ class Lake:
         location: Of its catalogue.
         data_path: Where its files lie; None where the catalogue knows it.
         object_store: How the store is reached in which they lie.
-        open_connection: As ``connections.connect``.
     """
 
     location: Location
     data_path: str | None
     object_store: ObjectStore | None
-    open_connection: Callable[..., duckdb.DuckDBPyConnection]
 
     @property
     def catalog(self) -> str:
@@ -118,9 +117,7 @@ class Lake:
             DatabaseError: An extension is missing.
         """
         files = {_identify(name) for name in self._extensions}
-        connection = self.open_connection(
-            knows_json=knows_json, may_load_unsigned=files <= _checked_files
-        )
+        connection = connect(knows_json=knows_json, may_load_unsigned=files <= _checked_files)
         try:
             self._load_extensions(connection)
             connection.execute("SET allow_unsigned_extensions = false").fetchall()

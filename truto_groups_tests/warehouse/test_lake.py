@@ -245,7 +245,8 @@ def test_the_signature_of_an_extension_is_checked_once_and_of_what_takes_its_pla
     path = tmp_path / "ducklake.duckdb_extension"
     path.write_bytes(extension)
     monkeypatch.setattr(lake_module, "_find_extension", lambda _: path)
-    lake = Lake(read_location(f"ducklake:{tmp_path / 'catalog.ducklake'}"), None, None, note)
+    monkeypatch.setattr(lake_module, "connect", note)
+    lake = Lake(read_location(f"ducklake:{tmp_path / 'catalog.ducklake'}"), None, None)
     lake.connect().close()
     lake.connect().close()
     assert opened == [False, True]
@@ -620,7 +621,7 @@ def test_a_key_that_the_object_store_refuses_is_told_at_once_without_its_secret(
 def spoiling(database: Database, times: int) -> Iterator[Callable[[], None]]:
     """What somebody does who takes no turns: writes the tables in the middle of a transaction."""
     left = [times]
-    lake = Lake(read_location(database.location), None, None, connect)
+    lake = Lake(read_location(database.location), None, None)
 
     with connect() as other:
         lake.attach(other, may_create=False)

@@ -135,7 +135,7 @@ def test_the_least_and_greatest_texts_of_a_lake_are_those_of_its_rows_also_for_w
         )
     assert stand.database.rewrite()
     assert all(f"{SECRET} {table}" in read_statistics(stand.database) for table in kept)
-    lake = Lake(read_location(stand.database.location), None, None, connect)
+    lake = Lake(read_location(stand.database.location), None, None)
     with connect() as other:  # which takes no turns
         lake.attach(other, may_create=False)
         other.execute(f"USE {lake.catalog}").fetchall()
