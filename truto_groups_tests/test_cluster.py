@@ -9,7 +9,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,13 +25,12 @@ from dagster._cli import cli
 from truto_groups.defs.history import CHECKS
 from truto_groups.defs.home import ProjectInstance
 from truto_groups.sandbox import Request, Response, SandboxServer, make_account
-from truto_groups_tests.defs.served import ROOT, running, wait_for
+from truto_groups_tests.defs.served import BIN, ROOT, running, wait_for
 from truto_groups_tests.processes import find_free_port
 from truto_groups_tests.stand import GROUPS_PATH, KEYS, A, B, groups_of
 
 FILES = ROOT / "deploy" / "cluster"
 WORKSPACE = str(FILES / "workspace.yaml")
-BIN = Path(sys.executable).parent
 SENT_TO_CELERY = "dagster-celery/task_id"
 LAUNCHERS = {
     "launcher-celery.yaml": ("dagster_celery", "CeleryRunLauncher"),

@@ -1,7 +1,7 @@
 """The page of the checks, watched, and what a person presses there: asked as the UI asks it."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,17 +23,17 @@ _TERMINATE = """mutation Terminate($run: String!) { terminateRun(runId: $run,
 
 
 class Page:
-    """The page of the checks, looked at again and again.
+    """The page of the checks, of which all are to be shown, looked at again and again.
 
     Attributes:
-        hidden: What was not shown, and when.
+        hidden: What was not shown, and what was there instead.
         looks: How often it was looked at.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, names: Collection[str]) -> None:
         self.port = port
         self.hidden: list[str] = []
-        self._names: set[str] = set()
+        self._names = names
         self.looks = 0
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -63,10 +63,9 @@ class Page:
             self.looks += 1
             try:
                 found = self.look()
-                self._names |= found.keys()
                 self.hidden += [
                     f"{name}: {found.get(name)}"
-                    for name in sorted(self._names)
+                    for name in self._names
                     if name not in found or not _is_shown(found[name])
                 ]
             except Exception as error:  # noqa: BLE001 - told where the test looks
